@@ -1,0 +1,129 @@
+"""Findings that several commands share: the saliency map with its verdict, and the foreground it may prompt."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from commands.options import Prompt, Region
+from commands.run import Run
+from interp.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from interp.images import Picture
+    from interp.saliency import Attribution, FlashtorchPanels
+    from interp.sanity import Verdict
+    from interp.vgg import Vgg
+    from segment.result import Segmentation
+
+
+@dataclass(frozen=True)
+class SaliencyFindings:
+    """A saliency map, its four views, and whether to believe it."""
+
+    attribution: "Attribution"
+    panels: "FlashtorchPanels"
+    verdict: "Verdict"
+
+    @property
+    def sentence(self) -> str:
+        """What the network says, with its doubt."""
+        prediction = self.attribution.prediction
+        sure = "unsure, " if prediction.unsure else ""
+        return f"{prediction.names[0]} ({sure}{prediction.probabilities[0]:.0%}); the saliency map {self.verdict.word}"
+
+
+def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
+    """Classify, attribute and judge; None for weights without a classifier."""
+    from interp.saliency import flashtorch_panels, guided_backprop
+    from interp.sanity import quick_verdict
+
+    if vgg.head is None:
+        return None
+    image = picture.image_nchw01.to(run.device())
+    attribution = guided_backprop(vgg, image)
+    verdict = quick_verdict(vgg, image, attribution, seed=run.options.seed)
+    return SaliencyFindings(attribution, flashtorch_panels(attribution), verdict)
+
+
+@dataclass(frozen=True)
+class ForegroundOptions:
+    """How the user wants the foreground found."""
+
+    prompt: Prompt
+    box: str | None
+    mask: str | None
+    feather_px: float | None
+
+    @property
+    def needs_saliency(self) -> bool:
+        """Whether the network's opinion is part of finding it."""
+        return self.box is None and self.mask is None and self.prompt in (Prompt.AUTO, Prompt.SALIENCY)
+
+
+def find_foreground(
+    run: Run, picture: "Picture", options: ForegroundOptions, findings: SaliencyFindings | None
+) -> "Segmentation":
+    """Cut the foreground as the options ask.
+
+    Raises:
+        UsageError: If a box and a mask are given together, or the box makes no sense.
+        MaskError: If nothing usable is found.
+    """
+    from interp.images import load_mask
+    from interp.saliency import prompt_saliency_hw
+    from segment import segment
+
+    if options.box and options.mask:
+        raise UsageError("Both --box and --mask were given; expected one of them.")
+    believed, note = None, "no saliency map was asked for"
+    if findings:
+        asked = options.prompt is Prompt.SALIENCY
+        trusted = findings.verdict.word == "follows the class"
+        believed = prompt_saliency_hw(findings.attribution) if trusted or asked else None
+        note = f"the saliency map {findings.verdict.word}"
+        if asked and not trusted:
+            run.warn(f"The saliency prompt was asked for, but {note}.")
+    elif options.needs_saliency:
+        note = "these weights have no classifier"
+        if options.prompt is Prompt.SALIENCY:
+            raise UsageError("--prompt saliency needs weights with a classifier; choose another prompt or other weights.")
+    kind = "box" if options.box else "mask" if options.mask else options.prompt.value
+    segmentation = segment(
+        picture.rgb_hwc_u8,
+        prompt=kind,
+        box_xywh_px=parse_box(options.box) if options.box else None,
+        mask_hw01=load_mask(options.mask, picture.size_hw_px) if options.mask else None,
+        saliency_hw=believed,
+        saliency_note=note,
+        feather_px=options.feather_px,
+        seed=run.options.seed,
+    )
+    run.say(f"Foreground: {segmentation.reason} It covers {segmentation.area_share:.0%} of the photo.")
+    for warning in segmentation.warnings:
+        run.warn(warning)
+    return segmentation
+
+
+def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation | None") -> "np.ndarray":
+    """The region's alpha: the foreground's, its complement, or everywhere."""
+    import numpy as np
+
+    from interp.images import quantise_hw01
+
+    if segmentation is None:
+        return np.ones(picture.size_hw_px, dtype=np.float32)
+    return segmentation.alpha_hw01 if region is Region.FOREGROUND else quantise_hw01(1 - segmentation.alpha_hw01)
+
+
+def parse_box(text: str) -> tuple[int, int, int, int]:
+    """Read `X,Y,W,H`.
+
+    Raises:
+        UsageError: If it is not four whole numbers.
+    """
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"Box {text!r} is not X,Y,W,H; expected four whole numbers of pixels, such as 40,30,200,260.") from error
+    return x, y, width, height

@@ -1,0 +1,47 @@
+"""`layers`: the evidence for the choice of layers, without restyling."""
+
+from typing import Annotated
+
+import typer
+
+from commands.options import ImageArgument, RunOptions, StyleOption, command
+from commands.run import Run
+
+
+@command
+def layers(
+    context: typer.Context,
+    options: RunOptions,
+    image: ImageArgument = None,
+    style: StyleOption = None,
+    size: Annotated[int, typer.Option("--size", min=64, max=4096, help="Working size: the long side in px.")] = 512,
+) -> None:
+    """Show which layers tell a painting from a photo, and which would be used.
+
+    Example: python cli.py layers photo.jpg --style painting.jpg
+    """
+    run = Run(context, options)
+    photo, painting = run.photo(image, "astronaut"), run.painting(style)
+    run.plan_outputs(photo.stem, {"figure": "png"})
+
+    from interp.images import painting_size_hw_px, resize_nchw01, working_size_hw_px
+    from interp.layers import choose_layers
+    from reports import figures
+    from reports.evidence import layers_section
+    from reports.store import RecordBuilder
+
+    vgg = run.network()
+    looked_at = working_size_hw_px(photo.size_hw_px, size)
+    photo_small = resize_nchw01(photo.image_nchw01, looked_at).to(run.device())
+    painting_small = resize_nchw01(painting.image_nchw01, painting_size_hw_px(painting.size_hw_px, looked_at))
+    choice = choose_layers(vgg, photo_small, painting_small.to(run.device()), seed=options.seed)
+    for sentence in choice.sentences:
+        run.say(sentence)
+    run.write("figure", figures.layer_evidence(choice))
+    if not options.no_report:
+        builder = RecordBuilder("layers", f"Layers for {photo.name} after {painting.name}")
+        builder.headline = f"Style from {', '.join(choice.style_weights)}; content from {choice.content_layer}."
+        builder.sections.append(layers_section(builder.images, choice))
+        builder.data = {"choice": choice}
+        run.write_report(builder, vgg)
+    run.finish()

@@ -1,0 +1,200 @@
+"""One run of a command: what it says, the network it loads, the files and the report it leaves behind."""
+
+import contextlib
+import hashlib
+import json
+import platform
+import shlex
+import sys
+import time
+import webbrowser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from commands import samples
+from commands.options import Device, RunOptions
+from commands.outputs import RECORD, REPORT, OutputPlan, plan_outputs
+
+if TYPE_CHECKING:
+    from interp.images import Picture
+    from interp.vgg import Vgg
+    from reports.record import Section
+    from reports.store import RecordBuilder
+
+
+PACKAGES = (
+    "gramscope", "torch", "torchvision", "captum", "opencv-python", "opencv-python-headless", "numpy", "scipy", "Pillow",
+    "scikit-image", "matplotlib", "safetensors", "Jinja2", "typer",
+)  # fmt: skip
+
+
+class Run:
+    """State of one run, from checked inputs to written outputs.
+
+    Args:
+        context: Typer's, for the options' origins.
+        options: The shared options.
+    """
+
+    def __init__(self, context: typer.Context, options: RunOptions) -> None:
+        self.context, self.options = context, options
+        self.command = context.info_name or "gramscope"
+        self.started = time.monotonic()
+        self.inputs: dict[str, "Picture"] = {}
+        self.sources: list[str] = []
+        self.warnings: list[str] = []
+        self.written: dict[str, Path] = {}
+        self.plan = OutputPlan({})
+
+    def say(self, message: str) -> None:
+        """Tell the user something on stderr."""
+        if not self.options.quiet:
+            typer.echo(message, err=True)
+
+    def warn(self, message: str) -> None:
+        """Tell the user something that the report must repeat."""
+        self.warnings.append(message)
+        if not self.options.quiet:
+            typer.echo(f"Note: {message}", err=True)
+
+    def picture(self, role: str, source: str | None, sample: Path) -> "Picture":
+        """Load an input picture, or the bundled sample where none was given; say which and what was converted."""
+        from interp.images import load_picture
+
+        if source is None:
+            self.say(f"No {role} given: using the bundled sample {sample.name}.")
+        picture = load_picture(source if source is not None else sample)
+        for note in picture.notes:
+            self.warn(f"{picture.name}: {note}.")
+        self.inputs[role] = picture
+        self.sources.append(str(source if source is not None else sample))
+        return picture
+
+    def photo(self, source: str | None, sample: str) -> "Picture":
+        """Load the photo, or a sample photo by name."""
+        return self.picture("photo", source, samples.photo(sample) if source is None else Path(source))
+
+    def painting(self, source: str | None) -> "Picture":
+        """Load the painting, or the bundled one."""
+        return self.picture("painting", source, samples.PAINTING)
+
+    def plan_outputs(self, stem: str, extensions: Mapping[str, str], region: str = "") -> None:
+        """Decide where results will go; see `outputs.plan_outputs`."""
+        options = self.options
+        every = dict(extensions) if options.no_report else {**extensions, REPORT: "html", RECORD: "json"}
+        self.plan = plan_outputs(
+            self.command, stem, every, region=region, output=options.output, out_dir=options.out_dir,
+            overwrite=options.overwrite, inputs=[source for source in self.sources if source != "-"],
+        )  # fmt: skip
+
+    def network(self) -> "Vgg":
+        """Load the network as the options say, and say which."""
+        import torch
+
+        from interp.weights import load_vgg
+
+        options = self.options
+        torch.set_flush_denormal(True)  # near-dead channels otherwise run twenty times slower
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        vgg = load_vgg(
+            options.weights, width=options.width, seed=options.seed, layout=options.weights_format, device=self.device()
+        ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- missing in torch's stub
+        self.say(f"Network: {vgg.info.name} ({vgg.info.note}).")
+        return vgg
+
+    def device(self) -> str:
+        """Name of the device to compute on."""
+        import torch
+
+        if self.options.device is not Device.AUTO:
+            return self.options.device.value
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write one planned output."""
+        self.written[name] = self.plan.write(name, data)
+
+    def write_report(self, builder: "RecordBuilder", vgg: "Vgg | None", extra: Mapping[str, str] | None = None) -> None:
+        """Complete the record with the run's own facts and write record and page."""
+        if self.options.no_report:
+            return
+        from reports.codec import to_json
+        from reports.html import render_html
+
+        builder.warnings.extend(self.warnings)
+        builder.reproduce = self._reproduce(vgg, extra or {})
+        record = builder.build()
+        self.write(RECORD, to_json(record).encode())
+        self.write(REPORT, render_html(record).encode())
+
+    def finish(self) -> None:
+        """Print the results on stdout: the paths, or one JSON object."""
+        outputs = {name: str(path) for name, path in self.written.items() if name != RECORD}
+        if self.options.json:
+            record = self.written.get(RECORD)
+            typer.echo(json.dumps({"command": self.command, "outputs": outputs, "record": str(record) if record else None}))
+        else:
+            for path in outputs.values():
+                typer.echo(path)
+        if self.options.open_report and REPORT in self.written:
+            webbrowser.open(self.written[REPORT].resolve().as_uri())
+
+    def _reproduce(self, vgg: "Vgg | None", facts: Mapping[str, str]) -> "Section":
+        from reports.sections import reproduce_section
+
+        inputs = [(f"{role}: {picture.name}", picture.sha256) for role, picture in self.inputs.items()]
+        outputs = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in self.written.values()]
+        return reproduce_section(
+            command_line=shlex.join(["python", "cli.py", *sys.argv[1:]]),
+            options=self._options_with_origin(),
+            versions=versions(),
+            weights=vgg.info if vgg else None,
+            inputs=inputs,
+            outputs=outputs,
+            facts={"Seed": str(self.options.seed), **self._machine(), **facts},
+        )
+
+    def _options_with_origin(self) -> list[tuple[str, str, str]]:
+        rows = []
+        for name, value in self.context.params.items():
+            source = self.context.get_parameter_source(name)
+            origin = "default" if source is None or source.name == "DEFAULT" else source.name.lower().replace("_", " ")
+            rows.append((name.replace("_", "-"), plain(value), origin))
+        return rows
+
+    def _machine(self) -> dict[str, str]:
+        facts = {"Processor": platform.machine(), "Seconds so far": f"{time.monotonic() - self.started:.1f}"}
+        if "torch" in sys.modules:
+            import torch
+
+            facts |= {"Threads": str(torch.get_num_threads()), "Device": self.device()}
+        return facts
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that touch the result, read without importing them."""
+    from importlib import metadata
+
+    found = {"Python": platform.python_version(), "Platform": platform.system()}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def names_of(text: str | None, every: Sequence[str]) -> list[str]:
+    """Split a comma-separated option; `all` stands for every name."""
+    if text is None:
+        return []
+    return list(every) if text.strip() == "all" else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def plain(value: Any) -> str:
+    """An option's value as a reader would type it."""
+    return "" if value is None else str(getattr(value, "value", value))

@@ -1,0 +1,56 @@
+"""Colour of one picture carried to another: mean and covariance matched by a linear map."""
+
+import torch
+from torch import Tensor
+
+LUMA_RGB = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def colour_moments(image_nchw01: Tensor, alpha_hw01: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean (3,) and covariance (3, 3) of the colours under a mask (None: everywhere), in float64."""
+    colours = image_nchw01[0].flatten(1).double()  # (3, H*W)
+    weights = torch.ones(colours.shape[1]).double() if alpha_hw01 is None else alpha_hw01.flatten().double()
+    weights = (weights / weights.sum()).to(colours.device)
+    mean = colours @ weights
+    centred = colours - mean[:, None]
+    return mean, (centred * weights) @ centred.T
+
+
+def match_colour(
+    image_nchw01: Tensor,
+    target_nchw01: Tensor,
+    alpha_hw01: Tensor | None = None,
+    target_alpha_hw01: Tensor | None = None,
+) -> Tensor:
+    """Give an image the colour mean and covariance of another by the optimal-transport linear map.
+
+    Args:
+        image_nchw01: (1, 3, H, W) in [0, 1].
+        target_nchw01: (1, 3, h, w), whose colours are wanted.
+        alpha_hw01: Pixels of the image that count for its statistics.
+        target_alpha_hw01: Pixels of the target that count.
+
+    Returns:
+        (1, 3, H, W) in [0, 1], clipped. Between Gaussians the map is A = S^-1/2 (S^1/2 T S^1/2)^1/2 S^-1/2 (Pitie &
+        Kokaram 2007, "The linear Monge-Kantorovitch linear colour mapping", eq. 6).
+    """
+    mean, covariance = colour_moments(image_nchw01, alpha_hw01)
+    target_mean, target_covariance = colour_moments(target_nchw01, target_alpha_hw01)
+    root = _symmetric_power(covariance, 0.5)
+    inverse_root = _symmetric_power(covariance, -0.5)
+    transport = inverse_root @ _symmetric_power(root @ target_covariance @ root, 0.5) @ inverse_root
+    flat = image_nchw01[0].flatten(1).double()
+    moved = transport @ (flat - mean[:, None]) + target_mean[:, None]
+    return moved.view(1, *image_nchw01.shape[1:]).to(image_nchw01.dtype).clamp(0, 1)
+
+
+def with_luminance_of(colour_nchw01: Tensor, light_nchw01: Tensor) -> Tensor:
+    """Keep the colour of one image and take the luminance of another (BT.601 luma), clipped to [0, 1]."""
+    weights = torch.tensor(LUMA_RGB, device=colour_nchw01.device).view(1, 3, 1, 1)
+    shift = ((light_nchw01 - colour_nchw01) * weights).sum(1, keepdim=True)
+    return (colour_nchw01 + shift).clamp(0, 1)
+
+
+def _symmetric_power(matrix: Tensor, power: float) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ torch.diag(values.clamp(min=1e-6) ** power) @ vectors.T  # a floor of (0.001)² variance

@@ -1,0 +1,83 @@
+"""Gram statistics of a layer, over the whole picture or a region of it.
+
+A Gram matrix holds which channels fire together, without where (Gatys et al. 2016, section 2.2). Taken over a region it is
+
+    G_r = sum_p m_p f_p f_p^T / sum_p m_p
+
+with m the region's mask on the layer's grid: linear in m, so region Grams weighted by area add up to the whole
+picture's, also for soft masks.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GramStats:
+    """What a layer's Gram matrix says about a picture.
+
+    Attributes:
+        layer: Layer name.
+        energy: Mean squared activation, trace(G) / C.
+        spectrum: Eigenvalues in descending order, as shares of their sum.
+        effective_rank: Participation ratio of the spectrum, 1 … C.
+        channels: C.
+    """
+
+    layer: str
+    energy: float
+    spectrum: tuple[float, ...]
+    effective_rank: float
+    channels: int
+
+
+def region_gram(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> Tensor:
+    """Gram matrix of the cells under a mask.
+
+    Args:
+        features_nchw: (1, C, h, w) activations of one layer.
+        mask_hw01: (h, w) weights in [0, 1]; None for the whole picture.
+
+    Returns:
+        (C, C), symmetric, positive semi-definite.
+
+    Example:
+        >>> features = torch.tensor([[[[1.0, 2.0]], [[0.0, 1.0]]]])
+        >>> region_gram(features, torch.tensor([[0.0, 1.0]])).tolist()
+        [[4.0, 2.0], [2.0, 1.0]]
+    """
+    flat = features_nchw.flatten(2)[0]  # (C, h*w)
+    if mask_hw01 is None:
+        return flat @ flat.T / flat.shape[1]
+    weights = mask_hw01.flatten()
+    return (flat * weights) @ flat.T / weights.sum()
+
+
+def relative_distance(gram: Tensor, target: Tensor) -> Tensor:
+    """Squared Frobenius distance over the target's squared norm: D = |G - G*|² / |G*|²; 1 for G = 0."""
+    return (gram - target).square().sum() / target.square().sum()
+
+
+def effective_rank(eigenvalues: Tensor) -> float:
+    """Participation ratio (sum λ)² / sum λ²: how many channels' worth of independent directions are in use."""
+    total_of_squares = eigenvalues.square().sum()
+    return float(eigenvalues.sum().square() / total_of_squares) if total_of_squares > 0 else 0.0
+
+
+def gram_stats(layer: str, gram: Tensor) -> GramStats:
+    """Summarise a Gram matrix.
+
+    Args:
+        layer: Its layer's name.
+        gram: (C, C), symmetric.
+
+    Returns:
+        Energy, spectrum and effective rank.
+    """
+    eigenvalues = torch.linalg.eigvalsh(gram.double()).clamp(min=0).flip(0)
+    total = eigenvalues.sum()
+    shares = eigenvalues / total if total > 0 else eigenvalues
+    channels = gram.shape[0]
+    return GramStats(layer, float(total) / channels, tuple(shares.tolist()), effective_rank(eigenvalues), channels)

@@ -1,0 +1,344 @@
+"""The one place where files become pictures and back.
+
+Everything inside the project is float32 RGB NCHW in [0, 1], sRGB (`*_nchw01`), or a mask float32 HW in [0, 1]
+(`*_hw01`, 1 = inside). uint8 HWC exists only here and at the edges of the segmentation. Decoding and encoding use Pillow
+and NumPy; torch is imported only by the converters that return tensors, so inputs can be checked before it loads.
+"""
+
+import hashlib
+import io
+import math
+import stat
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
+
+from interp.errors import InputError, OutOfMemoryError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_PIXELS = 100_000_000  # 300 MB as uint8; a full-frame camera makes 24 to 61 million
+MAX_FILE_BYTES = 1 << 30
+MIN_SIDE_PX = 16  # one cell of VGG-19's fifth block
+MIN_WORKING_SIDE_PX = 64  # a thin strip is not scaled below this
+# An explicit list: Pillow's other decoders are rarely fuzzed, and the one for EPS runs an external program.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture: oriented, sRGB, opaque.
+
+    Attributes:
+        rgb_hwc_u8: Pixels, (H, W, 3) uint8, RGB, sRGB.
+        name: File name without folder, for titles and default output names.
+        sha256: Of the file's bytes.
+        notes: What was done beyond plain decoding, one sentence each ("alpha flattened on white").
+    """
+
+    rgb_hwc_u8: np.ndarray = field(repr=False)
+    name: str
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size_hw_px(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.rgb_hwc_u8.shape[0], self.rgb_hwc_u8.shape[1]
+
+    @property
+    def stem(self) -> str:
+        """Name without extension, never empty."""
+        return Path(self.name).stem or "picture"
+
+    @property
+    def image_nchw01(self) -> "Tensor":
+        """The pixels as (1, 3, H, W) float32 in [0, 1]."""
+        return to_nchw01(self.rgb_hwc_u8)
+
+
+def read_bytes(source: str | Path) -> bytes:
+    """Read a picture's bytes from a regular file, or from standard input for `-`.
+
+    Raises:
+        InputError: If there is no such file, or it is a folder, a device, empty, or over 1 GiB.
+    """
+    if str(source) == "-":
+        data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    else:
+        path = Path(source)
+        try:
+            info = path.stat()
+            if stat.S_ISDIR(info.st_mode):
+                raise InputError(f"{str(source)!r} is a folder; expected one picture file.")
+            if not stat.S_ISREG(info.st_mode):
+                raise InputError(f"{str(source)!r} is a device or pipe; expected a picture file (or `-`).")
+            with path.open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        except FileNotFoundError as error:
+            raise InputError(f"No such file: {str(source)!r}. Check the path.") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise InputError(f"Cannot read {str(source)!r}: {reason}.") from error
+    if not data:
+        raise InputError(f"{str(source)!r} is empty (0 bytes); expected a picture.")
+    if len(data) > MAX_FILE_BYTES:
+        raise InputError(f"{str(source)!r} is larger than 1 GiB; expected a picture. Export a smaller one.")
+    return data
+
+
+def load_picture(source: str | Path) -> Picture:
+    """Decode a picture file: first frame, EXIF orientation applied, sRGB, opaque on white, 8 bit.
+
+    Args:
+        source: Path of a PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF or JPEG 2000 file, or `-` for standard input.
+
+    Returns:
+        The picture with notes on every conversion.
+
+    Raises:
+        InputError: If the file cannot be read or decoded, is smaller than 16 px or over 100 million pixels.
+    """
+    data = read_bytes(source)
+    name = "stdin" if str(source) == "-" else Path(source).name
+    rgb, notes = _decode(data, name)
+    return Picture(rgb, name, hashlib.sha256(data).hexdigest(), tuple(notes))
+
+
+def load_image(path: str | Path) -> "Tensor":
+    """Load a picture file as a tensor.
+
+    Args:
+        path: Picture file.
+
+    Returns:
+        (1, 3, H, W) float32, RGB, sRGB, [0, 1].
+
+    Raises:
+        InputError: As `load_picture`.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> from PIL import Image
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "red.png"
+        >>> Image.new("RGB", (32, 16), "red").save(path)
+        >>> load_image(path).shape
+        torch.Size([1, 3, 16, 32])
+    """
+    return load_picture(path).image_nchw01
+
+
+def load_mask(source: str | Path, size_hw_px: tuple[int, int]) -> np.ndarray:
+    """Load a mask picture: white = inside, grey = partly.
+
+    Args:
+        source: Picture file; its luminance is the mask.
+        size_hw_px: The photo's height and width; a mask of the same shape but another size is resized.
+
+    Returns:
+        (H, W) float32 in [0, 1], multiples of 1/255.
+
+    Raises:
+        InputError: If the file is no picture.
+        UsageError: If its aspect ratio is not the photo's.
+    """
+    picture = load_picture(source)
+    grey = Image.fromarray(picture.rgb_hwc_u8).convert("L")
+    height, width = size_hw_px
+    if abs(grey.height * width - grey.width * height) > 0.01 * grey.width * height:
+        raise UsageError(
+            f"Mask {picture.name!r} is {grey.width}x{grey.height} px, the photo {width}x{height}; "
+            "expected the same shape. Export the mask from this photo."
+        )
+    if (grey.height, grey.width) != size_hw_px:
+        grey = grey.resize((width, height), Image.Resampling.BOX)
+    return np.asarray(grey, dtype=np.float32) / np.float32(255)
+
+
+def _decode(data: bytes, name: str) -> tuple[np.ndarray, list[str]]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's size and metadata warnings: checked or irrelevant here
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_size(image, name)
+                return _to_rgb(image)
+    except (InputError, OutOfMemoryError):
+        raise
+    except MemoryError as error:
+        raise OutOfMemoryError(f"Decoding {name!r} does not fit into memory. Export a smaller picture.") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{name!r} is over the limit of {MAX_PIXELS:,} pixels. Export a smaller picture.") from error
+    except Image.UnidentifiedImageError as error:
+        raise InputError(
+            f"{name!r} is not a picture this program reads; expected {', '.join(FORMATS)}. Convert it first."
+        ) from error
+    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error … on damaged data
+        raise InputError(f"{name!r} is damaged or incomplete ({error}). Export it again.") from error
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise InputError(
+            f"{name!r} is {image.width}x{image.height} px, over the limit of {MAX_PIXELS:,} pixels. Export a smaller picture."
+        )
+    if min(image.size) < MIN_SIDE_PX:
+        raise InputError(
+            f"{name!r} is {image.width}x{image.height} px; expected at least {MIN_SIDE_PX} px a side. Use a larger picture."
+        )
+
+
+def _to_rgb(image: Image.Image) -> tuple[np.ndarray, list[str]]:
+    notes: list[str] = []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # an MPO's further frames are previews of the same photo
+        notes.append(f"animated or multi-page: first of {frames} frames used")
+    image.load()
+    profile = image.info.get("icc_profile")
+    upright = ImageOps.exif_transpose(image)
+    if upright.size != image.size or image.getexif().get(0x0112, 1) not in (0, 1):
+        notes.append("EXIF orientation applied")
+    flat = _flatten(_to_8_bit(upright, notes), notes)
+    return np.array(_to_srgb(flat, profile, notes), dtype=np.uint8), notes
+
+
+def _to_8_bit(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Bring 16-bit, 32-bit and float grey to 8 bit; leave other modes alone."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image, dtype=np.float64)
+    top = 1.0 if image.mode == "F" else 65535.0
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > top:
+        raise ValueError(f"grey values outside 0 … {top:g}")
+    notes.append("converted from more than 8 bits a channel")
+    return Image.fromarray(np.round(values / top * 255).astype(np.uint8))
+
+
+def _flatten(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Composite transparency onto white."""
+    if not image.has_transparency_data:
+        return image.convert("RGB") if image.mode in ("P", "1") else image
+    rgba = image.convert("RGBA")
+    if rgba.getextrema()[3] != (255, 255):
+        notes.append("transparency flattened on white")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            description = ImageCms.getProfileDescription(source).strip()
+            if "srgb" in description.lower() and image.mode == "RGB":
+                return image
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                notes.append(f"colours converted from {description or 'an unnamed profile'} to sRGB")
+                return converted
+        except (ImageCms.PyCMSError, OSError, ValueError) as error:
+            notes.append(f"colour profile ignored ({error})")
+    if image.mode not in ("RGB", "L"):
+        notes.append(f"colours converted from {image.mode} to RGB")
+    return image.convert("RGB")
+
+
+def encode_png(pixels_u8: np.ndarray) -> bytes:
+    """Encode (H, W), (H, W, 3) or (H, W, 4) uint8 as PNG; the same pixels give the same bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels_u8).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def encode_webp(rgb_hwc_u8: np.ndarray, quality: int = 82, long_side_px: int = 1280) -> bytes:
+    """Encode (H, W, 3) uint8 RGB as lossy WebP for a report, scaled down to at most `long_side_px`."""
+    image = Image.fromarray(rgb_hwc_u8)
+    image.thumbnail((long_side_px, long_side_px), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=quality, method=4)
+    return buffer.getvalue()
+
+
+def encode_jpeg(rgb_hwc_u8: np.ndarray) -> bytes:
+    """Encode (H, W, 3) uint8 RGB as JPEG, quality 95, full chroma: near the original, never exact."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb_hwc_u8).save(buffer, "JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()
+
+
+def working_size_hw_px(size_hw_px: tuple[int, int], long_side_px: int) -> tuple[int, int]:
+    """Size to work at: the long side brought to `long_side_px`, never enlarged, thin strips kept wide enough.
+
+    Args:
+        size_hw_px: The photo's height and width.
+        long_side_px: The wanted long side.
+
+    Returns:
+        Height and width, both at least min(own side, 64) px.
+
+    Example:
+        >>> working_size_hw_px((1000, 2000), 512), working_size_hw_px((40, 4000), 512)
+        ((256, 512), (40, 4000))
+    """
+    height, width = size_hw_px
+    scale = max(long_side_px / max(height, width), MIN_WORKING_SIDE_PX / min(height, width))
+    scale = min(1.0, scale)
+    return max(MIN_SIDE_PX, round(height * scale)), max(MIN_SIDE_PX, round(width * scale))
+
+
+def painting_size_hw_px(
+    painting_hw_px: tuple[int, int], photo_hw_px: tuple[int, int], scale: float = 1.0
+) -> tuple[int, int]:
+    """Size of the painting beside a working photo: the same pixel area times `scale`², never enlarged.
+
+    The area, not the long side, sets the size of the strokes that the network sees (Gatys et al. 2016 used equal sizes).
+    """
+    height, width = painting_hw_px
+    area = photo_hw_px[0] * photo_hw_px[1] * scale * scale
+    factor = min(1.0, math.sqrt(area / (height * width)))
+    return max(MIN_SIDE_PX, round(height * factor)), max(MIN_SIDE_PX, round(width * factor))
+
+
+def quantise_hw01(alpha_hw01: np.ndarray) -> np.ndarray:
+    """Round a mask to n/255, so that the saved PNG and the float agree to the bit."""
+    return (np.round(np.clip(alpha_hw01, 0, 1) * 255) / 255).astype(np.float32)
+
+
+def mask_u8(alpha_hw01: np.ndarray) -> np.ndarray:
+    """A mask as (H, W) uint8, 255 = inside."""
+    return np.round(np.clip(alpha_hw01, 0, 1) * 255).astype(np.uint8)
+
+
+def to_nchw01(rgb_hwc_u8: np.ndarray) -> "Tensor":
+    """Convert (H, W, 3) uint8 RGB to (1, 3, H, W) float32 in [0, 1]."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(rgb_hwc_u8)).permute(2, 0, 1)[None].float().div(255).contiguous()
+
+
+def to_hwc_u8(image_nchw01: "Tensor") -> np.ndarray:
+    """Convert (1, 3, H, W) float in [0, 1] to (H, W, 3) uint8 RGB, rounding to nearest and clipping."""
+    pixels = image_nchw01.detach()[0].permute(1, 2, 0).clamp(0, 1).mul(255).round()
+    return pixels.byte().cpu().numpy()
+
+
+def resize_nchw01(image_nchw01: "Tensor", size_hw_px: tuple[int, int]) -> "Tensor":
+    """Resize an image with an antialiased bicubic filter; values stay in [0, 1]."""
+    from torch.nn import functional as F
+
+    if tuple(image_nchw01.shape[-2:]) == tuple(size_hw_px):
+        return image_nchw01
+    return F.interpolate(image_nchw01, size=size_hw_px, mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def resize_hw01(alpha_hw01: np.ndarray, size_hw_px: tuple[int, int]) -> np.ndarray:
+    """Resize a mask by area (down) or linearly (up) and round it to n/255."""
+    if alpha_hw01.shape == tuple(size_hw_px):
+        return quantise_hw01(alpha_hw01)
+    image = Image.fromarray(np.ascontiguousarray(alpha_hw01, dtype=np.float32))
+    resized = image.resize((size_hw_px[1], size_hw_px[0]), Image.Resampling.BILINEAR)  # antialiased when shrinking
+    return quantise_hw01(np.asarray(resized))

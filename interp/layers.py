@@ -1,0 +1,149 @@
+"""Evidence -> LayerChoice: which style and content layers, with what weights, and why.
+
+The best layer of each of VGG-19's five scales carries style, weighted by its separation; the layer with the highest
+product of layout and indifference carries content. `interp.evidence` defines the scores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interp.errors import UsageError
+from interp.evidence import ContentEvidence, StyleEvidence, content_evidence, style_evidence
+from interp.layer_names import RELU_NAMES, layer
+from interp.regions import layer_regions
+from interp.vgg import Vgg
+
+FIXED_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # Gatys et al. 2016, section 3
+FIXED_CONTENT = "relu4_2"  # the same
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """The layers to use, and why.
+
+    Attributes:
+        style_weights: Weight of each style layer, sum 1, in network order.
+        content_layer: Name of the content layer.
+        mode: `evidence`, `fixed` or `given`.
+        style_evidence: One entry a candidate, chosen or not.
+        content_evidence: The same for content.
+        sentences: Why, in words.
+    """
+
+    style_weights: dict[str, float]
+    content_layer: str
+    mode: str
+    style_evidence: tuple[StyleEvidence, ...] = ()
+    content_evidence: tuple[ContentEvidence, ...] = ()
+    sentences: tuple[str, ...] = ()
+
+    @property
+    def mean_depth(self) -> float:
+        """Weighted mean of the style layers' blocks, 1 (finest) … 5 (coarsest)."""
+        return sum(weight * layer(name).block for name, weight in self.style_weights.items())
+
+
+def fixed_choice(reason: str = "as asked") -> LayerChoice:
+    """The layers of Gatys et al. 2016, equal weights."""
+    weight = 1 / len(FIXED_STYLE)
+    sentence = f"Style layers {', '.join(FIXED_STYLE)} with equal weights and content layer {FIXED_CONTENT}: {reason}."
+    return LayerChoice({name: weight for name in FIXED_STYLE}, FIXED_CONTENT, "fixed", sentences=(sentence,))
+
+
+def override_choice(choice: LayerChoice, style: Sequence[str] | None, content: str | None) -> LayerChoice:
+    """Replace the style layers (equal weights) or the content layer by the user's.
+
+    Raises:
+        UsageError: If a layer is unknown or named twice.
+    """
+    if style:
+        places = sorted((layer(name) for name in style), key=lambda place: place.index)
+        if len({place.name for place in places}) < len(places):
+            raise UsageError(f"Style layers {', '.join(style)} name a layer twice; expected each once.")
+        weights = {place.name: 1 / len(places) for place in places}
+        sentence = f"Style layers {', '.join(weights)} were given, with equal weights."
+        choice = replace(choice, style_weights=weights, mode="given", sentences=(*choice.sentences, sentence))
+    if content:
+        layer(content)
+        sentence = f"Content layer {content} was given."
+        choice = replace(choice, content_layer=content, mode="given", sentences=(*choice.sentences, sentence))
+    return choice
+
+
+def choose_layers(
+    vgg: Vgg, photo_nchw01: Tensor, painting_nchw01: Tensor, alpha_hw01: np.ndarray | None = None, seed: int = 0
+) -> LayerChoice:
+    """Choose style and content layers from what the network sees in both pictures.
+
+    Args:
+        vgg: The network.
+        photo_nchw01: (1, 3, H, W) RGB in [0, 1] at the finest working size.
+        painting_nchw01: (1, 3, h, w) RGB in [0, 1] at the size it will be used.
+        alpha_hw01: (H, W) float32 region of the photo; None for all of it.
+        seed: Of the sampled cells, the permutations and the shuffles.
+
+    Returns:
+        The choice with the evidence for every candidate. Where no layer separates the pictures beyond chance, the
+        fixed layers, saying so.
+
+    Example:
+        >>> from interp.weights import load_vgg
+        >>> picture = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+        >>> choose_layers(load_vgg("compact"), picture, picture).mode
+        'fixed'
+    """
+    if alpha_hw01 is None:
+        alpha_hw01 = np.ones(photo_nchw01.shape[-2:], dtype=np.float32)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        style = style_evidence(vgg, photo_nchw01, painting_nchw01, alpha_hw01, generator)
+        content = content_evidence(vgg, photo_nchw01, painting_nchw01, alpha_hw01, generator)
+    regions = layer_regions(alpha_hw01, list(RELU_NAMES))
+    usable = [entry for entry in style if regions[entry.layer].usable]
+    content_layer = max(content, key=lambda entry: entry.score).layer if content else FIXED_CONTENT
+    content = tuple(replace(entry, chosen=entry.layer == content_layer) for entry in content)
+    if not any(entry.measured and entry.separation > entry.null95 for entry in usable):
+        fixed = fixed_choice("no layer tells the painting from the photo's region beyond chance")
+        return replace(fixed, style_evidence=style, content_evidence=content)
+    weights = _best_of_each_scale(usable)
+    style = tuple(replace(entry, chosen=entry.layer in weights, weight=weights.get(entry.layer, 0.0)) for entry in style)
+    return LayerChoice(weights, content_layer, "evidence", style, content, _sentences(weights, style, content, content_layer))
+
+
+def _best_of_each_scale(evidence: list[StyleEvidence]) -> dict[str, float]:
+    """The best layer of each block with a positive score, weighted by score."""
+    best: dict[int, StyleEvidence] = {}
+    for entry in evidence:
+        block = layer(entry.layer).block
+        if entry.separation > 0 and (block not in best or entry.separation > best[block].separation):
+            best[block] = entry
+    total = sum(entry.separation for entry in best.values())
+    return {entry.layer: entry.separation / total for _, entry in sorted(best.items())}
+
+
+def _sentences(
+    weights: dict[str, float], style: tuple[StyleEvidence, ...], content: tuple[ContentEvidence, ...], content_layer: str
+) -> tuple[str, ...]:
+    by_name = {entry.layer: entry for entry in style}
+    lines = []
+    for name, weight in weights.items():
+        entry = by_name[name]
+        if entry.measured:
+            sure = "beyond chance" if entry.separation > entry.null95 else "not beyond chance"
+            why = f"best of block {layer(name).block}: separation {entry.separation:.3f}, {sure} (95 % null {entry.null95:.3f})"
+        else:
+            why = "too few cells to measure, so it takes the mean score"
+        lines.append(f"{name} carries {weight:.0%} of the style: {why}.")
+    chosen = next((entry for entry in content if entry.chosen), None)
+    if chosen:
+        lines.append(
+            f"{content_layer} holds the content: layout {chosen.layout:.2f} x indifference to texture and colour "
+            f"{chosen.indifference:.2f} = {chosen.score:.2f}, the highest."
+        )
+    else:
+        lines.append(f"{content_layer} holds the content: the region is too small to shuffle, so the usual layer is kept.")
+    return tuple(lines)

@@ -1,0 +1,117 @@
+"""What part of a layer a region owns: the mask on the layer's grid, coverage, erosion.
+
+A cell near the edge of a region sees pixels of the other side. So a layer's mask is eroded by the distance that its
+cells see beyond their own square, inset_l = (RF_l - s_l) / 2: what is left describes the region alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional as F
+
+from interp.layer_names import Layer, layer
+
+MIN_EFFECTIVE_CELLS = 32  # fewer independent cells than this make a Gram of noise
+CAP_SHARE = 1 / 3  # of a component's largest distance, where full erosion would leave nothing
+
+
+@dataclass(frozen=True)
+class LayerRegion:
+    """A region on one layer's grid.
+
+    Attributes:
+        name: Layer name.
+        mask_hw01: (h, w) float32, the eroded mask.
+        coverage: Share of the layer's cells under the mask before erosion.
+        effective_cells: (sum m)² / sum m² after erosion.
+        fully_eroded: Whether no counted cell sees a pixel outside the region.
+    """
+
+    name: str
+    mask_hw01: Tensor
+    coverage: float
+    effective_cells: float
+    fully_eroded: bool
+
+    @property
+    def usable(self) -> bool:
+        """Whether enough cells are left for a Gram matrix."""
+        return self.effective_cells >= MIN_EFFECTIVE_CELLS
+
+
+def pool_mask(alpha_hw01: Tensor, place: Layer) -> Tensor:
+    """Average a mask over a layer's cells, dropping what the network's own pools drop.
+
+    Args:
+        alpha_hw01: (H, W) float in [0, 1].
+        place: The layer.
+
+    Returns:
+        (H // stride, W // stride) float in [0, 1].
+    """
+    return F.avg_pool2d(alpha_hw01[None, None], place.stride_px)[0, 0]
+
+
+def edge_distance_px(alpha_hw01: np.ndarray) -> np.ndarray:
+    """Chessboard distance of each pixel to the nearest pixel with alpha 0; infinite where there is none.
+
+    The picture's border is no edge: nothing beyond it can be seen.
+    """
+    inside = alpha_hw01 > 0
+    if inside.all():
+        return np.full(inside.shape, np.inf, dtype=np.float32)
+    return ndimage.distance_transform_cdt(inside, metric="chessboard").astype(np.float32)
+
+
+def layer_region(alpha_hw01: np.ndarray, name: str) -> LayerRegion:
+    """Bring a region to a layer's grid and erode it.
+
+    Args:
+        alpha_hw01: (H, W) float32 in [0, 1] at the size the network sees.
+        name: Layer name.
+
+    Returns:
+        The region on that grid.
+    """
+    return layer_regions(alpha_hw01, [name])[name]
+
+
+def layer_regions(alpha_hw01: np.ndarray, names: list[str]) -> dict[str, LayerRegion]:
+    """Bring a region to several layers' grids; see `layer_region`."""
+    distance = edge_distance_px(alpha_hw01)
+    components, count = ndimage.label(alpha_hw01 > 0, structure=np.ones((3, 3)))
+    return {name: _erode(alpha_hw01, distance, components, count, layer(name)) for name in names}
+
+
+def content_mask(alpha_hw01: np.ndarray, name: str) -> Tensor:
+    """A region on a layer's grid without erosion: content must hold the seam too."""
+    return pool_mask(torch.from_numpy(alpha_hw01), layer(name))
+
+
+def _erode(alpha_hw01: np.ndarray, distance: np.ndarray, components: np.ndarray, count: int, place: Layer) -> LayerRegion:
+    """Keep cells whose smallest distance exceeds the inset, or a third of the largest where that leaves nothing.
+
+    The rule goes component by component, so that a thin island keeps its share beside a broad one. A cell that touches
+    two components also holds a pixel between them, whose distance is 0: it is never kept, whoever owns it.
+    """
+    nearest = -_max_pool(-distance, place.stride_px)
+    owner = _max_pool(components, place.stride_px).astype(np.int64)
+    numbers = np.arange(count + 1)
+    inset = np.full(count + 1, float(place.inset_px))
+    emptied = np.asarray(ndimage.maximum(nearest > place.inset_px, owner, numbers)) == 0
+    cap = np.asarray(ndimage.maximum(distance, components, numbers)) * CAP_SHARE
+    inset[emptied] = np.minimum(inset, cap)[emptied]
+    kept = (nearest > inset[owner]) & (owner > 0)
+    pooled = pool_mask(torch.from_numpy(alpha_hw01), place)
+    mask = pooled * torch.from_numpy(kept)
+    total, squares = float(mask.sum()), float(mask.square().sum())
+    effective = total * total / squares if squares > 0 else 0.0
+    fully = not (kept & emptied[owner]).any()
+    return LayerRegion(place.name, mask, float(pooled.mean()), effective, fully)
+
+
+def _max_pool(values_hw: np.ndarray, stride_px: int) -> np.ndarray:
+    return F.max_pool2d(torch.from_numpy(values_hw.astype(np.float32))[None, None], stride_px)[0, 0].numpy()

@@ -1,0 +1,97 @@
+"""How every figure looks: sizes, colours, axes and text, on Matplotlib's object interface.
+
+No pyplot, no global state. Text is set literally (no mathtext), so that any name can be a label; PNGs carry
+no metadata, so that equal figures are equal bytes.
+"""
+
+import io
+import textwrap
+import warnings
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+DPI = 160
+WIDTH_IN = 9.6
+INK, SOFT, PALE, GRID, ACCENT, WARM = "#1f2023", "#5c5f66", "#cfccc6", "#e6e4df", "#285f74", "#c4622d"
+# Okabe & Ito 2008: told apart by readers with any colour vision; yellow left out, too pale on white.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5c5f66")
+
+
+def chart(height_in: float) -> tuple[Figure, Axes]:
+    """A figure of the usual width with one pair of axes."""
+    figure = Figure((WIDTH_IN, height_in), dpi=DPI, facecolor="white", layout="constrained")
+    return figure, styled(figure.subplots())
+
+
+def page(width_px: int, height_px: int) -> Figure:
+    """An empty figure whose content is placed by pixels."""
+    return Figure((width_px / DPI, height_px / DPI), dpi=DPI, facecolor="white")
+
+
+def styled(axis: Axes) -> Axes:
+    """Quiet axes: no box, pale lines behind the data."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["left", "bottom"]].set_color(SOFT)
+    axis.grid(axis="y", color=GRID, linewidth=0.8)
+    axis.set_axisbelow(True)
+    axis.tick_params(labelsize=8, colors=SOFT)
+    return axis
+
+
+def legend_beside(axis: Axes) -> None:
+    """Put the legend to the right of the axes."""
+    legend = axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=8.5)
+    literal(*legend.get_texts())
+
+
+def plain_log(axis: Axis) -> None:
+    """Label a logarithmic axis in plain numbers: Matplotlib's own labels are mathtext."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def viridis(values_hw01: np.ndarray) -> np.ndarray:
+    """Colour values in [0, 1]: (H, W, 3) uint8."""
+    return colormaps["viridis"](np.asarray(values_hw01), bytes=True)[..., :3]
+
+
+def axes_at(figure: Figure, left_px: float, top_px: float, width_px: float, height_px: float) -> Axes:
+    """Axes in a box of pixels from the top left corner."""
+    width, height = (float(side) * DPI for side in figure.get_size_inches())
+    bottom = 1 - (top_px + height_px) / height
+    return figure.add_axes((left_px / width, bottom, width_px / width, height_px / height))
+
+
+def text_at(figure: Figure, x_px: float, y_px: float, text: str, size_pt: float, **style: str) -> None:
+    """Set literal text at pixels from the top left corner."""
+    width, height = figure.get_size_inches() * DPI
+    options = {"va": "top", "color": INK} | style
+    literal(figure.text(x_px / width, 1 - y_px / height, text, fontsize=size_pt, **options))  # pyright: ignore[reportArgumentType]
+
+
+def literal(*texts: Text) -> None:
+    """Keep dollar signs dollar signs."""
+    for text in texts:
+        text.set_parse_math(False)
+
+
+def wrapped(text: str, width_px: float, size_pt: float) -> str:
+    """Break lines to fit, at 0.55 em a character (DejaVu Sans runs wide)."""
+    return textwrap.fill(text, max(20, int(width_px / (0.55 * size_pt * DPI / 72))))
+
+
+def png(figure: Figure) -> bytes:
+    """Draw."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # A name may be in a script that the font does not have.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()

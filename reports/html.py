@@ -1,0 +1,103 @@
+"""The record as one HTML page: pure, deterministic, no network.
+
+Every text of the record passes through Jinja2's autoescape; only our own style sheet and script are marked as
+safe, and a Content-Security-Policy with their hashes lets nothing else run. It reads without JavaScript.
+"""
+
+import base64
+import hashlib
+import re
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.record import ImageRef, Record, Table
+
+# Not allowed in HTML: control characters, lone surrogates (file names that are no UTF-8), non-characters.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_NUMBER = re.compile(r"[-+−±<>≤≥≈]?\s?[\d.,]*\d(e[-+]?\d+)?\s?(%|px|s|×)?|–|")
+
+
+def render_html(record: Record) -> str:
+    """Render a record as a page that stands alone.
+
+    Args:
+        record: What to show.
+
+    Returns:
+        HTML, to be written as UTF-8; the same record gives the same text.
+    """
+    style, script = _asset("report.css"), _asset("report.js")
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            record=record,
+            policy=content_security_policy(style, script),
+            style=Markup(style),
+            script=Markup(script),
+            pictures=_Pictures(record),
+            is_numeric=_is_numeric,
+        )
+    )
+
+
+def content_security_policy(style: str, script: str) -> str:
+    """Policy that allows exactly this style sheet and script, and pictures inside the page."""
+    return (
+        f"default-src 'none'; img-src data:; style-src '{_source_hash(style)}'; "
+        f"script-src '{_source_hash(script)}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+class _Pictures:
+    """Knows, while one page is rendered, which pictures it already holds."""
+
+    def __init__(self, record: Record) -> None:
+        self._images = record.images
+        self._shown: set[str] = set()
+
+    def is_first(self, ref: ImageRef) -> bool:
+        """True the first time a picture is asked for."""
+        first = ref.sha256 not in self._shown
+        self._shown.add(ref.sha256)
+        return first
+
+    def source(self, ref: ImageRef) -> str:
+        """The picture as a data: address."""
+        image = self._images[ref.sha256]
+        return f"data:{image.mime};base64,{image.base64}"
+
+
+def _is_numeric(table: Table, column: int) -> bool:
+    """Whether a column holds numbers only, to be set flush right."""
+    return bool(table.rows) and all(_NUMBER.fullmatch(row[column]) for row in table.rows)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    loader = _environment().loader
+    assert loader is not None
+    return loader.get_source(_environment(), name)[0]
+
+
+def _printable(value: object) -> object:
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value) if type(value) is str else value
+
+
+def _source_hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -1,0 +1,146 @@
+
+"use strict";
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  const make = (tag, properties = {}, ...children) => {
+    const element = Object.assign(document.createElement(tag), properties);
+    element.append(...children);
+    return element;
+  };
+
+  const button = (text, act) => {
+    const made = make("button", { type: "button", className: "text", textContent: text });
+    made.addEventListener("click", act);
+    return made;
+  };
+
+  // A picture shown a second time is a link to the first; its bytes are in the page only once.
+  const repeat = (link) => {
+    const first = document.getElementById(link.hash.slice(1));
+    if (!first) return;
+    const copy = first.cloneNode();
+    copy.removeAttribute("id");
+    copy.alt = link.dataset.alt;
+    copy.className = link.dataset.class ?? "";
+    link.replaceWith(copy);
+  };
+
+  // Enlarged pictures: one dialog for the page, arrow keys walk through all pictures.
+  const dialog = make("dialog", { id: "zoom", ariaLabel: "Enlarged picture" });
+  const view = make("div", { className: "view", tabIndex: 0 });
+  const words = make("p");
+  const pictures = [];
+  let current = 0;
+
+  const show = (index) => {
+    current = (index + pictures.length) % pictures.length;
+    const copy = pictures[current].cloneNode();
+    copy.removeAttribute("id");
+    view.replaceChildren(copy);
+    words.textContent = `${current + 1} of ${pictures.length}: ${copy.alt}`;
+  };
+
+  const enlarge = (image) => {
+    show(pictures.indexOf(image));
+    dialog.showModal();
+  };
+
+  const buildDialog = () => {
+    const actual = button("Actual size", () => {
+      actual.textContent = dialog.classList.toggle("actual") ? "Fit to window" : "Actual size";
+    });
+    const bar = make("div", { className: "bar" });
+    bar.append(
+      button("Previous", () => show(current - 1)),
+      button("Next", () => show(current + 1)),
+      actual,
+      button("Close", () => dialog.close()),
+    );
+    words.ariaLive = "polite";
+    dialog.append(bar, view, words);
+    dialog.addEventListener("keydown", (event) => {
+      if (dialog.classList.contains("actual") && event.target === view) return;
+      if (event.key === "ArrowLeft") show(current - 1);
+      if (event.key === "ArrowRight") show(current + 1);
+    });
+    view.addEventListener("click", (event) => {
+      if (event.target === view) dialog.close();
+    });
+    document.body.append(dialog);
+  };
+
+  const makeZoomable = (mat) => {
+    const image = mat.querySelector("img");
+    if (!image) return;
+    pictures.push(image);
+    const opener = make("button", { type: "button", className: "zoom", ariaLabel: `Enlarge: ${image.alt}` });
+    opener.addEventListener("click", () => enlarge(image));
+    image.replaceWith(opener);
+    opener.append(image);
+  };
+
+  // Before and after: a range input over the stacked pictures moves the edge of the upper one.
+  const makeSlider = (compare) => {
+    const sides = compare.querySelector(".sides");
+    const [before, after, outline] = all("img", sides);
+    if (!before || !after) return;
+    pictures.push(before, after);
+    const range = make("input", { type: "range", className: "slide", min: 0, max: 100, step: 0.5, value: 50 });
+    range.ariaLabel = "Where the picture before ends and the picture after begins";
+    const move = () => {
+      sides.style.setProperty("--cut", `${range.value}%`);
+      range.ariaValueText = `${Math.round(range.value)} % before, ${Math.round(100 - range.value)} % after`;
+    };
+    range.addEventListener("input", move);
+    move();
+    sides.append(make("div", { className: "line" }), range);
+    compare.classList.add("live");
+
+    const controls = make("div", { className: "controls" });
+    if (outline) {
+      const box = make("input", { type: "checkbox" });
+      box.addEventListener("change", () => sides.classList.toggle("outlined", box.checked));
+      controls.append(make("label", {}, box, "Outline of the region"));
+    }
+    controls.append(button("Enlarge before", () => enlarge(before)), button("Enlarge after", () => enlarge(after)));
+    compare.querySelector(".mat").after(controls);
+  };
+
+  const makeCopyable = (block) => {
+    const copy = button("Copy", async () => {
+      try {
+        await navigator.clipboard.writeText(block.textContent);
+        copy.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(block);
+        copy.textContent = "Selected: press Ctrl+C";
+      }
+    });
+    copy.classList.add("copied");
+    block.after(copy);
+  };
+
+  // The section being read is marked in the list of sections.
+  const markCurrent = () => {
+    const links = new Map(all("nav a").map((link) => [link.hash.slice(1), link]));
+    const observer = new IntersectionObserver(
+      (entries) => {
+        const entered = entries.find((entry) => entry.isIntersecting);
+        if (!entered) return;
+        links.forEach((link) => link.removeAttribute("aria-current"));
+        links.get(entered.target.id)?.setAttribute("aria-current", "true");
+      },
+      { rootMargin: "-20% 0px -70% 0px" },
+    );
+    all("main > section").forEach((section) => observer.observe(section));
+  };
+
+  all("a.again").forEach(repeat);
+  all(".compare").forEach(makeSlider);
+  all(".zoomable").forEach(makeZoomable);
+  pictures.sort((one, other) => (one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
+  all("pre").forEach(makeCopyable);
+  buildDialog();
+  markCurrent();
+})();

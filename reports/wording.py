@@ -1,0 +1,27 @@
+"""Numbers as a reader wants them."""
+
+import math
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; a dash where there is no number.
+
+    Example:
+        >>> number(0.5), number(12345.6), number(0), number(None), number(float("nan"))
+        ('0.500', '12,346', '0', '–', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:,.0f}" if value == 0 or abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
+
+
+def percent(share: float) -> str:
+    """A share in percent, never rounded to nothing or to all.
+
+    Example:
+        >>> percent(0.1234), percent(0.0), percent(0.0001), percent(0.99999), percent(1.0)
+        ('12.3 %', '0 %', 'under 0.1 %', 'over 99.9 %', '100 %')
+    """
+    if share in (0, 1) or not math.isfinite(share):
+        return f"{100 * share:g} %" if math.isfinite(share) else "–"
+    return "under 0.1 %" if share < 0.001 else "over 99.9 %" if 0.999 < share < 1 else f"{100 * share:.1f} %"

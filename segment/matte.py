@@ -1,0 +1,145 @@
+"""Mask -> alpha: a soft edge that follows the photo, by the guided filter (He, Sun & Tang 2010, 2013)."""
+
+import cv2
+import numpy as np
+
+from interp.errors import UsageError
+from interp.images import quantise_hw01, working_size_hw_px
+
+# On 9 photos with a known alpha, at 320 px, radius 4 and 1e-4 leave 30 % of a hard mask's squared error.
+RADIUS_PX_AT_320 = 4.0
+EPSILON = 1e-4  # variance, colours in [0, 1]
+FILTER_PX = 640  # long side at which the linear models are fitted (He & Sun 2015, "Fast guided filter")
+TAIL = 0.02  # alpha this close to 0 or 1 is made 0 or 1
+STRIP_ROWS = 512
+
+
+def matte(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray, feather_px: float | None = None) -> np.ndarray:
+    """Turn a mask into an alpha with soft edges.
+
+    Args:
+        rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
+        mask_hw: (H, W) bool, True = inside.
+        feather_px: None follows the photo's own edges; 0 keeps the mask hard; larger values soften the edge further,
+            over about that many pixels.
+
+    Returns:
+        (H, W) float32, multiples of 1/255; exactly 0 or 1 away from the mask's edge.
+
+    Raises:
+        UsageError: If `feather_px` is negative or over a quarter of the short side.
+    """
+    if feather_px == 0:
+        return quantise_hw01(mask_hw)
+    height, width = mask_hw.shape
+    radius = max(1.0, RADIUS_PX_AT_320 * max(height, width) / 320)
+    away = edge_distance_px(mask_hw)
+    filtered = guided_alpha(rgb_hwc_u8, mask_hw)
+    weight = np.clip(
+        2 - away / np.float32(radius), 0, 1
+    )  # all within the radius, none beyond twice the radius
+    alpha = _clamp_tails(mask_hw + weight * (filtered - mask_hw))
+    return alpha if feather_px is None else soften(alpha, feather_px)
+
+
+def soften(alpha_hw01: np.ndarray, feather_px: float) -> np.ndarray:
+    """Widen an alpha's soft edge to about `feather_px`.
+
+    Args:
+        alpha_hw01: (H, W) in [0, 1].
+        feather_px: Width of the transition: two standard deviations of the Gaussian used.
+
+    Returns:
+        (H, W) float32, multiples of 1/255, exactly 0 or 1 away from the edge.
+
+    Raises:
+        UsageError: If `feather_px` is negative or over a quarter of the short side.
+    """
+    limit = min(alpha_hw01.shape) / 4
+    if not 0 <= feather_px <= limit:
+        height, width = alpha_hw01.shape
+        raise UsageError(
+            f"Feather {feather_px} px on {width}x{height} px: expected 0 to {limit:g} (a quarter of a side)."
+        )
+    if feather_px == 0:
+        return quantise_hw01(alpha_hw01)
+    sigma = feather_px / 2
+    blurred = cv2.GaussianBlur(alpha_hw01.astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return _clamp_tails(blurred)
+
+
+def edge_distance_px(mask_hw: np.ndarray) -> np.ndarray:
+    """Distance of every pixel to the nearest pixel on the other side of the mask's edge, (H, W) float32."""
+    inside = mask_hw.astype(np.uint8)
+    return cv2.distanceTransform(inside, cv2.DIST_L2, 5) + cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
+
+
+def guided_alpha(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray) -> np.ndarray:
+    """The mask as a locally linear function of the photo's colours, (H, W) float32, not clipped to the edge."""
+    size_hw_px = working_size_hw_px(mask_hw.shape, FILTER_PX)
+    small = cv2.resize(rgb_hwc_u8, size_hw_px[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    share = cv2.resize(mask_hw.astype(np.float32), size_hw_px[::-1], interpolation=cv2.INTER_AREA)
+    radius = max(1, round(RADIUS_PX_AT_320 * max(size_hw_px) / 320))
+    return _apply(guided_coefficients(small, share, radius, EPSILON), rgb_hwc_u8)
+
+
+def guided_coefficients(
+    guide_hwc: np.ndarray, target_hw: np.ndarray, radius_px: int, epsilon: float
+) -> np.ndarray:
+    """Fit `target = a . colour + b` by ridge regression in every window, and average the fits that cover a pixel.
+
+    He, Sun & Tang 2013, equations 19 to 21. Windows are cut off at the picture's border.
+
+    Args:
+        guide_hwc: (H, W, 3) float32 in [0, 1].
+        target_hw: (H, W) float32.
+        radius_px: The window's side is 2 radius_px + 1.
+        epsilon: Weight of the ridge penalty, in squared colour units.
+
+    Returns:
+        (H, W, 4) float32: a for each colour channel, then b.
+    """
+    side = (2 * radius_px + 1, 2 * radius_px + 1)
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return cv2.boxFilter(values, cv2.CV_64F, side, normalize=False, borderType=cv2.BORDER_CONSTANT)
+
+    count = total(np.ones_like(target_hw))
+    mean = total(guide_hwc) / count[..., None]
+    mean_target = total(target_hw) / count
+    covariance = np.empty((*target_hw.shape, 3, 3))
+    for i in range(3):
+        for j in range(i, 3):
+            product = total(guide_hwc[..., i] * guide_hwc[..., j]) / count - mean[..., i] * mean[..., j]
+            covariance[..., i, j] = covariance[..., j, i] = product
+    with_target = total(guide_hwc * target_hw[..., None]) / count[..., None] - mean * mean_target[..., None]
+    slope = np.linalg.solve(covariance + epsilon * np.eye(3), with_target[..., None])[..., 0]
+    offset = mean_target - (slope * mean).sum(axis=-1)
+    fits = np.concatenate([slope, offset[..., None]], axis=-1)
+    return (total(fits) / count[..., None]).astype(np.float32)
+
+
+def _apply(coefficients_hwc: np.ndarray, rgb_hwc_u8: np.ndarray) -> np.ndarray:
+    """Evaluate linear models, given at a smaller size, on the full photo; in strips, for 100 million pixels fit then."""
+    height, width = rgb_hwc_u8.shape[:2]
+    rows = coefficients_hwc.shape[0]
+    at = np.clip((np.arange(height) + 0.5) * rows / height - 0.5, 0, rows - 1)
+    above = np.minimum(at.astype(int), max(0, rows - 2))
+    below = np.minimum(above + 1, rows - 1)
+    fraction = (at - above).astype(np.float32)[:, None, None]
+    result = np.empty((height, width), dtype=np.float32)
+    for top in range(0, height, STRIP_ROWS):
+        strip = slice(top, top + STRIP_ROWS)
+        mixed = (1 - fraction[strip]) * coefficients_hwc[above[strip]] + fraction[strip] * coefficients_hwc[
+            below[strip]
+        ]
+        models = cv2.resize(mixed, (width, mixed.shape[0]), interpolation=cv2.INTER_LINEAR)
+        result[strip] = (
+            np.einsum("hwc,hwc->hw", models[..., :3], rgb_hwc_u8[strip] / np.float32(255)) + models[..., 3]
+        )
+    return result
+
+
+def _clamp_tails(alpha_hw: np.ndarray) -> np.ndarray:
+    alpha = np.where(alpha_hw < TAIL, 0, np.where(alpha_hw > 1 - TAIL, 1, alpha_hw))
+    return quantise_hw01(alpha)

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from interp.errors import MaskError, UsageError
+from interp.features import channel_contrast, channel_stats, feature_maps
+from interp.vgg import Vgg
+from interp.weights import load_vgg
+
+
+@pytest.fixture(scope="module")
+def vgg() -> Vgg:
+    return load_vgg("random", width=1 / 8, seed=3)
+
+
+@pytest.fixture(scope="module")
+def image() -> torch.Tensor:
+    return torch.rand(1, 3, 50, 64, generator=torch.Generator().manual_seed(0))
+
+
+def conv1_1(vgg: Vgg) -> nn.Conv2d:
+    layer = vgg.features[0]
+    assert isinstance(layer, nn.Conv2d)
+    return layer
+
+
+def numpy_contrast(maps_chw: np.ndarray, alpha_hw: np.ndarray, stride: int) -> np.ndarray:
+    """The definition, cell by cell: weighted means of both sides over the weighted pooled deviation."""
+    height, width = maps_chw.shape[1:]
+    inside = np.array(
+        [
+            [
+                alpha_hw[r * stride : (r + 1) * stride, c * stride : (c + 1) * stride].mean()
+                for c in range(width)
+            ]
+            for r in range(height)
+        ]
+    )
+    scores = []
+    for values in maps_chw:
+        mean_in, mean_out = np.average(values, weights=inside), np.average(values, weights=1 - inside)
+        within = (inside * (values - mean_in) ** 2 + (1 - inside) * (values - mean_out) ** 2).mean()
+        scores.append(abs(mean_in - mean_out) / np.sqrt(within))
+    return np.array(scores)
+
+
+def test_maps_are_the_named_layer_and_the_stage_says_which(vgg: Vgg, image: torch.Tensor) -> None:
+    before = feature_maps(vgg, image, "conv1_1")
+    after = feature_maps(vgg, image, "relu1_1")
+    pooled = feature_maps(vgg, image, "pool1")
+    oracle = F.conv2d(vgg.normalise(image), conv1_1(vgg).weight, conv1_1(vgg).bias, padding=1)[0]
+    np.testing.assert_allclose(before.maps_khw, oracle.numpy(), atol=1e-5)
+    np.testing.assert_array_equal(after.maps_khw, before.maps_khw.clip(0))
+    assert before.maps_khw.min() < 0  # no later in-place ReLU has been here
+    assert [maps.stage for maps in (before, after, pooled)] == ["before ReLU", "after ReLU", "after pooling"]
+    assert pooled.maps_khw.shape == (8, 25, 32)
+
+
+def test_default_is_index_order_and_count_cuts(vgg: Vgg, image: torch.Tensor) -> None:
+    maps = feature_maps(vgg, image, "relu3_1", count=5)
+    assert maps.channels == (0, 1, 2, 3, 4)
+    assert maps.maps_khw.shape[0] == 5
+    assert len(maps.stats.mean_c) == 32  # statistics cover all channels
+    assert "first 5 of 32" in maps.rule
+    assert feature_maps(vgg, image, "relu3_1", count=1000).channels == tuple(range(32))
+
+
+@pytest.mark.parametrize("rank", ["mean", "variance", "contrast"])
+def test_ranks_order_by_their_numpy_score(vgg: Vgg, image: torch.Tensor, rank: str) -> None:
+    alpha = np.zeros((50, 64), np.float32)
+    alpha[10:40, 7:30] = 1
+    everything = feature_maps(vgg, image, "relu2_1").maps_khw.astype(np.float64)
+    scores = {
+        "mean": everything.mean(axis=(1, 2)),
+        "variance": everything.var(axis=(1, 2)),
+        "contrast": numpy_contrast(everything, alpha, 2),
+    }[rank]
+    maps = feature_maps(vgg, image, "relu2_1", rank=rank, count=6, alpha_hw01=alpha)
+    assert maps.channels == tuple(np.argsort(-scores)[:6])
+    np.testing.assert_allclose(maps.scores, np.sort(scores)[::-1][:6], rtol=1e-4)
+    np.testing.assert_allclose(maps.maps_khw, everything[list(maps.channels)], rtol=1e-6)
+
+
+def test_given_channels_keep_their_order(vgg: Vgg, image: torch.Tensor) -> None:
+    maps = feature_maps(vgg, image, "relu2_1", channels=[7, 0, 3], rank="variance", count=1)
+    assert maps.channels == (7, 0, 3)
+    np.testing.assert_allclose(maps.scores, maps.stats.mean_c[[7, 0, 3]])
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), stride=st.sampled_from([1, 2, 4]), shift=st.floats(-50, 50))
+def test_contrast_matches_numpy_for_soft_masks_at_any_scale(seed: int, stride: int, shift: float) -> None:
+    rng = np.random.default_rng(seed)
+    maps = rng.normal(size=(3, 5, 7)) * np.array([1, 100, 0.01])[:, None, None] + shift
+    alpha = rng.random((5 * stride + stride - 1, 7 * stride))
+    maps[0] += 3 * (rng.random((5, 7)) > 0.5)
+    scores = channel_contrast(torch.from_numpy(maps).float(), alpha, stride)
+    # float32 maps around 50 carry errors of 4e-6, beside deviations down to 0.01
+    np.testing.assert_allclose(scores, numpy_contrast(maps.astype(np.float32), alpha, stride), atol=2e-3)
+
+
+def test_contrast_prefers_the_channel_that_is_the_mask() -> None:
+    alpha = np.zeros((8, 8), np.float32)
+    alpha[:, :3] = 1
+    noise = torch.rand(8, 8, generator=torch.Generator().manual_seed(1))
+    mask = torch.from_numpy(alpha)
+    scores = channel_contrast(
+        torch.stack([noise, -5 * mask, torch.full((8, 8), 3.7), noise + mask]), alpha, 1
+    )
+    assert np.isfinite(scores).all()
+    assert scores.argmax() == 1
+    assert scores[3] > scores[0]
+    assert scores[2] == pytest.approx(0, abs=1e-4)
+
+
+def test_dead_channels_are_counted_before_and_after_the_relu(image: torch.Tensor) -> None:
+    vgg = load_vgg("random", width=1 / 8)
+    weight, bias = conv1_1(vgg).parameters()
+    weight.data[[2, 5, 6]] = 0
+    bias.data[[2, 5, 6]] = torch.tensor([-1.0, 0.0, 1e-3])
+    for layer in ("conv1_1", "relu1_1"):
+        maps = feature_maps(vgg, image, layer)
+        assert np.flatnonzero(maps.stats.dead_c).tolist() == [2, 5]
+        assert "2 of 8" in maps.rule
+
+
+def test_stats_match_numpy() -> None:
+    maps = torch.randn(4, 6, 5, generator=torch.Generator().manual_seed(2)) * 3 + 1
+    stats, values = channel_stats(maps), maps.double().numpy()
+    np.testing.assert_allclose(stats.mean_c, values.mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(stats.std_c, values.std(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_array_equal(stats.maximum_c, maps.amax(dim=(1, 2)).numpy())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rank": "varience"}, "variance"),
+        ({"count": 0}, "at least 1"),
+        ({"channels": [0, 8]}, "no channel 8"),
+        ({"channels": [-1]}, "0 to 7"),
+        ({"channels": []}, "no channel"),
+        ({"rank": "contrast"}, "no region"),
+        ({"rank": "contrast", "alpha_hw01": np.ones((64, 50), np.float32)}, "same size"),
+    ],
+)
+def test_options_that_cannot_be_honoured(
+    vgg: Vgg, image: torch.Tensor, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        feature_maps(vgg, image, "relu1_1", **options)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_contrast_needs_two_sides(vgg: Vgg, image: torch.Tensor, value: int) -> None:
+    with pytest.raises(MaskError):
+        feature_maps(vgg, image, "relu1_1", rank="contrast", alpha_hw01=np.full((50, 64), value, np.float32))
+
+
+def test_unknown_layer(vgg: Vgg, image: torch.Tensor) -> None:
+    with pytest.raises(UsageError, match="conv1_1"):
+        feature_maps(vgg, image, "conv1_l")

@@ -1,0 +1,208 @@
+"""Figures: valid PNGs that depend on their data, on nothing else, and survive awkward data."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from matplotlib import colormaps
+from PIL import Image
+
+from interp.errors import UsageError
+from interp.features import ChannelStats, FeatureMaps
+from interp.gram import GramStats
+from interp.layers import ContentEvidence, LayerChoice, StyleEvidence, fixed_choice
+from interp.saliency import Attribution, FlashtorchPanels, Prediction
+from interp.sanity import Verdict
+from reports import curves, figures
+from reports.figures import HEAD_PX, LABEL_PX, MARGIN_PX
+from stylize.isolate import Isolation
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What loss curves need of a StepEvent."""
+
+    step: int
+    scale: int
+    size_hw_px: tuple[int, int]
+    losses: dict[str, float]
+
+
+def feature_maps(count: int, seed: int = 0, size: tuple[int, int] = (6, 8)) -> FeatureMaps:
+    maps = np.random.default_rng(seed).random((count, *size), dtype=np.float32)
+    mean = maps.mean((1, 2))
+    stats = ChannelStats(mean, maps.std((1, 2)), maps.max((1, 2)), np.zeros(count, bool))
+    return FeatureMaps(
+        "relu3_1", "after ReLU", maps, tuple(range(count)), tuple(mean.tolist()), "All of them.", stats
+    )
+
+
+def saliency(seed: int = 0) -> tuple[Attribution, FlashtorchPanels]:
+    rng = np.random.default_rng(seed)
+    gradient = rng.normal(size=(3, 10, 12)).astype(np.float32)
+    picture = rng.random((10, 12, 3), dtype=np.float32)
+    prediction = Prediction(("cat", "dog"), (0.6, 0.2), (3, 5), (10, 12))
+    attribution = Attribution("guided backprop", "cat", 3, gradient, picture.transpose(2, 0, 1), prediction)
+    return attribution, FlashtorchPanels(picture, picture[::-1], picture[..., 0], picture[:, ::-1])
+
+
+def steps(rate: float = 10.0) -> list[Step]:
+    return [
+        Step(
+            number,
+            1 + (number > 20),
+            (64, 48) if number <= 20 else (128, 96),
+            {
+                "style relu1_1": np.exp(-number / rate),
+                "content relu4_2": (number - 1) * 0.01,
+                "total": 1 / number,
+            },
+        )
+        for number in range(1, 41)
+    ]
+
+
+def layer_choice(shift: float = 0.0) -> LayerChoice:
+    style = (
+        StyleEvidence("relu1_1", 0.2 + shift, 0.9, 0.6, 0.1, True, 3.0, 0.5, True, 0.4),
+        StyleEvidence("relu2_1", 0.3, 0.9, 0.5, 0.1, True, 4.0, 0.6, True, 0.6),
+        StyleEvidence("relu5_1", 0.25),
+    )
+    content = (ContentEvidence("relu4_1", 0.9, 0.5, 0.45), ContentEvidence("relu4_2", 0.9, 0.6, 0.54, True))
+    return LayerChoice({"relu1_1": 0.4, "relu2_1": 0.6}, "relu4_2", "evidence", style, content, ("Why.",))
+
+
+def gram_stats(first: float = 0.7) -> dict[str, list[GramStats]]:
+    spectrum = (first, 1 - first, 0.0)
+    return {
+        "photo": [GramStats("relu1_1", 2.0, spectrum, 1.7, 3)],
+        "a $\\frac{ painting": [GramStats("relu2_1", 1.0, spectrum, 1.5, 3)],
+    }
+
+
+def isolation(leak: float = 0.1) -> Isolation:
+    return Isolation(100, 0, (1.0, 2.0, 4.0), (leak, 1e-6, 0.0), 0.01, 40, 3.0)
+
+
+def verdict(top: float = 0.9) -> Verdict:
+    curve = (0.1, 0.5, top)
+    return Verdict(
+        "follows the class", "Words.", 0.5, 0.1, 0.2, 0.1, 0.1, (0.0, 0.5, 1.0), curve, curve[::-1]
+    )
+
+
+FIGURES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
+    "grid": (
+        lambda: figures.feature_grid(feature_maps(5)),
+        lambda: figures.feature_grid(feature_maps(5, seed=1)),
+    ),
+    "saliency": (
+        lambda: figures.saliency_panels(*saliency(), "Follows the class."),
+        lambda: figures.saliency_panels(*saliency(1), "Follows the class."),
+    ),
+    "verdict in words": (
+        lambda: figures.saliency_panels(*saliency(), "Follows the class."),
+        lambda: figures.saliency_panels(*saliency(), "No better than random."),
+    ),
+    "losses": (lambda: curves.loss_curves(steps()), lambda: curves.loss_curves(steps(12.0))),
+    "layers": (
+        lambda: figures.layer_evidence(layer_choice()),
+        lambda: figures.layer_evidence(layer_choice(0.2)),
+    ),
+    "gram": (lambda: figures.gram_spectra(gram_stats()), lambda: figures.gram_spectra(gram_stats(0.9))),
+    "leak": (lambda: curves.leak_curve(isolation()), lambda: curves.leak_curve(isolation(0.2))),
+    "verdict": (lambda: curves.verdict_curves(verdict()), lambda: curves.verdict_curves(verdict(0.7))),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_data_give_equal_bytes_and_other_data_other_pixels(name: str) -> None:
+    draw, draw_other = FIGURES[name]
+    data = draw()
+    assert data == draw()
+    assert b"matplotlib" not in data.lower()
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    pixels, others = pixels_of(data), pixels_of(draw_other())
+    assert image.format == "PNG" and image.width >= 1500
+    assert (pixels[0] == 255).all() and (pixels[-1] == 255).all()  # white margins
+    assert pixels.shape != others.shape or (pixels != others).any()
+
+
+def pixels_of(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def test_a_grid_shows_every_cell_on_one_scale() -> None:
+    """Tiles are read back from the page and compared with viridis of the values, an independent path."""
+    maps = feature_maps(4, size=(3, 4))
+    ramp = np.linspace(0, 1, 48, dtype=np.float32).reshape(4, 3, 4)
+    page = pixels_of(figures.feature_grid(replace(maps, maps_khw=ramp)))
+    low, high = np.quantile(ramp, [0.001, 0.999])
+    expected = colormaps["viridis"](np.clip((ramp - low) / (high - low), 0, 1), bytes=True)[..., :3]
+    tile_w = 372 - 10  # of four columns on 1536 px: (1536 - 2 * 24) // 4 - 10
+    cell = tile_w / 4
+    for index in range(4):
+        for row in range(3):
+            for column in range(4):
+                x = MARGIN_PX + index * 372 + round((column + 0.5) * cell)
+                y = HEAD_PX + LABEL_PX + round((row + 0.5) * cell)
+                assert np.abs(page[y, x].astype(int) - expected[index, row, column]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, (1, 1)), (3, (4, 300)), (17, (300, 5)), (512, (2, 2)), (64, (400, 600))]
+)
+def test_grids_of_any_shape_can_be_drawn(count: int, size: tuple[int, int]) -> None:
+    pixels = pixels_of(figures.feature_grid(feature_maps(count, size=size)))
+    assert pixels.shape[1] in (1536, 2048)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0])
+def test_maps_that_are_constant_can_be_drawn(value: float) -> None:
+    maps = replace(feature_maps(2), maps_khw=np.full((2, 4, 4), value, np.float32))
+    assert figures.feature_grid(maps)
+
+
+def test_evidence_that_is_missing_leaves_its_panel_out() -> None:
+    whole, style_only = layer_choice(), replace(layer_choice(), content_evidence=())
+    assert (
+        pixels_of(figures.layer_evidence(style_only)).shape[0]
+        < pixels_of(figures.layer_evidence(whole)).shape[0]
+    )
+    assert figures.layer_evidence(fixed_choice())
+
+
+def test_odd_data_can_be_drawn() -> None:
+    assert curves.loss_curves([Step(1, 1, (64, 64), {"total": 0.0, "content relu4_2": NAN})])
+    assert curves.loss_curves(
+        [Step(1, 1, (64, 64), {"region 1: style relu1_1": 1.0, "region 2: style relu1_1": 0.5})]
+    )
+    assert curves.leak_curve(replace(isolation(), leak_ratio=(0.0, 0.0, 0.0)))
+    attribution, panels = saliency()
+    odd = replace(attribution, target="$\\frac{1}{ 猫 \x07")
+    flat = replace(panels, max_hw01=np.full((10, 12), 0.5, np.float32))
+    assert figures.saliency_panels(odd, flat, "$x_{ " * 40)
+    assert figures.saliency_panels(
+        attribution, replace(panels, max_hw01=np.zeros((2, 64), np.float32)), "Words."
+    )
+    chart = {"$\\alpha{": ([1.0, 2.0], [0.0, NAN])}
+    assert curves.line_chart(chart, x_label="$x{", y_label="y", log_y=True)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: curves.loss_curves([]),
+        lambda: curves.leak_curve(replace(isolation(), leak_distance_px=(), leak_ratio=())),
+        lambda: curves.verdict_curves(Verdict("not tested", "Not tested.")),
+        lambda: figures.gram_spectra({"photo": []}),
+    ],
+)
+def test_nothing_to_draw_is_said(draw: Callable[[], bytes]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        draw()

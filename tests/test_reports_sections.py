@@ -1,0 +1,243 @@
+"""Sections: built from real result types, they say what the data say, and become one page."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from interp.features import ChannelStats, FeatureMaps
+from interp.gram import GramStats
+from interp.layers import fixed_choice
+from interp.saliency import Attribution, FlashtorchPanels, Prediction
+from interp.sanity import Verdict as SaliencyVerdict
+from interp.vgg import WeightsInfo
+from reports import (
+    ImageStore,
+    RecordBuilder,
+    Section,
+    features_section,
+    from_json,
+    gram_section,
+    layers_section,
+    optimisation_section,
+    outcome_section,
+    region_section,
+    render_html,
+    reproduce_section,
+    result_section,
+    saliency_section,
+    to_json,
+)
+from reports.record import Compare, Facts, Figure, Gallery, Paragraph, Table, Verdict
+from stylize.isolate import Isolation
+
+HEIGHT, WIDTH = 60, 80
+PHOTO = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+ALPHA = np.zeros((HEIGHT, WIDTH), np.float32)
+ALPHA[10:40, 20:60] = 1
+ALPHA[10, 20:60] = 128 / 255
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What region_section reads of a Segmentation."""
+
+    trimap_hw_u8: np.ndarray
+    mask_hw: np.ndarray
+    alpha_hw01: np.ndarray
+    prompt: str = "face"
+    reason: str = "a face was found."
+    box_xywh_px: tuple[int, int, int, int] | None = (20, 10, 40, 30)
+    area_share: float = 0.25
+    components: int = 2
+    boundary_px: int = 1400
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What optimisation_section reads of a StepEvent."""
+
+    step: int
+    scale: int
+    size_hw_px: tuple[int, int]
+    losses: dict[str, float]
+
+
+CUT = Cut((ALPHA > 0.5).astype(np.uint8), ALPHA > 0.5, ALPHA)
+ISOLATION = Isolation(3600, 0, (1.0, 2.0), (0.25, 0.0), 0.125, 280, 7.5)
+PREDICTION = Prediction(("cat", "dog"), (0.15, 0.1), (3, 5), (10, 12))
+TESTED = SaliencyVerdict(
+    *("no better than random", "No better than random: low.", 0.5, 0.4, 0.2, 0.1, 0.1),
+    *((0.0, 1.0), (0.1, 0.2), (0.2, 0.1)),
+)
+
+
+def attribution_and_panels() -> tuple[Attribution, FlashtorchPanels]:
+    picture = PHOTO[:10, :12] / np.float32(255)
+    gradient = picture.transpose(2, 0, 1)
+    panels = FlashtorchPanels(picture, picture, picture[..., 0], picture)
+    return Attribution("guided backprop", "cat", 3, gradient, gradient, PREDICTION), panels
+
+
+def saliency(store: ImageStore, verdict: SaliencyVerdict) -> Section:
+    return saliency_section(store, *attribution_and_panels(), verdict)
+
+
+def maps() -> FeatureMaps:
+    values = np.random.default_rng(0).random((3, 6, 8), dtype=np.float32)
+    values[1, 2, 2] = 9
+    stats = ChannelStats(
+        values.mean((1, 2)), values.std((1, 2)), values.max((1, 2)), np.array([False, False, True])
+    )
+    return FeatureMaps(
+        "relu1_1", "after ReLU", values, (4, 7, 2), (0.3, 0.2, 0.1), "Three, as asked for.", stats
+    )
+
+
+def words(section: Section) -> str:
+    """Everything a section says, pictures as their alt text."""
+    return repr(section)
+
+
+def blocks(section: Section, kind: type) -> list:
+    return [block for block in section.blocks if isinstance(block, kind)]
+
+
+def test_all_sections_become_one_page() -> None:
+    builder = RecordBuilder("stylize", "A photo", "A headline")
+    store = builder.images
+    events = [Step(1, 1, (30, 40), {"total": 1.0}), Step(2, 2, (60, 80), {"total": 0.5, "tv": 0.1})]
+    builder.sections = [
+        result_section(
+            store, PHOTO, PHOTO[::-1], ALPHA, region="foreground", paintings={"night.png": PHOTO[:, ::-1]}
+        ),
+        region_section(store, PHOTO, CUT, ALPHA, ISOLATION),  # pyright: ignore[reportArgumentType]
+        features_section(store, [maps()], PREDICTION),
+        saliency(store, TESTED),
+        gram_section(store, {"photo": [GramStats("relu1_1", 2.0, (0.75, 0.25), 1.6, 2)]}, {"relu1_1": 0.5}),
+        layers_section(store, fixed_choice()),
+        optimisation_section(store, events, [("After 2 evaluations", PHOTO)], seconds=1.25),
+        outcome_section([("Style distance at relu2_2", "0.4", "0.1", "nearer")]),
+    ]
+    builder.reproduce = reproduce_section(
+        command_line="python cli.py stylize photo.png",
+        options=[("--seed", "0", "default")],
+        versions={"Python": "3.11"},
+        weights=WeightsInfo("compact", "ab" * 32, note="in the package"),
+        inputs=[("photo.png", "cd" * 32)],
+        outputs=[("result.png", "ef" * 32)],
+        facts={"Seed": "0"},
+    )
+    record = builder.build()
+    assert from_json(to_json(record)) == record
+    html = render_html(record)
+    assert len(html) < 3_000_000
+    for anchor in (
+        "result",
+        "region",
+        "features",
+        "saliency",
+        "gram",
+        "layers",
+        "optimisation",
+        "outcome",
+        "reproduce",
+    ):
+        assert html.count(f'id="{anchor}"') == 1
+
+
+def test_the_result_says_how_much_was_restyled() -> None:
+    store = ImageStore()
+    compare = blocks(result_section(store, PHOTO, PHOTO, ALPHA, region="foreground"), Compare)[0]
+    share = 100 * (29 * 40 + 40 * 128 / 255) / (HEIGHT * WIDTH)
+    assert f"80×60 px; restyled: its foreground, {share:.1f} %" in compare.caption
+    assert compare.outline is not None
+    whole = blocks(result_section(store, PHOTO, PHOTO), Compare)[0]
+    assert "everything, 100 %" in whole.caption and whole.outline is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "outside", "level", "said"),
+    [(0, 3600, "good", "3,600"), (2, 3600, "bad", "up to 2 of 255"), (0, 0, "doubt", "every pixel")],
+)
+def test_the_verdict_on_isolation_follows_the_numbers(
+    changed: int, outside: int, level: str, said: str
+) -> None:
+    isolation = replace(ISOLATION, max_abs_outside=changed, outside_pixels=outside)
+    section = region_section(ImageStore(), PHOTO, CUT, ALPHA, isolation)  # pyright: ignore[reportArgumentType]
+    verdict = blocks(section, Verdict)[0]
+    assert verdict.level == level and said in verdict.sentence
+    assert "12.5 %" in blocks(section, Paragraph)[0].text
+
+
+def test_the_region_tells_each_step_of_the_cut() -> None:
+    section = region_section(ImageStore(), PHOTO, CUT, ALPHA)  # pyright: ignore[reportArgumentType]
+    facts = dict(blocks(section, Facts)[0].rows)
+    assert facts["Found by"] == "face: a face was found."
+    assert facts["Soft pixels, partly inside"] == "40 (0.8 %)"
+    assert facts["Length of its edge"] == "1,400 px"
+    captions = [figure.caption for figure in blocks(section, Gallery)[0].figures]
+    assert [caption[:6] for caption in captions] == ["1 Hint", "2 Trim", "3 Mask", "4 Alph"]
+    given = replace(CUT, prompt="mask", box_xywh_px=None)
+    captions = [
+        figure.caption
+        for figure in blocks(region_section(ImageStore(), PHOTO, given, ALPHA), Gallery)[0].figures  # pyright: ignore[reportArgumentType]
+    ]
+    assert captions[1] == "2 Mask: as given."
+    assert not blocks(section, Verdict)  # nothing was restyled, nothing is claimed
+
+
+def test_features_name_the_rule_and_the_dead() -> None:
+    section = features_section(ImageStore(), [maps()])
+    figure = blocks(section, Figure)[0]
+    assert figure.caption.startswith("Three, as asked for.")
+    assert "channel 7 responds most" in figure.image.alt
+    assert blocks(section, Table)[0].rows[0][0::5] == ("relu1_1", "1")
+
+
+@pytest.mark.parametrize(
+    ("word", "level"),
+    [
+        ("follows the class", "good"),
+        ("follows edges, not the class", "doubt"),
+        ("no better than random", "bad"),
+        ("not tested", "doubt"),
+    ],
+)
+def test_a_saliency_map_never_goes_without_its_verdict(word: str, level: str) -> None:
+    section = saliency(ImageStore(), SaliencyVerdict(word, f"{word.capitalize()}: because."))
+    verdict = blocks(section, Verdict)[0]
+    assert (verdict.level, verdict.word, verdict.sentence) == (level, word.capitalize(), "Because.")
+    figures = blocks(section, Figure)
+    assert len(figures) == 1 and word in figures[0].image.alt  # untested: no curves are shown
+    assert "unsure" in words(section)  # its best class has .15
+
+
+def test_losses_are_told_from_first_to_last() -> None:
+    events = [
+        Step(1, 1, (30, 40), {"style relu1_1": 2.0, "total": 2.0}),
+        Step(5, 2, (60, 80), {"style relu1_1": 0.5, "content relu4_2": 0.25, "total": 0.75}),
+    ]
+    section = optimisation_section(ImageStore(), events)
+    assert blocks(section, Table)[0].rows == (
+        ("style relu1_1", "2.00", "0.500", "0.25"),
+        ("content relu4_2", "0.250", "0.250", "1"),
+        ("total", "2.00", "0.750", "0.375"),
+    )
+    assert blocks(section, Facts)[0].rows == (("Evaluations of the loss", "5"), ("Scales", "2"))
+    assert "style relu1_1 from 2.00 to 0.500" in blocks(section, Figure)[0].image.alt
+
+
+def test_reproduction_lists_every_option_and_file() -> None:
+    section = reproduce_section(
+        command_line="gramscope stylize 'a b.png'",
+        options=[("--seed", "3", "command line"), ("--size", "512", "default")],
+        versions={"torch": "2.14"},
+        inputs=[("a b.png", "ab" * 32)],
+        outputs=[("out.png", "cd" * 32)],
+    )
+    files, options, versions = blocks(section, Table)
+    assert files.rows == (("a b.png", "read", "ab" * 32), ("out.png", "written", "cd" * 32))
+    assert options.rows == (("--seed", "3", "command line"), ("--size", "512", "default"))
+    assert versions.rows == (("torch", "2.14"),)
