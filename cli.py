@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from commands.doctor import doctor
 from commands.featuremaps import featuremaps
 from commands.gram import gram
 from commands.layers import layers
@@ -11,6 +12,8 @@ from commands.report import report
 from commands.saliency import saliency
 from commands.segment import segment
 from commands.stylize import stylize
+from commands.weights import weights
+from interp import __version__
 
 app = typer.Typer(
     help="See what VGG-19 sees in a photo, and restyle only one region of it.",
@@ -18,21 +21,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (featuremaps, saliency, gram, layers, segment, stylize, report):
+for function in (featuremaps, saliency, gram, layers, segment, stylize, report, weights, doctor):
     app.command(function.__name__)(function)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"gramscope {version('gramscope')}")
+        typer.echo(f"gramscope {__version__}")
         raise typer.Exit
 
 
-@app.callback(epilog="Exit codes: 0 ok, 1 internal, 2 usage, 3 input, 4 output, 5 weights, 6 memory, 7 mask, 130 interrupted.")
+@app.callback(
+    epilog="Exit codes: 0 ok, 1 internal, 2 usage, 3 input, 4 output, 5 weights, 6 memory, 7 mask, 130 interrupted."
+)
 def main_options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """See what VGG-19 sees in a photo, and restyle only one region of it."""
 

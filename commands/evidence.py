@@ -30,7 +30,13 @@ class SaliencyFindings:
         """What the network says, with its doubt."""
         prediction = self.attribution.prediction
         sure = "unsure, " if prediction.unsure else ""
-        return f"{prediction.names[0]} ({sure}{prediction.probabilities[0]:.0%}); the saliency map {self.verdict.word}"
+        return f"{prediction.names[0]} ({sure}{percent(prediction.probabilities[0])}); {self.worth}"
+
+    @property
+    def worth(self) -> str:
+        """The verdict as a clause."""
+        word = self.verdict.word
+        return f"the saliency map {'is ' if word.startswith('no') else ''}{word}"
 
 
 def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
@@ -81,13 +87,15 @@ def find_foreground(
         asked = options.prompt is Prompt.SALIENCY
         trusted = findings.verdict.word == "follows the class"
         believed = prompt_saliency_hw(findings.attribution) if trusted or asked else None
-        note = f"the saliency map {findings.verdict.word}"
+        note = findings.worth
         if asked and not trusted:
             run.warn(f"The saliency prompt was asked for, but {note}.")
     elif options.needs_saliency:
         note = "these weights have no classifier"
         if options.prompt is Prompt.SALIENCY:
-            raise UsageError("--prompt saliency needs weights with a classifier; choose another prompt or other weights.")
+            raise UsageError(
+                "--prompt saliency needs weights with a classifier; choose another prompt or other weights."
+            )
     kind = "box" if options.box else "mask" if options.mask else options.prompt.value
     segmentation = segment(
         picture.rgb_hwc_u8,
@@ -116,6 +124,11 @@ def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation
     return segmentation.alpha_hw01 if region is Region.FOREGROUND else quantise_hw01(1 - segmentation.alpha_hw01)
 
 
+def percent(share: float) -> str:
+    """A probability that is never rounded to certainty."""
+    return "over 99%" if share > 0.99 else f"{share:.0%}"
+
+
 def parse_box(text: str) -> tuple[int, int, int, int]:
     """Read `X,Y,W,H`.
 
@@ -125,5 +138,7 @@ def parse_box(text: str) -> tuple[int, int, int, int]:
     try:
         x, y, width, height = (int(part) for part in text.split(","))
     except ValueError as error:
-        raise UsageError(f"Box {text!r} is not X,Y,W,H; expected four whole numbers of pixels, such as 40,30,200,260.") from error
+        raise UsageError(
+            f"Box {text!r} is not X,Y,W,H; expected four whole numbers of pixels, such as 40,30,200,260."
+        ) from error
     return x, y, width, height

@@ -15,9 +15,13 @@ from interp.layer_names import LAYERS, layer
 def gram(
     context: typer.Context,
     options: RunOptions,
-    image: Annotated[str | None, typer.Argument(metavar="IMAGE", help="Picture [default: the bundled painting].")] = None,
+    image: Annotated[
+        str | None, typer.Argument(metavar="IMAGE", help="Picture [default: the bundled painting].")
+    ] = None,
     layers: LayersOption = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
-    size: Annotated[int, typer.Option("--size", min=64, max=4096, help="Long side at which the network looks, in px.")] = 512,
+    size: Annotated[
+        int, typer.Option("--size", min=64, max=4096, help="Long side at which the network looks, in px.")
+    ] = 512,
 ) -> None:
     """Show energy, spectrum and effective rank of the layers' Gram matrices.
 
@@ -31,7 +35,7 @@ def gram(
     import torch
 
     from interp.gram import gram_stats, region_gram
-    from interp.images import resize_nchw01, working_size_hw_px
+    from interp.sizes import resize_nchw01, working_size_hw_px
     from reports import figures
     from reports.evidence import gram_section
     from reports.store import RecordBuilder

@@ -24,8 +24,8 @@ def layers(
     photo, painting = run.photo(image, "astronaut"), run.painting(style)
     run.plan_outputs(photo.stem, {"figure": "png"})
 
-    from interp.images import painting_size_hw_px, resize_nchw01, working_size_hw_px
     from interp.layers import choose_layers
+    from interp.sizes import painting_size_hw_px, resize_nchw01, working_size_hw_px
     from reports import figures
     from reports.evidence import layers_section
     from reports.store import RecordBuilder

@@ -54,33 +54,85 @@ class Prompt(StrEnum):
     CONTRAST = "contrast"
 
 
-ImageArgument = Annotated[str | None, typer.Argument(metavar="IMAGE", help="Photo, or - for standard input [default: a bundled sample].")]
-StyleOption = Annotated[str | None, typer.Option("--style", metavar="IMAGE", help="Painting to take the style from [default: the bundled one].")]
-LayersOption = Annotated[str | None, typer.Option("--layers", "--layer", metavar="NAMES", help="Layer names, separated by commas, or `all`.")]
+ImageArgument = Annotated[
+    str | None, typer.Argument(metavar="IMAGE", help="Photo, or - for standard input [default: a bundled sample].")
+]
+StyleOption = Annotated[
+    str | None,
+    typer.Option("--style", metavar="IMAGE", help="Painting to take the style from [default: the bundled one]."),
+]
+LayersOption = Annotated[
+    str | None, typer.Option("--layers", "--layer", metavar="NAMES", help="Layer names, separated by commas, or `all`.")
+]
 RegionOption = Annotated[Region, typer.Option("--region", help="Which part of the photo.")]
 PromptOption = Annotated[Prompt, typer.Option("--prompt", help="How to find the foreground.")]
-BoxOption = Annotated[str | None, typer.Option("--box", metavar="X,Y,W,H", help="Box around the foreground, in pixels of the photo.")]
-MaskOption = Annotated[str | None, typer.Option("--mask", metavar="FILE", help="Mask of the foreground: white inside, black outside.")]
-FeatherOption = Annotated[float | None, typer.Option("--feather", metavar="PX", min=0, help="Soften the region's edge by this many pixels.")]
+BoxOption = Annotated[
+    str | None, typer.Option("--box", metavar="X,Y,W,H", help="Box around the foreground, in pixels of the photo.")
+]
+MaskOption = Annotated[
+    str | None, typer.Option("--mask", metavar="FILE", help="Mask of the foreground: white inside, black outside.")
+]
+FeatherOption = Annotated[
+    float | None, typer.Option("--feather", metavar="PX", min=0, help="Soften the region's edge by this many pixels.")
+]
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """Options that every command takes; expanded into its signature by `command`."""
 
-    weights: Annotated[str, typer.Option("--weights", metavar="NAME|FILE", help="auto, compact, imagenet, random, or a .pth or .safetensors file.", rich_help_panel=LOOK)] = "auto"
-    weights_format: Annotated[str | None, typer.Option("--weights-format", metavar="torchvision|caffe", help="Layout of a weights FILE that is not a known one.", rich_help_panel=LOOK)] = None
-    width: Annotated[float, typer.Option("--width", help="Channels of `--weights random`, as a fraction of VGG-19's.", rich_help_panel=LOOK)] = 1.0
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights",
+            metavar="NAME|FILE",
+            help="auto, compact, imagenet, random, or a .pth or .safetensors file.",
+            rich_help_panel=LOOK,
+        ),
+    ] = "auto"
+    weights_format: Annotated[
+        str | None,
+        typer.Option(
+            "--weights-format",
+            metavar="torchvision|caffe",
+            help="Layout of a weights FILE that is not a known one.",
+            rich_help_panel=LOOK,
+        ),
+    ] = None
+    width: Annotated[
+        float,
+        typer.Option(
+            "--width", help="Channels of `--weights random`, as a fraction of VGG-19's.", rich_help_panel=LOOK
+        ),
+    ] = 1.0
     device: Annotated[Device, typer.Option("--device", help="Where to compute.", rich_help_panel=RUN)] = Device.AUTO
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads [default: torch's choice].", rich_help_panel=RUN)] = None
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads [default: torch's choice].", rich_help_panel=RUN)
+    ] = None
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.", rich_help_panel=RUN)] = 0
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write the main picture.", rich_help_panel=OUT)] = None
-    out_dir: Annotated[Path, typer.Option("--out-dir", metavar="FOLDER", help="Folder for automatically named results.", rich_help_panel=OUT)] = Path("out")
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing --output.", rich_help_panel=OUT)] = False
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write the main picture.", rich_help_panel=OUT),
+    ] = None
+    out_dir: Annotated[
+        Path,
+        typer.Option(
+            "--out-dir", metavar="FOLDER", help="Folder for automatically named results.", rich_help_panel=OUT
+        ),
+    ] = Path("out")
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing --output.", rich_help_panel=OUT)
+    ] = False
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML report.", rich_help_panel=OUT)] = False
-    open_report: Annotated[bool, typer.Option("--open", help="Open the report in a browser.", rich_help_panel=OUT)] = False
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of paths.", rich_help_panel=OUT)] = False
-    progress: Annotated[Progress, typer.Option("--progress", help="How to show progress on stderr.", rich_help_panel=OUT)] = Progress.AUTO
+    open_report: Annotated[bool, typer.Option("--open", help="Open the report in a browser.", rich_help_panel=OUT)] = (
+        False
+    )
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of paths.", rich_help_panel=OUT)
+    ] = False
+    progress: Annotated[
+        Progress, typer.Option("--progress", help="How to show progress on stderr.", rich_help_panel=OUT)
+    ] = Progress.AUTO
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only on stderr.", rich_help_panel=OUT)] = False
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr.", rich_help_panel=OUT)] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUT)] = False
@@ -94,7 +146,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(function, eval_str=True).parameters.values())
     hints = get_type_hints(RunOptions, include_extras=True)
     shared = [
-        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
         for field in dataclasses.fields(RunOptions)
     ]
     parameters = [parameter for parameter in own if parameter.name != "options"]

@@ -104,7 +104,9 @@ def _named(folder: Path, base: str, number: int, extensions: dict[str, str]) -> 
 
 def _safe(stem: str) -> str:
     """A stem without separators, control characters or a leading dot or dash, at most 80 bytes long."""
-    cleaned = "".join("_" if character in '/\\:*?"<>|' or not character.isprintable() else character for character in stem)
+    cleaned = "".join(
+        "_" if character in '/\\:*?"<>|' or not character.isprintable() else character for character in stem
+    )
     return cleaned.lstrip(".-").encode()[:80].decode(errors="ignore") or "picture"
 
 
@@ -115,7 +117,9 @@ def _make_writable(folder: Path) -> None:
             pass
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise OutputError(f"Cannot write into {str(folder)!r}: {reason}. Choose another --out-dir or --output.") from error
+        raise OutputError(
+            f"Cannot write into {str(folder)!r}: {reason}. Choose another --out-dir or --output."
+        ) from error
 
 
 def _umask() -> int:

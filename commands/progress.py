@@ -65,7 +65,12 @@ def progress(mode: Progress, quiet: bool) -> Iterator[Display]:
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
-        columns = (BarColumn(), TextColumn("{task.percentage:3.0f} %  {task.description}"), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %  {task.description}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         with RichProgress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task("starting", total=None)
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 PACKAGES = (
-    "gramscope", "torch", "torchvision", "captum", "opencv-python", "opencv-python-headless", "numpy", "scipy", "Pillow",
-    "scikit-image", "matplotlib", "safetensors", "Jinja2", "typer",
+    "gramscope", "torch", "torchvision", "captum", "opencv-python", "opencv-python-headless", "numpy", "scipy",
+    "Pillow", "scikit-image", "matplotlib", "safetensors", "Jinja2", "typer",
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ class Run:
         self.context, self.options = context, options
         self.command = context.info_name or "gramscope"
         self.started = time.monotonic()
-        self.inputs: dict[str, "Picture"] = {}
+        self.inputs: dict[str, Picture] = {}
         self.sources: list[str] = []
         self.warnings: list[str] = []
         self.written: dict[str, Path] = {}
@@ -138,7 +138,9 @@ class Run:
         outputs = {name: str(path) for name, path in self.written.items() if name != RECORD}
         if self.options.json:
             record = self.written.get(RECORD)
-            typer.echo(json.dumps({"command": self.command, "outputs": outputs, "record": str(record) if record else None}))
+            typer.echo(
+                json.dumps({"command": self.command, "outputs": outputs, "record": str(record) if record else None})
+            )
         else:
             for path in outputs.values():
                 typer.echo(path)

@@ -33,7 +33,9 @@ def saliency(
     vgg = run.network()
     findings = look(run, vgg, picture)
     if findings is None:
-        raise WeightsError(f"Weights {vgg.info.name!r} have no classifier. Use --weights compact, or weights with a head.")
+        raise WeightsError(
+            f"Weights {vgg.info.name!r} have no classifier. Use --weights compact, or weights with a head."
+        )
     announce(run, findings)
     attribution = findings.attribution
     run.write("figure", figures.saliency_panels(attribution, findings.panels, findings.verdict.sentence))

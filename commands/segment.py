@@ -42,7 +42,7 @@ def segment(
     from interp.images import encode_png, mask_u8
     from reports.sections import region_section
     from reports.store import RecordBuilder
-    from segment import overlay
+    from segment.result import overlay
 
     vgg = run.network() if foreground.needs_saliency else None
     findings = look(run, vgg, picture) if vgg else None

@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+from commands.evidence import percent
 from commands.run import Run
-from interp.images import Picture, painting_size_hw_px, resize_nchw01
+from interp.images import Picture
+from interp.sizes import painting_size_hw_px, resize_nchw01
 
 if TYPE_CHECKING:
     from commands.evidence import SaliencyFindings
-    from commands.stylize import Job
+    from commands.job import Job
     from interp.features import FeatureMaps
     from interp.gram import GramStats
     from interp.vgg import Vgg
@@ -32,23 +34,28 @@ def tell_stylize(
     store, add = builder.images, builder.sections.append
     add(
         sections.result_section(
-            store, photo.rgb_hwc_u8, job.result_hwc_u8, alpha, region=region, paintings={painting.name: painting.rgb_hwc_u8}
+            store,
+            photo.rgb_hwc_u8,
+            job.result_hwc_u8,
+            alpha,
+            region=region,
+            paintings={painting.name: painting.rgb_hwc_u8},
         )
     )
     if segmentation:
         add(sections.region_section(store, photo.rgb_hwc_u8, segmentation, alpha, job.isolation, region=region))
-    add(evidence.features_section(store, _maps(vgg, job), findings.attribution.prediction if findings else None))
+    add(evidence.features_section(store, _maps(vgg, job)))
     if findings:
         add(evidence.saliency_section(store, findings.attribution, findings.panels, findings.verdict))
     add(evidence.gram_section(store, _grams(vgg, job, painting)))
     add(evidence.layers_section(store, job.styled.choice))
     add(
         sections.optimisation_section(
-            store, job.events, [*job.snapshots, ("result", job.result_hwc_u8)], seconds=job.events[-1].elapsed_s
+            store, job.steps, [*job.snapshots, ("result", job.result_hwc_u8)], seconds=job.last.elapsed_s
         )
     )
     add(_outcome_section(vgg, job, findings))
-    for name, reason in job.events[-1].scene.dropped[0].items():
+    for name, reason in job.last.scene.dropped[0].items():
         run.warnings.append(f"Layer {name} was left out at the finest scale: {reason}.")
     builder.data = {
         "exact": run.plan.paths["image"].suffix.lower() == ".png",
@@ -61,8 +68,8 @@ def tell_stylize(
         "outcome": job.outcome,
         "prediction": findings.attribution.prediction if findings else None,
         "verdict": findings.verdict if findings else None,
-        "weights_of_terms": {term.name: term.weight for term in job.events[-1].scene.losses[0].terms},
-        "losses": job.events[-1].losses,
+        "weights_of_terms": {term.name: term.weight for term in job.last.scene.losses[0].terms},
+        "losses": job.last.losses,
     }
     return builder
 
@@ -78,7 +85,7 @@ def _maps(vgg: "Vgg", job: "Job") -> "list[FeatureMaps]":
     """conv1_1 as it is, and the channels of the content layer that tell the region from its surroundings."""
     from interp.features import feature_maps
 
-    scene = job.events[-1].scene
+    scene = job.last.scene
     alpha = scene.alphas_rhw01[0].cpu().numpy()
     inside = 0 < (alpha >= 0.5).mean() < 1
     return [
@@ -97,17 +104,23 @@ def _grams(vgg: "Vgg", job: "Job", painting: Picture) -> "dict[str, list[GramSta
     from interp.gram import gram_stats, region_gram
     from interp.images import to_nchw01
 
-    scene = job.events[-1].scene
-    size = job.events[-1].size_hw_px
+    scene = job.last.scene
+    size = job.last.size_hw_px
     parts = scene.region_layers[0]
     original = job.styled.painting_nchw01
     target = resize_nchw01(original, painting_size_hw_px(painting.size_hw_px, size, job.settings.style_scale))
     result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(original), size)
     grams: dict[str, list[GramStats]] = {}
     with torch.no_grad():
-        for name, image in {"painting": target, "photo's region": scene.photo_nchw01, "result's region": result}.items():
+        for name, image in {
+            "painting": target,
+            "photo's region": scene.photo_nchw01,
+            "result's region": result,
+        }.items():
             maps = vgg.activations(image, list(parts))
-            masks = {layer: None if name == "painting" else part.mask_hw01.to(original) for layer, part in parts.items()}
+            masks = {
+                layer: None if name == "painting" else part.mask_hw01.to(original) for layer, part in parts.items()
+            }
             grams[name] = [gram_stats(layer, region_gram(maps[layer], masks[layer])) for layer in parts]
     return grams
 
@@ -122,9 +135,9 @@ def _outcome_section(vgg: "Vgg", job: "Job", findings: "SaliencyFindings | None"
 
         image = to_nchw01(job.result_hwc_u8).to(job.styled.painting_nchw01)
         now, then = classify(vgg, image), findings.attribution.prediction
-        said = [f"{entry.names[0]} ({entry.probabilities[0]:.0%})" for entry in (then, now)]
+        before, after = (f"{entry.names[0]} ({percent(entry.probabilities[0])})" for entry in (then, now))
         same = "the same class" if now.indices[0] == then.indices[0] else "another class"
-        rows.append(("what the network sees in the whole picture", *said, same))
+        rows.append(("what the network sees in the whole picture", before, after, same))
     return outcome_section(rows)
 
 
@@ -135,10 +148,11 @@ def _outcome_rows(outcome: "Outcome") -> list[tuple[str, str, str, str]]:
         if after == after:  # NaN where there is no such layer
             reading = "closer to the painting" if after < before else "no closer"
             rows.append((f"mean Gram distance to the painting, {label}", f"{before:.3f}", f"{after:.3f}", reading))
-    for layer, used, before, after in zip(outcome.layers, outcome.optimised, outcome.before, outcome.after, strict=True):
+    for layer, used, before, after in zip(
+        outcome.layers, outcome.optimised, outcome.before, outcome.after, strict=True
+    ):
         mark = "in the loss" if used else "checked only"
         rows.append((f"{layer}, {mark}", f"{before:.3f}", f"{after:.3f}", "closer" if after < before else "no closer"))
     moved = f"{outcome.content_distance:.2f}"
     rows.append((f"distance to the photo at {outcome.content_layer}", "0", moved, "0 is the photo, 1 a blank"))
     return rows
-

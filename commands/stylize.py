@@ -1,12 +1,13 @@
 """`stylize`: restyle one region of a photo after a painting, and explain every choice."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from commands.evidence import ForegroundOptions, SaliencyFindings, find_foreground, look, parse_box, region_alpha
+from commands.job import Job, do_job
 from commands.options import (
     INTERRUPTED,
     BoxOption,
@@ -21,7 +22,6 @@ from commands.options import (
     StyleOption,
     command,
 )
-from commands.progress import progress
 from commands.run import Run, names_of
 from interp.layer_names import RELU_NAMES, layer
 
@@ -32,13 +32,7 @@ if TYPE_CHECKING:
     from interp.layers import LayerChoice
     from interp.vgg import Vgg
     from segment.result import Segmentation
-    from stylize.isolate import Isolation
-    from stylize.optimise import StepEvent
-    from stylize.outcome import Outcome
     from stylize.presets import Settings
-    from stylize.scene import StyledRegion
-
-SNAPSHOTS_AT = (0.1, 0.3, 0.5, 0.75)  # of the run
 
 
 class LayerChoiceMode(StrEnum):
@@ -70,6 +64,21 @@ class Start(StrEnum):
     NOISE = "noise"
 
 
+StrengthOption = Annotated[float, typer.Option("--strength", help="Painting against photo; 1 is balanced.")]
+StyleScaleOption = Annotated[float | None, typer.Option("--style-scale", help="Size of the strokes; 1 is as painted.")]
+ColourOption = Annotated[Colour, typer.Option("--keep-colour", help="Keep the photo's colours.")]
+PresetOption = Annotated[str, typer.Option("--preset", help="default or draft.")]
+SizeOption = Annotated[int | None, typer.Option("--size", help="Working size: the long side in px [default: 512].")]
+IterationsOption = Annotated[int | None, typer.Option("--iterations", help="Steps at the finest scale.")]
+OptimizerOption = Annotated[Optimizer | None, typer.Option("--optimizer", help="Optimiser [default: lbfgs].")]
+StartOption = Annotated[Start | None, typer.Option("--init", help="Where to begin [default: photo].")]
+ChoiceOption = Annotated[LayerChoiceMode, typer.Option("--layer-choice", help="Layers by evidence, or the usual ones.")]
+StyleLayersOption = Annotated[
+    str | None, typer.Option("--style-layers", metavar="NAMES", help="Style layers, comma-separated.")
+]
+ContentLayerOption = Annotated[str | None, typer.Option("--content-layer", metavar="NAME", help="Content layer.")]
+
+
 @command
 def stylize(
     context: typer.Context,
@@ -81,18 +90,18 @@ def stylize(
     box: BoxOption = None,
     mask: MaskOption = None,
     feather: FeatherOption = None,
-    strength: Annotated[float, typer.Option("--strength", help="Painting against photo; 1 is balanced.")] = 1.0,
-    style_scale: Annotated[float | None, typer.Option("--style-scale", help="Size of the strokes; 1 is as painted.")] = None,
-    keep_colour: Annotated[Colour, typer.Option("--keep-colour", help="Keep the photo's colours.")] = Colour.NONE,
-    preset: Annotated[str, typer.Option("--preset", help="default or draft.")] = "default",
-    size: Annotated[int | None, typer.Option("--size", help="Working size: the long side in px [default: 512].")] = None,
-    iterations: Annotated[int | None, typer.Option("--iterations", help="Steps at the finest scale.")] = None,
-    optimizer: Annotated[Optimizer | None, typer.Option("--optimizer", help="Optimiser [default: lbfgs].")] = None,
-    init: Annotated[Start | None, typer.Option("--init", help="Where to begin [default: photo].")] = None,
-    layer_choice: Annotated[LayerChoiceMode, typer.Option("--layer-choice", help="Layers by evidence, or the usual ones.")] = LayerChoiceMode.AUTO,
-    style_layers: Annotated[str | None, typer.Option("--style-layers", metavar="NAMES", help="Style layers, comma-separated.")] = None,
-    content_layer: Annotated[str | None, typer.Option("--content-layer", metavar="NAME", help="Content layer.")] = None,
-) -> None:  # fmt: skip
+    strength: StrengthOption = 1.0,
+    style_scale: StyleScaleOption = None,
+    keep_colour: ColourOption = Colour.NONE,
+    preset: PresetOption = "default",
+    size: SizeOption = None,
+    iterations: IterationsOption = None,
+    optimizer: OptimizerOption = None,
+    init: StartOption = None,
+    layer_choice: ChoiceOption = LayerChoiceMode.AUTO,
+    style_layers: StyleLayersOption = None,
+    content_layer: ContentLayerOption = None,
+) -> None:
     """Restyle the foreground or the background of a photo after a painting.
 
     Example: python cli.py stylize photo.jpg --style painting.jpg --region background -o restyled.png
@@ -117,27 +126,15 @@ def stylize(
     from stylize.scene import StyledRegion
 
     styled = StyledRegion(alpha, painting.image_nchw01.to(run.device()), choice, strength, keep_colour.value)
-    job = _optimise(run, vgg, photo, styled, settings)
-    _write_pictures(run, job, alpha, segmentation, region)
-    _report(run, vgg, job, painting, findings, segmentation, region)
+    job = do_job(run, vgg, photo, styled, settings)
+    _write_pictures(run, job, segmentation, region)
+    if not options.no_report:
+        from commands.story import tell_stylize
+
+        run.write_report(tell_stylize(run, vgg, job, painting, findings, segmentation, region.value), vgg)
     run.finish()
     if job.interrupted:
         raise typer.Exit(INTERRUPTED)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the optimisation left behind."""
-
-    photo: "Picture"
-    styled: "StyledRegion"
-    settings: "Settings"
-    events: "list[StepEvent]"
-    snapshots: "list[tuple[str, np.ndarray]]"
-    result_hwc_u8: "np.ndarray"
-    isolation: "Isolation"
-    outcome: "Outcome"
-    interrupted: bool
 
 
 def _check_layers(style: str | None, content: str | None) -> tuple[list[str], str | None]:
@@ -155,7 +152,8 @@ def _see(
     if region is not Region.ALL and not foreground.needs_saliency:
         segmentation = find_foreground(run, photo, foreground, None)
     vgg = run.network()
-    findings = look(run, vgg, photo)
+    prompted = region is not Region.ALL and foreground.needs_saliency
+    findings = None if run.options.no_report and not prompted else look(run, vgg, photo)
     if findings:
         run.say(f"The network sees: {findings.sentence}.")
     if region is not Region.ALL and segmentation is None:
@@ -167,8 +165,8 @@ def _choose(
     run: Run, vgg: "Vgg", photo: "Picture", painting: "Picture", alpha: "np.ndarray", settings: "Settings",
     mode: LayerChoiceMode, given: tuple[list[str], str | None],
 ) -> "LayerChoice":  # fmt: skip
-    from interp.images import painting_size_hw_px, resize_hw01, resize_nchw01, working_size_hw_px
     from interp.layers import choose_layers, fixed_choice, override_choice
+    from interp.sizes import painting_size_hw_px, resize_hw01, resize_nchw01, working_size_hw_px
 
     size = working_size_hw_px(photo.size_hw_px, settings.size_px)
     if mode is LayerChoiceMode.FIXED or (given[0] and given[1]):
@@ -183,61 +181,20 @@ def _choose(
         run.say(sentence)
     if size != photo.size_hw_px:
         height, width = photo.size_hw_px
-        run.say(f"Working at {size[1]}x{size[0]} px; the restyled region is enlarged to the photo's {width}x{height} px.")
+        run.say(
+            f"Working at {size[1]}x{size[0]} px; the restyled region is enlarged to the photo's {width}x{height} px."
+        )
     return choice
 
 
-def _optimise(run: Run, vgg: "Vgg", photo: "Picture", styled: "StyledRegion", settings: "Settings") -> Job:
-    """Run the loop with a progress display; on Ctrl-C keep the best images so far."""
-    from interp.images import to_hwc_u8, to_nchw01
-    from stylize.isolate import compose, measure
-    from stylize.optimise import stylize as optimise
-    from stylize.outcome import judge
-
-    events, snapshots, interrupted, marks = [], [], False, list(SNAPSHOTS_AT)
-    image = photo.image_nchw01.to(run.device())
-    with progress(run.options.progress, run.options.quiet) as display:
-        try:
-            for event in optimise(vgg, image, [styled], settings):
-                events.append(event)
-                display.show(event, f"{event.size_hw_px[1]}x{event.size_hw_px[0]} px  loss {event.losses['total']:.4f}")
-                if marks and event.step >= marks[0] * event.total:
-                    marks.pop(0)
-                    snapshots.append((f"step {event.step}", to_hwc_u8(event.image_nchw01)))
-        except KeyboardInterrupt:
-            if not events:
-                raise
-            interrupted = True
-    last = events[-1]
-    if interrupted:
-        run.warn(f"Interrupted at step {last.step} of {last.total}: this is the best image until then.")
-    result = compose(photo.rgb_hwc_u8, [styled], last.restyled_rchw)
-    isolation = measure(vgg, photo.rgb_hwc_u8, result, [styled], last.scene, last.restyled_rchw, run.options.seed)
-    outcome = judge(vgg, image, to_nchw01(result).to(run.device()), styled, last.size_hw_px, settings.style_scale)
-    return Job(photo, styled, settings, events, snapshots, result, isolation, outcome, interrupted)
-
-
-def _write_pictures(
-    run: Run, job: Job, alpha: "np.ndarray", segmentation: "Segmentation | None", region: Region
-) -> None:
+def _write_pictures(run: Run, job: Job, segmentation: "Segmentation | None", region: Region) -> None:
     from interp.images import encode_jpeg, encode_png, mask_u8
 
     exact = run.plan.paths["image"].suffix.lower() == ".png"
     run.write("image", (encode_png if exact else encode_jpeg)(job.result_hwc_u8))
     if not exact:
         run.warn("JPEG is lossy: pixels outside the region are close to the photo's, not identical. Use .png for that.")
+    alpha = job.styled.alpha_hw01
     binary = alpha >= 0.5 if segmentation is None else segmentation.mask_hw ^ (region is Region.BACKGROUND)
     run.write("mask", encode_png(mask_u8(binary)))
     run.write("alpha", encode_png(mask_u8(alpha)))
-
-
-def _report(
-    run: Run, vgg: "Vgg", job: Job, painting: "Picture", findings: "SaliencyFindings | None",
-    segmentation: "Segmentation | None", region: Region,
-) -> None:  # fmt: skip
-    from commands.story import tell_stylize
-
-    if not run.options.no_report:
-        builder = tell_stylize(run, vgg, job, painting, findings, segmentation, region.value)
-        run.write_report(builder, vgg)
-

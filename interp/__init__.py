@@ -1,4 +1,4 @@
-"""What VGG-19 sees, and what that means. Names are loaded on first use, so importing the package does not import torch."""
+"""What VGG-19 sees, and what that means. Names are loaded on first use: importing the package imports no torch."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from interp.layers import choose_layers as choose_layers
     from interp.vgg import activations as activations
     from interp.weights import load_vgg as load_vgg
+
+__version__ = "0.1.0"
 
 _HOMES = {
     "load_image": "interp.images",

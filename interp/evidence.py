@@ -26,8 +26,13 @@ MAX_SAMPLES, MIN_SAMPLES = 64, 16
 PAINTING_TILES_PER_SIDE = 4
 PERMUTATIONS = 200
 LAYOUT_BLOCK_PX, TEXTURE_BLOCK_PX = 64, 8
-# A cell that sees less than three texture blocks cannot tell layout from texture: it copies pixels.
-CONTENT_NAMES = tuple(name for name in RELU_NAMES if LAYERS[name].receptive_field_px >= 3 * TEXTURE_BLOCK_PX)
+# A cell that sees less than three texture blocks cannot tell layout from texture: it copies pixels. One wider than a
+# texture block cannot place what the blocks leave in place: an eye, a window.
+CONTENT_NAMES = tuple(
+    name
+    for name in RELU_NAMES
+    if LAYERS[name].receptive_field_px >= 3 * TEXTURE_BLOCK_PX and LAYERS[name].stride_px <= TEXTURE_BLOCK_PX
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,18 @@ class ContentEvidence:
 def style_evidence(
     vgg: Vgg, photo_nchw01: Tensor, painting_nchw01: Tensor, alpha_hw01: np.ndarray, generator: torch.Generator
 ) -> tuple[StyleEvidence, ...]:
-    """Measure the separation of every ReLU layer; see the head of this file."""
+    """Measure the separation of every ReLU layer; the head of this file defines it.
+
+    Args:
+        vgg: The network.
+        photo_nchw01: (1, 3, H, W) RGB in [0, 1].
+        painting_nchw01: (1, 3, h, w) RGB in [0, 1].
+        alpha_hw01: (H, W) region of the photo.
+        generator: CPU generator for cells and permutations.
+
+    Returns:
+        One entry a layer, in network order.
+    """
     painting = vgg.activations(painting_nchw01, RELU_NAMES)
     photo = vgg.activations(photo_nchw01, RELU_NAMES)
     whole = torch.ones(painting_nchw01.shape[-2:])
@@ -99,7 +115,18 @@ def style_evidence(
 def content_evidence(
     vgg: Vgg, photo_nchw01: Tensor, painting_nchw01: Tensor, alpha_hw01: np.ndarray, generator: torch.Generator
 ) -> tuple[ContentEvidence, ...]:
-    """Measure layout and indifference of the ReLU layers from block 3 on; empty where the region holds fewer than two blocks."""
+    """Measure layout and indifference of the ReLU layers of blocks 3 and 4.
+
+    Args:
+        vgg: The network.
+        photo_nchw01: (1, 3, H, W) RGB in [0, 1].
+        painting_nchw01: (1, 3, h, w), whose colours are matched.
+        alpha_hw01: (H, W) region of the photo.
+        generator: CPU generator for the shuffles.
+
+    Returns:
+        One entry a layer; empty where the region holds fewer than two 64 px blocks.
+    """
     blocks = _region_blocks(alpha_hw01)
     if len(blocks) < 2:
         return ()

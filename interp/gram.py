@@ -1,6 +1,6 @@
 """Gram statistics of a layer, over the whole picture or a region of it.
 
-A Gram matrix holds which channels fire together, without where (Gatys et al. 2016, section 2.2). Taken over a region it is
+A Gram matrix holds which channels fire together, without where (Gatys et al. 2016, section 2.2). Over a region it is
 
     G_r = sum_p m_p f_p f_p^T / sum_p m_p
 

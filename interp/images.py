@@ -1,13 +1,12 @@
 """The one place where files become pictures and back.
 
 Everything inside the project is float32 RGB NCHW in [0, 1], sRGB (`*_nchw01`), or a mask float32 HW in [0, 1]
-(`*_hw01`, 1 = inside). uint8 HWC exists only here and at the edges of the segmentation. Decoding and encoding use Pillow
-and NumPy; torch is imported only by the converters that return tensors, so inputs can be checked before it loads.
+(`*_hw01`, 1 = inside). uint8 HWC exists only here and at the edges of the segmentation. Decoding and encoding use
+Pillow and NumPy; torch is imported only by the converters that return tensors: inputs are checked before it loads.
 """
 
 import hashlib
 import io
-import math
 import stat
 import sys
 import warnings
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 100_000_000  # 300 MB as uint8; a full-frame camera makes 24 to 61 million
 MAX_FILE_BYTES = 1 << 30
+PROFILE_ROUNDING = 3  # of 255; sRGB profiles of different makers differ by less
 MIN_SIDE_PX = 16  # one cell of VGG-19's fifth block
-MIN_WORKING_SIDE_PX = 64  # a thin strip is not scaled below this
 # An explicit list: Pillow's other decoders are rarely fuzzed, and the one for EPS runs an external program.
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
 
@@ -165,7 +164,8 @@ def _decode(data: bytes, name: str) -> tuple[np.ndarray, list[str]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's size and metadata warnings: checked or irrelevant here
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            Image.init()  # formats that Pillow registers late, or was built without
+            with Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN]) as image:
                 _check_size(image, name)
                 return _to_rgb(image)
     except (InputError, OutOfMemoryError):
@@ -185,11 +185,13 @@ def _decode(data: bytes, name: str) -> tuple[np.ndarray, list[str]]:
 def _check_size(image: Image.Image, name: str) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise InputError(
-            f"{name!r} is {image.width}x{image.height} px, over the limit of {MAX_PIXELS:,} pixels. Export a smaller picture."
+            f"{name!r} is {image.width}x{image.height} px, over the limit of {MAX_PIXELS:,} pixels. "
+            "Export a smaller picture."
         )
     if min(image.size) < MIN_SIDE_PX:
         raise InputError(
-            f"{name!r} is {image.width}x{image.height} px; expected at least {MIN_SIDE_PX} px a side. Use a larger picture."
+            f"{name!r} is {image.width}x{image.height} px; expected at least {MIN_SIDE_PX} px a side. "
+            "Use a larger picture."
         )
 
 
@@ -224,7 +226,7 @@ def _flatten(image: Image.Image, notes: list[str]) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB") if image.mode in ("P", "1") else image
     rgba = image.convert("RGBA")
-    if rgba.getextrema()[3] != (255, 255):
+    if rgba.getchannel("A").getextrema() != (255, 255):
         notes.append("transparency flattened on white")
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
 
@@ -233,18 +235,27 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            description = ImageCms.getProfileDescription(source).strip()
-            if "srgb" in description.lower() and image.mode == "RGB":
+            transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB")
+            if image.mode == "RGB" and _changes_nothing(transform):
                 return image
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            converted = ImageCms.applyTransform(image, transform)
             if converted is not None:
-                notes.append(f"colours converted from {description or 'an unnamed profile'} to sRGB")
+                name = ImageCms.getProfileDescription(source).strip() or "an unnamed profile"
+                notes.append(f"colours converted from {name} to sRGB")
                 return converted
         except (ImageCms.PyCMSError, OSError, ValueError) as error:
             notes.append(f"colour profile ignored ({error})")
     if image.mode not in ("RGB", "L"):
         notes.append(f"colours converted from {image.mode} to RGB")
     return image.convert("RGB")
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether a transform moves no colour of a coarse cube by more than rounding: an sRGB profile by any name."""
+    steps = np.linspace(0, 255, 16).round().astype(np.uint8)
+    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(64, 64, 3)
+    moved = np.asarray(ImageCms.applyTransform(Image.fromarray(cube), transform), dtype=np.int16)
+    return int(np.abs(moved - cube).max()) <= PROFILE_ROUNDING
 
 
 def encode_png(pixels_u8: np.ndarray) -> bytes:
@@ -270,39 +281,6 @@ def encode_jpeg(rgb_hwc_u8: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def working_size_hw_px(size_hw_px: tuple[int, int], long_side_px: int) -> tuple[int, int]:
-    """Size to work at: the long side brought to `long_side_px`, never enlarged, thin strips kept wide enough.
-
-    Args:
-        size_hw_px: The photo's height and width.
-        long_side_px: The wanted long side.
-
-    Returns:
-        Height and width, both at least min(own side, 64) px.
-
-    Example:
-        >>> working_size_hw_px((1000, 2000), 512), working_size_hw_px((40, 4000), 512)
-        ((256, 512), (40, 4000))
-    """
-    height, width = size_hw_px
-    scale = max(long_side_px / max(height, width), MIN_WORKING_SIDE_PX / min(height, width))
-    scale = min(1.0, scale)
-    return max(MIN_SIDE_PX, round(height * scale)), max(MIN_SIDE_PX, round(width * scale))
-
-
-def painting_size_hw_px(
-    painting_hw_px: tuple[int, int], photo_hw_px: tuple[int, int], scale: float = 1.0
-) -> tuple[int, int]:
-    """Size of the painting beside a working photo: the same pixel area times `scale`², never enlarged.
-
-    The area, not the long side, sets the size of the strokes that the network sees (Gatys et al. 2016 used equal sizes).
-    """
-    height, width = painting_hw_px
-    area = photo_hw_px[0] * photo_hw_px[1] * scale * scale
-    factor = min(1.0, math.sqrt(area / (height * width)))
-    return max(MIN_SIDE_PX, round(height * factor)), max(MIN_SIDE_PX, round(width * factor))
-
-
 def quantise_hw01(alpha_hw01: np.ndarray) -> np.ndarray:
     """Round a mask to n/255, so that the saved PNG and the float agree to the bit."""
     return (np.round(np.clip(alpha_hw01, 0, 1) * 255) / 255).astype(np.float32)
@@ -324,21 +302,3 @@ def to_hwc_u8(image_nchw01: "Tensor") -> np.ndarray:
     """Convert (1, 3, H, W) float in [0, 1] to (H, W, 3) uint8 RGB, rounding to nearest and clipping."""
     pixels = image_nchw01.detach()[0].permute(1, 2, 0).clamp(0, 1).mul(255).round()
     return pixels.byte().cpu().numpy()
-
-
-def resize_nchw01(image_nchw01: "Tensor", size_hw_px: tuple[int, int]) -> "Tensor":
-    """Resize an image with an antialiased bicubic filter; values stay in [0, 1]."""
-    from torch.nn import functional as F
-
-    if tuple(image_nchw01.shape[-2:]) == tuple(size_hw_px):
-        return image_nchw01
-    return F.interpolate(image_nchw01, size=size_hw_px, mode="bicubic", antialias=True).clamp(0, 1)
-
-
-def resize_hw01(alpha_hw01: np.ndarray, size_hw_px: tuple[int, int]) -> np.ndarray:
-    """Resize a mask by area (down) or linearly (up) and round it to n/255."""
-    if alpha_hw01.shape == tuple(size_hw_px):
-        return quantise_hw01(alpha_hw01)
-    image = Image.fromarray(np.ascontiguousarray(alpha_hw01, dtype=np.float32))
-    resized = image.resize((size_hw_px[1], size_hw_px[0]), Image.Resampling.BILINEAR)  # antialiased when shrinking
-    return quantise_hw01(np.asarray(resized))

@@ -51,7 +51,7 @@ def fixed_choice(reason: str = "as asked") -> LayerChoice:
     """The layers of Gatys et al. 2016, equal weights."""
     weight = 1 / len(FIXED_STYLE)
     sentence = f"Style layers {', '.join(FIXED_STYLE)} with equal weights and content layer {FIXED_CONTENT}: {reason}."
-    return LayerChoice({name: weight for name in FIXED_STYLE}, FIXED_CONTENT, "fixed", sentences=(sentence,))
+    return LayerChoice(dict.fromkeys(FIXED_STYLE, weight), FIXED_CONTENT, "fixed", sentences=(sentence,))
 
 
 def override_choice(choice: LayerChoice, style: Sequence[str] | None, content: str | None) -> LayerChoice:
@@ -110,8 +110,12 @@ def choose_layers(
         fixed = fixed_choice("no layer tells the painting from the photo's region beyond chance")
         return replace(fixed, style_evidence=style, content_evidence=content)
     weights = _best_of_each_scale(usable)
-    style = tuple(replace(entry, chosen=entry.layer in weights, weight=weights.get(entry.layer, 0.0)) for entry in style)
-    return LayerChoice(weights, content_layer, "evidence", style, content, _sentences(weights, style, content, content_layer))
+    style = tuple(
+        replace(entry, chosen=entry.layer in weights, weight=weights.get(entry.layer, 0.0)) for entry in style
+    )
+    return LayerChoice(
+        weights, content_layer, "evidence", style, content, _sentences(weights, style, content, content_layer)
+    )
 
 
 def _best_of_each_scale(evidence: list[StyleEvidence]) -> dict[str, float]:
@@ -126,7 +130,10 @@ def _best_of_each_scale(evidence: list[StyleEvidence]) -> dict[str, float]:
 
 
 def _sentences(
-    weights: dict[str, float], style: tuple[StyleEvidence, ...], content: tuple[ContentEvidence, ...], content_layer: str
+    weights: dict[str, float],
+    style: tuple[StyleEvidence, ...],
+    content: tuple[ContentEvidence, ...],
+    content_layer: str,
 ) -> tuple[str, ...]:
     by_name = {entry.layer: entry for entry in style}
     lines = []
@@ -134,7 +141,8 @@ def _sentences(
         entry = by_name[name]
         if entry.measured:
             sure = "beyond chance" if entry.separation > entry.null95 else "not beyond chance"
-            why = f"best of block {layer(name).block}: separation {entry.separation:.3f}, {sure} (95 % null {entry.null95:.3f})"
+            against = f"{sure} (95 % null {entry.null95:.3f})"
+            why = f"best of block {layer(name).block}: separation {entry.separation:.3f}, {against}"
         else:
             why = "too few cells to measure, so it takes the mean score"
         lines.append(f"{name} carries {weight:.0%} of the style: {why}.")
@@ -145,5 +153,7 @@ def _sentences(
             f"{chosen.indifference:.2f} = {chosen.score:.2f}, the highest."
         )
     else:
-        lines.append(f"{content_layer} holds the content: the region is too small to shuffle, so the usual layer is kept.")
+        lines.append(
+            f"{content_layer} holds the content: the region is too small to shuffle, so the usual layer is kept."
+        )
     return tuple(lines)

@@ -63,7 +63,7 @@ def edge_distance_px(alpha_hw01: np.ndarray) -> np.ndarray:
     inside = alpha_hw01 > 0
     if inside.all():
         return np.full(inside.shape, np.inf, dtype=np.float32)
-    return ndimage.distance_transform_cdt(inside, metric="chessboard").astype(np.float32)
+    return np.asarray(ndimage.distance_transform_cdt(inside, metric="chessboard"), dtype=np.float32)
 
 
 def layer_region(alpha_hw01: np.ndarray, name: str) -> LayerRegion:
@@ -82,7 +82,8 @@ def layer_region(alpha_hw01: np.ndarray, name: str) -> LayerRegion:
 def layer_regions(alpha_hw01: np.ndarray, names: list[str]) -> dict[str, LayerRegion]:
     """Bring a region to several layers' grids; see `layer_region`."""
     distance = edge_distance_px(alpha_hw01)
-    components, count = ndimage.label(alpha_hw01 > 0, structure=np.ones((3, 3)))
+    components = np.zeros(alpha_hw01.shape, dtype=np.int32)
+    count = int(ndimage.label(alpha_hw01 > 0, structure=np.ones((3, 3)), output=components))  # pyright: ignore[reportArgumentType]
     return {name: _erode(alpha_hw01, distance, components, count, layer(name)) for name in names}
 
 
@@ -91,7 +92,9 @@ def content_mask(alpha_hw01: np.ndarray, name: str) -> Tensor:
     return pool_mask(torch.from_numpy(alpha_hw01), layer(name))
 
 
-def _erode(alpha_hw01: np.ndarray, distance: np.ndarray, components: np.ndarray, count: int, place: Layer) -> LayerRegion:
+def _erode(
+    alpha_hw01: np.ndarray, distance: np.ndarray, components: np.ndarray, count: int, place: Layer
+) -> LayerRegion:
     """Keep cells whose smallest distance exceeds the inset, or a third of the largest where that leaves nothing.
 
     The rule goes component by component, so that a thin island keeps its share beside a broad one. A cell that touches

@@ -15,7 +15,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from interp.errors import UsageError
-from interp.images import resize_nchw01
+from interp.sizes import resize_nchw01
 from interp.vgg import Vgg
 
 GUIDED = "guided backprop"
@@ -257,9 +257,7 @@ def flashtorch_panels(attribution: Attribution) -> FlashtorchPanels:
     span = float(np.ptp(max_hw01))
     viridis_hwc01 = colormaps["viridis"]((max_hw01 - max_hw01.min()) / (span or 1.0))[..., :3]
     overlay_hwc01 = (0.5 * input_hwc01 + 0.5 * viridis_hwc01).astype(np.float32)
-    return FlashtorchPanels(
-        input_hwc01, _standardise01(gradient_chw).transpose(1, 2, 0), max_hw01, overlay_hwc01
-    )
+    return FlashtorchPanels(input_hwc01, _standardise01(gradient_chw).transpose(1, 2, 0), max_hw01, overlay_hwc01)
 
 
 def _standardise01(values: np.ndarray) -> np.ndarray:

@@ -16,8 +16,8 @@ from scipy import ndimage, stats
 from torch import Tensor, nn
 
 from interp.errors import UsageError
-from interp.images import resize_nchw01
 from interp.saliency import GUIDED, Attribution, class_name, guided_gradient, magnitude_hw
+from interp.sizes import resize_nchw01
 from interp.vgg import Vgg
 
 RANDOM = "no better than random"
@@ -118,9 +118,7 @@ def quick_verdict(
         why = "the weights have no classifier" if vgg.head is None else "its target is not a class"
         return Verdict(NOT_TESTED, f"Not tested: {why}.")
     if attribution.method not in METHODS:
-        raise UsageError(
-            f"Cannot repeat a map by {attribution.method!r}; expected one by {', '.join(METHODS)}."
-        )
+        raise UsageError(f"Cannot repeat a map by {attribution.method!r}; expected one by {', '.join(METHODS)}.")
     image_nchw01 = resize_nchw01(image_nchw01.detach(), attribution.prediction.size_hw_px)
     magnitude = magnitude_hw(attribution)
     steps = steps or (STEPS_LARGE if magnitude.size * vgg.info.width**2 > LARGE_ABOVE else STEPS)
@@ -168,9 +166,7 @@ def ranking(values_hw: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.lexsort((rng.random(values_hw.size), -values_hw.ravel()))
 
 
-def perturb(
-    score: Score, image: Tensor, start: Tensor, gone: Tensor, order: np.ndarray, steps: int
-) -> Perturbation:
+def perturb(score: Score, image: Tensor, start: Tensor, gone: Tensor, order: np.ndarray, steps: int) -> Perturbation:
     """Insert and delete the pixels of an image in a given order.
 
     Args:
@@ -261,9 +257,7 @@ def _word(margin: float, quantile95: float, logit: float | None, head: float) ->
     return EDGES if max(logit or 0.0, head) > SAME_MAP_ABOVE else CLASS
 
 
-def _sentence(
-    word: str, margin: float, quantile95: float, other: str, logit: float | None, head: float
-) -> str:
+def _sentence(word: str, margin: float, quantile95: float, other: str, logit: float | None, head: float) -> str:
     side = "is not above" if word == RANDOM else "is above"
     other_map = "another class untested" if logit is None else f"the map for {other!r} {logit:.3f}"
     return (

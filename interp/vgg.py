@@ -95,7 +95,7 @@ class Vgg(nn.Module):
         """
         if self.head is None:
             raise WeightsError(
-                f"Weights {self.info.name!r} have no classifier; choose a layer or channel as target, or weights with a head."
+                f"Weights {self.info.name!r} have no classifier. Use --weights compact, or weights with a head."
             )
         return self.head(self.features(self.normalise(image_nchw01)))
 

@@ -1,28 +1,26 @@
-"""Weights by name or file: find them, verify them, build the network they belong to.
-
-A file is recognised by its SHA-256 where it is well known, never by its keys: the well-known re-saved Caffe files carry
-torchvision's keys. Only tensors are ever loaded; a pickle with code in it is refused.
-"""
+"""Weights by name or file: find them, verify them, build the network they belong to."""
 
 import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from interp.errors import UsageError, WeightsError
-from interp.layer_names import CHANNELS_PER_BLOCK, LAYERS
-from interp.vgg import Vgg, WeightsInfo, channels_at, fully_connected_head, pooled_linear_head
+from interp.fetch import partial_path
+from interp.known_weights import COMPACT_SHA256, IMAGENET_SHA256, LAYOUTS, by_name, by_sha256, file_sha256, is_intact
+from interp.layer_names import CHANNELS_PER_BLOCK
+from interp.state_dict import CONVS, IMAGENET_SIZE_PX, StateFile, read_state_file
+from interp.vgg import Normalise, Vgg, WeightsInfo, channels_at, fully_connected_head, pooled_linear_head
 
 COMPACT_DIR = Path(__file__).parent / "compact"
 COMPACT_FILE = COMPACT_DIR / "compact-vgg19.safetensors"
-COMPACT_SHA256 = "717da7326d1a36c81e91748b85256dd2e7a2c8fb085e7ec0937b07cf84c73168"
+COMPACT_SIZE_PX = 64
 IMAGENET_FILE = "vgg19-dcbb9e9d.pth"  # torchvision VGG19_Weights.IMAGENET1K_V1
-IMAGENET_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
-LAYOUTS = ("torchvision", "caffe")
 NAMES = ("auto", "compact", "imagenet", "random")
 
 
@@ -31,21 +29,67 @@ def imagenet_path() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / IMAGENET_FILE
 
 
+def imagenet_url() -> str:
+    """Where torchvision publishes its VGG-19."""
+    from torchvision.models import VGG19_Weights
+
+    return VGG19_Weights.IMAGENET1K_V1.url
+
+
+@dataclass(frozen=True)
+class Available:
+    """One entry of the list of weights.
+
+    Attributes:
+        name: What `load_vgg` takes.
+        state: `bundled`, `fetched`, `damaged`, `partly fetched`, `not fetched` or `drawn`.
+        sha256: Of the file that belongs there; None for `random`.
+        size_bytes: Of the file that is there; None without one.
+        native_size_px: Side of the squares the classifier was trained on; None without a classifier.
+        path: Where the file is, or belongs.
+    """
+
+    name: str
+    state: str
+    sha256: str | None = None
+    size_bytes: int | None = None
+    native_size_px: int | None = None
+    path: Path | None = None
+
+
+def available() -> list[Available]:
+    """List the named weights, and whether their files are there and whole."""
+    path = imagenet_path()
+    there = next((file for file in (path, partial_path(path)) if file.is_file()), None)
+    state = "not fetched"
+    if there == path:
+        state = "fetched" if is_intact(path, IMAGENET_SHA256) else "damaged"
+    elif there:
+        state = "partly fetched"
+    size = there.stat().st_size if there else None
+    compact_size = COMPACT_FILE.stat().st_size
+    return [
+        Available("compact", "bundled", COMPACT_SHA256, compact_size, COMPACT_SIZE_PX, COMPACT_FILE),
+        Available("imagenet", state, IMAGENET_SHA256, size, IMAGENET_SIZE_PX, path),
+        Available("random", "drawn"),
+    ]
+
+
 def load_vgg(
     source: str | Path = "auto", *, width: float = 1.0, seed: int = 0, layout: str | None = None, device: str = "cpu"
 ) -> Vgg:
     """Build a frozen VGG-19 in evaluation mode.
 
     Args:
-        source: `auto` (ImageNet's if already in the cache, else compact), `compact`, `imagenet`, `random`, or a file:
-            `.pth` or `.safetensors` with torchvision's keys.
+        source: `auto` (ImageNet's if already in the cache, else compact), `compact`, `imagenet`, `random`, or a file,
+            `.pth` or `.safetensors`; `state_dict.read_state_file` says what it may hold.
         width: Channels as a fraction of VGG-19's, for `random` only; files tell their own.
         seed: Of `random`.
-        layout: `torchvision` or `caffe`, for a file that is not recognised by its hash.
+        layout: `torchvision` or `caffe`, for a file that is not recognised by its hash and does not state its own.
         device: Where to put it.
 
     Returns:
-        The network; `vgg.info` says what it carries.
+        The network; `vgg.info` says what it carries, and `vgg.info.note` how that was decided.
 
     Raises:
         WeightsError: If the weights are missing, damaged, of another network, or not plain tensors.
@@ -69,22 +113,22 @@ def load_vgg(
     return vgg.eval().requires_grad_(False).to(device)
 
 
+def auto_name() -> str:
+    """What `auto` stands for at the moment: `imagenet` if its file is in the cache, else `compact`."""
+    return "imagenet" if imagenet_path().is_file() else "compact"
+
+
 def _resolve(source: str | Path) -> tuple[str | Path, str]:
     if source == "auto":
-        if imagenet_path().is_file():
+        if auto_name() == "imagenet":
             return "imagenet", "ImageNet's VGG-19, found in the cache"
         return "compact", "the bundled compact VGG-19, because ImageNet's is not in the cache"
     if source == "imagenet" and not imagenet_path().is_file():
         raise WeightsError(
-            f"ImageNet's VGG-19 is not at {imagenet_path()}. Run `python cli.py weights fetch` (548 MB), or use --weights compact."
+            f"ImageNet's VGG-19 is not at {str(imagenet_path())!r}. Run `python cli.py weights fetch` (575 MB), or use "
+            "--weights compact."
         )
     return source, "as asked"
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _from_file(path: Path, name: str, expected_sha256: str | None, layout: str | None, note: str) -> Vgg:
@@ -97,55 +141,55 @@ def _from_file(path: Path, name: str, expected_sha256: str | None, layout: str |
         ) from error
     if expected_sha256 and sha256 != expected_sha256:
         raise WeightsError(
-            f"Weights {str(path)!r} have SHA-256 {sha256[:16]}…, expected {expected_sha256[:16]}…: damaged or replaced. "
-            "Delete the file and fetch it again."
+            f"Weights {str(path)!r} have SHA-256 {sha256[:16]}…, expected {expected_sha256[:16]}…: damaged or "
+            "replaced. Run `python cli.py weights fetch`, or use --weights compact."
         )
-    state, metadata = _read_state(path)
-    width, head, classes = _shape_of(state, str(path))
-    native_px = int(metadata.get("native_size", 224))
+    file = read_state_file(path)
+    if not expected_sha256:
+        layout, note = _layout(path, sha256, file, layout)
+    with torch.device("meta"):  # nothing is drawn only to be overwritten
+        width, head, classes = _shape_of(file.tensors, str(path))
+        vgg = Vgg(width, head).to_empty(device="cpu")
     names = _class_names(path, classes)
-    info = WeightsInfo(name, sha256, layout or "torchvision", width, native_px, names, note)
-    vgg = Vgg(width, head, info)
-    _fill(vgg, state)
+    vgg.info = WeightsInfo(name, sha256, layout or "torchvision", width, file.native_size_px, names, note)
+    vgg.normalise = Normalise(vgg.info.layout)
+    _fill(vgg, file.tensors)
     return vgg
 
 
-def _read_state(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
-    """Read a state dict and the safetensors metadata, if any."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors import safe_open
-
-            with safe_open(path, framework="pt") as file:
-                return {key: file.get_tensor(key).float() for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch and safetensors raise many kinds on damaged or foreign files
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(
-            f"Cannot load weights {str(path)!r}; expected a state dict of plain tensors (.pth) or .safetensors: {first_line[:160]}"
-        ) from error
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise WeightsError(f"Weights {str(path)!r} hold {type(loaded).__name__}; expected a state dict of tensors.")
-    return {key: value.float() for key, value in loaded.items()}, {}
+def _layout(path: Path, sha256: str, file: StateFile, asked: str | None) -> tuple[str, str]:
+    """Decide between the layouts, and say why: by hash, else by the file itself, as asked, by name, or assumed."""
+    if known := by_sha256(sha256):
+        layout, why = known.layout, f"{known.origin}: {known.layout} layout, known by its SHA-256"
+    elif file.layout:
+        layout, why = file.layout, f"{file.layout} layout, as {file.stated_by} says"
+    elif asked:
+        return asked, f"{asked} layout, as given"
+    elif known := by_name(path):
+        layout = known.layout
+        why = f"{layout} layout, by the name of {known.origin}; the SHA-256 is not a known one"
+    else:
+        layout, why = "torchvision", "torchvision layout assumed; use --weights-format caffe for BGR 0-255 weights"
+    return layout, why + (f"; --weights-format {asked} does not apply" if asked and asked != layout else "")
 
 
 def _shape_of(state: Mapping[str, Tensor], path: str) -> tuple[float, nn.Module | None, int]:
     """Tell width and head from the tensors' shapes, and check that all 16 convolutions are there."""
-    convs = [place.index for name, place in LAYERS.items() if name.startswith("conv")]
-    missing = [key for index in convs for key in _conv_keys(index) if key not in state]
+    missing = [key for index in CONVS.values() for key in _conv_keys(index) if key not in state]
     if missing:
         raise WeightsError(
             f"Weights {path!r} lack {len(missing)} of VGG-19's 32 tensors (first: {missing[0]!r}); "
             "expected torchvision's keys `features.N.weight` and `features.N.bias`."
         )
-    width = state["features.0.weight"].shape[0] / CHANNELS_PER_BLOCK[0]
+    rows = {key: len(value) if value.ndim else 0 for key, value in state.items()}
+    width = rows["features.0.weight"] / CHANNELS_PER_BLOCK[0]
     last = channels_at(width)[-1]
     if "head.weight" in state:
-        classes = state["head.weight"].shape[0]
+        classes = rows["head.weight"]
         return width, pooled_linear_head(last, classes), classes
     if "classifier.6.weight" in state and "classifier.0.weight" in state:
-        classes = state["classifier.6.weight"].shape[0]
-        return width, fully_connected_head(last, state["classifier.0.weight"].shape[0], classes), classes
+        classes = rows["classifier.6.weight"]
+        return width, fully_connected_head(last, rows["classifier.0.weight"], classes), classes
     return width, None, 0
 
 
@@ -158,7 +202,9 @@ def _fill(vgg: Vgg, state: Mapping[str, Tensor]) -> None:
     for key, target in vgg.state_dict().items():
         source = key.replace("head.linear.", "head.").replace("head.classifier.", "classifier.")
         if source not in state:
-            raise WeightsError(f"Weights {vgg.info.name!r} lack {source!r}; expected every tensor of the classifier or none.")
+            raise WeightsError(
+                f"Weights {vgg.info.name!r} lack {source!r}; expected every tensor of the classifier or none."
+            )
         if state[source].shape != target.shape:
             raise WeightsError(
                 f"Weights {vgg.info.name!r}: {source!r} has shape {tuple(state[source].shape)}, VGG-19 at width "
@@ -171,7 +217,12 @@ def _class_names(path: Path, classes: int) -> tuple[str, ...]:
     """Names of the logits: a `classes.json` beside the file, torchvision's 1000, or numbers."""
     beside = path.with_name("classes.json")
     if classes and beside.is_file():
-        names = tuple(entry["name"] for entry in json.loads(beside.read_text(encoding="utf-8")))
+        try:
+            names = tuple(str(entry["name"]) for entry in json.loads(beside.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise WeightsError(
+                f"Cannot read class names from {str(beside)!r} ({error}); expected a list of objects with a `name`."
+            ) from error
         if len(names) == classes:
             return names
     if classes == 1000:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from stylize.isolate import Isolation
 
 
+SHOWN_RANGE = 1e-6  # of the largest loss; the content term starts at rounding, which would flatten the rest
+
+
 class Losses(Protocol):
     """What `loss_curves` needs of a `StepEvent`."""
 
@@ -59,12 +62,14 @@ def loss_curves(events: Sequence[Losses]) -> bytes:
         raise UsageError("There are no steps to draw loss curves from; expected at least one event.")
     figure, axis = chart(4.2)
     steps = [event.step for event in events]
-    names = list(dict.fromkeys(name for event in events for name in event.losses))
+    names = sorted({name for event in events for name in event.losses}, key=_term_order)
     for name, style in _term_styles(names).items():
         values = _positive([event.losses.get(name, np.nan) for event in events])
         axis.plot(steps, values, label=name, marker="." if len(steps) == 1 else "", **style)
     axis.set_yscale("log")
     plain_log(axis.yaxis)
+    low, high = axis.get_ylim()
+    axis.set_ylim(max(low, SHOWN_RANGE * high), high)
     margin = max(0.5, 0.02 * (steps[-1] - steps[0]))
     axis.set_xlim(steps[0] - margin, steps[-1] + margin)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -73,6 +78,12 @@ def loss_curves(events: Sequence[Losses]) -> bytes:
     axis.set_ylabel("value of the term (log scale)", fontsize=9)
     legend_beside(axis)
     return png(figure)
+
+
+def _term_order(name: str) -> tuple[int, str]:
+    """Style terms from fine to coarse, content, anything else, the total."""
+    kinds = ("style ", "content ", "", "total")
+    return next((place for place, kind in enumerate(kinds) if kind and kind in name), 2), name
 
 
 def _term_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -27,7 +27,11 @@ VERDICT_LEVELS: dict[str, Level] = {"follows the class": "good", "no better than
 
 
 def features_section(
-    store: ImageStore, maps: Sequence["FeatureMaps"], prediction: "Prediction | None" = None
+    store: ImageStore,
+    maps: Sequence["FeatureMaps"],
+    prediction: "Prediction | None" = None,
+    *,
+    shared_scale: bool = False,
 ) -> Section:
     """Feature maps, one grid a layer.
 
@@ -35,6 +39,7 @@ def features_section(
         store: Where pictures go.
         maps: What `feature_maps` returned, one entry a layer.
         prediction: What the classifier says, if it has been asked.
+        shared_scale: One colour scale for all maps of a layer, or one for each map.
 
     Returns:
         Section `features`.
@@ -44,11 +49,13 @@ def features_section(
         count, height, width = entry.maps_khw.shape
         strongest = entry.channels[int(entry.maps_khw.max(axis=(1, 2)).argmax())]
         alt = f"{count} feature maps of {entry.layer}, {entry.stage}; channel {strongest} responds most."
+        above = "the value it was ranked by (its mean where nothing was ranked)" if shared_scale else "its range"
         caption = (
             f"{entry.rule} Each map has {width}×{height} cells. Above it: the channel's number and, where "
-            "there is room, the value it was ranked by (its mean activation where nothing was ranked)."
+            f"there is room, {above}."
         )
-        blocks.append(Figure(store.png(figures.feature_grid(entry), alt), caption))
+        grid = figures.feature_grid(entry, shared_scale=shared_scale)
+        blocks.append(Figure(store.png(grid, alt), caption))
     rows = tuple(
         (
             entry.layer,
@@ -64,9 +71,10 @@ def features_section(
     blocks.append(Table("Over all channels of each layer, shown or not", header, rows))
     if prediction is not None:
         blocks.extend(_prediction_blocks(prediction))
+    scale = "All maps of a layer share one colour scale" if shared_scale else "Each map has its own colour scale"
     intro = (
         "Every small picture is one channel of the network: bright where the picture holds what that channel "
-        "answers to. All maps of a layer share one colour scale, so they can be compared."
+        f"answers to. {scale}."
     )
     return Section("features", "What VGG-19 sees", intro, tuple(blocks))
 
@@ -111,9 +119,7 @@ def saliency_section(
         )
         blocks.append(Figure(store.png(curves.verdict_curves(verdict), alt), caption))
     blocks.extend(_prediction_blocks(attribution.prediction))
-    intro = (
-        f"Which pixels the score for {attribution.target!r} depends on, and whether that map can be believed."
-    )
+    intro = f"Which pixels the score for {attribution.target!r} depends on, and whether that map can be believed."
     return Section("saliency", "Saliency", intro, tuple(blocks))
 
 
@@ -157,9 +163,7 @@ def gram_section(
         for stats in every
     )
     header = ("Layer", "Picture", "Energy", "Effective rank", "Channels", "Share of the first direction")
-    image = store.png(
-        figures.gram_spectra(stats_by_picture), f"Eigenvalue spectra of the Gram matrices of {names}."
-    )
+    image = store.png(figures.gram_spectra(stats_by_picture), f"Eigenvalue spectra of the Gram matrices of {names}.")
     caption = "How the energy spreads over independent directions: a steep line means few, a flat one many."
     blocks: list[Block] = [Figure(image, caption), Table("Gram statistics by layer", header, rows)]
     if distances:
@@ -205,7 +209,7 @@ def _style_table(choice: "LayerChoice") -> Table:
     rows = tuple(
         (
             entry.layer,
-            number(entry.separation) if entry.measured else "not measured",
+            number(entry.separation if entry.measured else None),
             number(entry.null95),
             number(entry.between),
             number(entry.within),
@@ -216,5 +220,5 @@ def _style_table(choice: "LayerChoice") -> Table:
         for entry in choice.style_evidence
     )
     measures = ("Separation", "Chance, 95 %", "Between", "Within", "Effective rank", "Stationarity")
-    caption = "Style: distances between the pictures and within the painting"
+    caption = "Style: distances between the pictures and within the painting (–: not measured, or not used)"
     return Table(caption, ("Layer", *measures, "Weight"), rows)

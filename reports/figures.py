@@ -50,11 +50,13 @@ MAX_TILE_PX, TILE_GAP_PX, LABEL_PX, HEAD_PX = 372, 10, 24, 170  # of a feature g
 PANEL_W_PX, PANEL_MAX_H_PX, PANEL_TOP_PX = 354, 620, 110  # of the saliency panels
 
 
-def feature_grid(maps: "FeatureMaps") -> bytes:
-    """Draw feature maps side by side on one colour scale, each with its channel's number.
+def feature_grid(maps: "FeatureMaps", *, shared_scale: bool = False) -> bytes:
+    """Draw feature maps side by side, each with its channel's number.
 
     Args:
         maps: Up to 512 maps (K, h, w); cells are enlarged without smoothing, or averaged where room is short.
+        shared_scale: One colour scale for all maps, so that they compare; else each has its own, so that each can be
+            read, and its range stands above it.
 
     Returns:
         PNG.
@@ -66,49 +68,45 @@ def feature_grid(maps: "FeatureMaps") -> bytes:
     tile_h = max(1, round(tile_w * height / width))
     pitch_px = tile_h + LABEL_PX + TILE_GAP_PX
     page_h = HEAD_PX + math.ceil(count / columns) * pitch_px + MARGIN_PX
-    norm, clipped = _shared_scale(maps.maps_khw)
     label_pt = 8 if tile_w >= 160 else 6.5
 
     figure = page(page_w, page_h)
     sheet = np.full((page_h, page_w, 3), 255, np.uint8)
-    tiles = zip(maps.maps_khw, maps.channels, maps.scores, strict=True)
-    for index, (map_hw, channel, score) in enumerate(tiles):
+    shared, clipped = _scale(maps.maps_khw)
+    for index, (map_hw, channel, score) in enumerate(zip(maps.maps_khw, maps.channels, maps.scores, strict=True)):
         top = HEAD_PX + index // columns * pitch_px + LABEL_PX
         left = MARGIN_PX + index % columns * (tile_w + TILE_GAP_PX)
+        norm = shared if shared_scale else _scale(map_hw)[0]
         tile = Image.fromarray(map_hw).resize((tile_w, tile_h), Image.Resampling.BOX)
         sheet[top : top + tile_h, left : left + tile_w] = viridis(norm(np.asarray(tile)))
         text_at(figure, left, top - 5, str(channel), label_pt, va="baseline")
         if tile_w >= 100:
-            text_at(
-                figure,
-                left + tile_w,
-                top - 5,
-                f"{score:.3g}",
-                0.9 * label_pt,
-                color=SOFT,
-                ha="right",
-                va="baseline",
-            )
+            label = f"{score:.3g}" if shared_scale else f"{norm.vmin:.3g} … {norm.vmax:.3g}"
+            text_at(figure, left + tile_w, top - 5, label, 0.9 * label_pt, color=SOFT, ha="right", va="baseline")
     figure.figimage(sheet, 0, 0, zorder=-1)
     title = f"{maps.layer}, {maps.stage}: {count} of {len(maps.stats.mean_c)} channels"
     text_at(figure, MARGIN_PX, MARGIN_PX, title, 11, weight="bold")
     text_at(figure, MARGIN_PX, 62, wrapped(maps.rule, page_w - 600, 8), 8, color=SOFT)
-    _scale_bar(figure, norm, clipped, page_w)
+    if shared_scale:
+        _scale_bar(figure, shared, clipped, page_w)
+    else:
+        note = (
+            f"each map on its own scale, dark to bright;\n{100 * CLIPPED_SHARE:g} % of its values clipped at each end"
+        )
+        text_at(figure, page_w - 460 - MARGIN_PX, 28, note, 7, color=SOFT)
     return png(figure)
 
 
 def _columns(count: int, height_over_width: float) -> int:
     """A page somewhat taller than wide, its last row as full as can be."""
     about = max(min(count, 4), round(math.sqrt(1.15 * count * height_over_width)))
-    return min(
-        (about - 1 or 1, about, about + 1), key=lambda columns: (-count % columns, abs(columns - about))
-    )
+    return min((about - 1 or 1, about, about + 1), key=lambda columns: (-count % columns, abs(columns - about)))
 
 
-def _shared_scale(maps_khw: np.ndarray) -> tuple[Normalize, bool]:
-    """One scale for all maps, a thousandth of the values left out at each end; and whether that cuts any."""
-    low, high = np.quantile(maps_khw, [CLIPPED_SHARE, 1 - CLIPPED_SHARE]).astype(float)
-    least, most = float(maps_khw.min()), float(maps_khw.max())
+def _scale(values: np.ndarray) -> tuple[Normalize, bool]:
+    """A colour scale, a thousandth of the values left out at each end; and whether that cuts any."""
+    low, high = np.quantile(values, [CLIPPED_SHARE, 1 - CLIPPED_SHARE]).astype(float)
+    least, most = float(values.min()), float(values.max())
     if low == high:
         low, high = least, most
     return Normalize(low, high if high > low else low + 1), least < low or most > high
@@ -116,7 +114,7 @@ def _shared_scale(maps_khw: np.ndarray) -> tuple[Normalize, bool]:
 
 def _scale_bar(figure: Figure, norm: Normalize, clipped: bool, page_w: int) -> None:
     left = page_w - 460 - MARGIN_PX
-    note = f"\nvalues beyond (at most {CLIPPED_SHARE:.1%} at each end) are clipped" if clipped else ""
+    note = f"\nvalues beyond (at most {100 * CLIPPED_SHARE:g} % at each end) are clipped" if clipped else ""
     text_at(figure, left, 28, f"activation, one scale for all maps{note}", 7, color=SOFT)
     _colour_bar(axes_at(figure, left, 78, 440, 14), norm, 5)
 
@@ -184,7 +182,7 @@ def layer_evidence(choice: "LayerChoice") -> bytes:
         figure, axis = chart(2.6)
         names, weights = list(choice.style_weights), list(choice.style_weights.values())
         bars = axis.bar(names, weights, color=ACCENT, width=0.6)
-        axis.bar_label(bars, [f"{weight:.0%}" for weight in weights], fontsize=8)
+        axis.bar_label(bars, [f"{100 * weight:.0f} %" for weight in weights], fontsize=8)
         axis.set_ylabel("style weight", fontsize=9)
         axis.margins(y=0.15)
         return png(figure)
@@ -204,12 +202,13 @@ def _style_panel(axis: Axes, choice: "LayerChoice") -> None:
         axis.bar(place, entry.separation, color=colour, width=0.66, hatch=hatch, edgecolor="white")
         if entry.measured:
             axis.hlines(entry.null95, place - 0.4, place + 0.4, color=WARM, linewidth=1.8)
-        note = f"{used:.0%}" if used else ""
-        note += "" if entry.measured else "\nnot\nmeasured"
-        top = (place, entry.separation)
-        axis.annotate(note.strip(), top, (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        if used:
+            top = (place, entry.separation)
+            axis.annotate(f"{100 * used:.0f} %", top, (0, 3), textcoords="offset points", ha="center", fontsize=8)
     axis.bar(0, 0, color=ACCENT, label="used, with its weight")
     axis.bar(0, 0, color=PALE, label="not used")
+    if not all(entry.measured for entry in choice.style_evidence):
+        axis.bar(0, 0, color=PALE, hatch="///", edgecolor="white", label="not measured: takes the mean")
     axis.plot([], [], color=WARM, linewidth=1.8, label="95 % of chance results stay below")
     names = [entry.layer for entry in choice.style_evidence]
     axis.set_xticks(range(len(names)), names, fontsize=7.5)
@@ -217,7 +216,7 @@ def _style_panel(axis: Axes, choice: "LayerChoice") -> None:
     title = "Style: how well the layer tells the painting from the photo's region"
     axis.set_title(title, loc="left", fontsize=10)
     axis.margins(x=0.01, y=0.28)
-    axis.legend(fontsize=8, frameon=False, loc="upper left", ncols=3)
+    axis.legend(fontsize=8, frameon=False, loc="upper left", ncols=4)
 
 
 def _content_panel(axis: Axes, choice: "LayerChoice") -> None:

@@ -82,9 +82,7 @@ class Table:
     def __post_init__(self) -> None:
         for row in self.rows:
             if len(row) != len(self.header):
-                raise UsageError(
-                    f"Table {self.caption!r} has a row of {len(row)} cells; expected {len(self.header)}."
-                )
+                raise UsageError(f"Table {self.caption!r} has a row of {len(row)} cells; expected {len(self.header)}.")
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from segment import Segmentation
     from stylize.isolate import Isolation
 
-TRIMAP_GREYS = np.array(
-    [0, 255, 85, 170], np.uint8
-)  # OpenCV's labels: sure outside, sure inside, probably each
+NOTHING = 1e-9  # a relative distance below this is rounding
+TRIMAP_GREYS = np.array([0, 255, 85, 170], np.uint8)  # OpenCV's labels: sure outside, sure inside, probably each
 
 
 def result_section(
@@ -56,9 +55,7 @@ def result_section(
         caption=f"{width}×{height} px; restyled: {what}, {percent(share)} of the picture.",
     )
     named = (paintings or {}).items()
-    shown = tuple(
-        Figure(store.photo(image, f"The painting {name}."), f"Style from {name}") for name, image in named
-    )
+    shown = tuple(Figure(store.photo(image, f"The painting {name}."), f"Style from {name}") for name, image in named)
     blocks: tuple[Block, ...] = (compare, Gallery(shown)) if shown else (compare,)
     intro = "The photo before and after. The line between them can be dragged, or moved with the arrow keys."
     return Section("result", "Result", intro, blocks)
@@ -89,16 +86,15 @@ def region_section(
     soft = int(((alpha_hw01 > 0) & (alpha_hw01 < 1)).sum())
     facts = Facts(
         (
-            ("Found by", f"{segmentation.prompt}: {segmentation.reason}"),
+            ("How it was found", segmentation.reason),
             (f"The {region} covers", f"{percent(float(alpha_hw01.mean()))} of the picture"),
             ("Parts of the foreground", f"{segmentation.components:,}"),
-            ("Length of its edge", f"{segmentation.boundary_px:,} px"),
             ("Soft pixels, partly inside", f"{soft:,} ({percent(soft / alpha_hw01.size)})"),
         )
     )
     steps = _segmentation_steps(store, photo_hwc_u8, segmentation, alpha_hw01, region)
     proof = _isolation_blocks(store, isolation) if isolation else ()
-    intro = f"Which pixels count as {region}: from the hint, through certain and likely pixels, to the mask."
+    intro = f"Which pixels count as {region}, and how they were found: from likely pixels to a soft-edged mask."
     return Section("region", "The region", intro, (facts, Gallery(steps), *proof))
 
 
@@ -108,9 +104,11 @@ def _segmentation_steps(
     steps = []
     if segmentation.box_xywh_px is not None:
         x, y, width, height = segmentation.box_xywh_px
-        alt = f"The photo with a box of {width} by {height} pixels."
+        alt = f"The photo with the box of the cut, {width} by {height} pixels."
         boxed = store.photo(_boxed(photo, (x, y, width, height)), alt)
-        steps.append(Figure(boxed, f"1 Hint: the box at {x}, {y}, {width}×{height} px."))
+        steps.append(
+            Figure(boxed, f"1 Box: the cut could change only what lies in it ({x}, {y}, {width}×{height} px).")
+        )
     trimap = segmentation.trimap_hw_u8
     undecided = float((trimap >= 2).mean())
     labels = store.labels(TRIMAP_GREYS[trimap], f"Trimap: {percent(undecided)} of the pixels are undecided.")
@@ -145,6 +143,12 @@ def _leak_blocks(store: ImageStore, isolation: "Isolation") -> tuple[Block, ...]
         "edge is influence: the network sees neighbouring pixels. To measure it, everything outside was "
         f"made noise; the style gradient changed by {percent(isolation.leak_total)} over the whole region."
     )
+    if isolation.fully_eroded:
+        explained += (
+            f" {', '.join(isolation.fully_eroded)} count only cells that see nothing outside: they leak nothing."
+        )
+    if isolation.partly_eroded:
+        explained += f" The region is too narrow for that at {', '.join(isolation.partly_eroded)}: the leak is theirs."
     alt = f"Bar chart of the leak by distance to the edge: {near} at the edge, {far} farthest inside."
     caption = (
         "Change of the style gradient when the outside becomes noise, by distance from the edge; 0 means "
@@ -158,12 +162,8 @@ def _isolation_verdict(isolation: "Isolation") -> Verdict:
         return Verdict("Nothing outside", "The region covers every pixel, at least partly.", "doubt")
     outside = f"{isolation.outside_pixels:,} pixels outside the region"
     if isolation.max_abs_outside == 0:
-        return Verdict(
-            "Unchanged outside", f"Each of the {outside} equals the photo's, in all three channels.", "good"
-        )
-    sentence = (
-        f"Among the {outside}, values differ from the photo's by up to {isolation.max_abs_outside} of 255."
-    )
+        return Verdict("Unchanged outside", f"Each of the {outside} equals the photo's, in all three channels.", "good")
+    sentence = f"Among the {outside}, values differ from the photo's by up to {isolation.max_abs_outside} of 255."
     return Verdict("Changed outside", sentence, "bad")
 
 
@@ -196,16 +196,12 @@ def optimisation_section(
         facts.append(("Time", f"{seconds:.1f} s"))
     ends = "; ".join(f"{name} from {start} to {end}" for name, start, end, _ in rows)
     alt = f"Loss curves over {last.step} evaluations: {ends}."
-    caption = (
-        "Each term without its weight, and the weighted total, on a logarithmic axis. Dashed: a new scale."
-    )
+    caption = "Each term without its weight, and the weighted total, on a logarithmic axis. Dashed: a new scale."
     shown = tuple(Figure(store.photo(image, f"Snapshot: {words}."), words) for words, image in snapshots)
     blocks: tuple[Block, ...] = (
         Facts(tuple(facts)),
         Figure(store.png(image, alt), caption),
-        Table(
-            "Each term when it first appears and at the end", ("Term", "First", "Last", "Last / first"), rows
-        ),
+        Table("Each term when it first appears and at the end", ("Term", "First", "Last", "Last / first"), rows),
         *((Gallery(shown),) if shown else ()),
     )
     intro = (
@@ -220,7 +216,7 @@ def _first_loss(events: Sequence[curves.Losses], name: str) -> float:
 
 
 def _ratio(first: float, last: float) -> str:
-    return f"{last / first:.3g}" if first else "–"
+    return number(last / first) if first > NOTHING else "–"
 
 
 def outcome_section(
@@ -277,9 +273,7 @@ def reproduce_section(
     if files:
         rows = tuple((name, role, digest) for role, name, digest in files)
         blocks.append(Table("Files", ("File", "Role", "SHA-256"), rows))
-    blocks.append(
-        Table("Every option, and where its value came from", ("Option", "Value", "Origin"), tuple(options))
-    )
+    blocks.append(Table("Every option, and where its value came from", ("Option", "Value", "Origin"), tuple(options)))
     blocks.append(Table("Versions", ("Software", "Version"), tuple(versions.items())))
     intro = "The same machine, seed and number of threads give the same bytes."
     return Section("reproduce", "Reproduce", intro, tuple(blocks))

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from interp.errors import UsageError
-from interp.images import encode_png, encode_webp, mask_u8, resize_hw01
+from interp.images import encode_png, encode_webp, mask_u8
+from interp.sizes import resize_hw01
 from reports.codec import to_json
 from reports.record import EncodedImage, ImageRef, ImageType, Record, Section, image_refs
 
@@ -176,9 +177,7 @@ def _plain_leaf(value: Any) -> Any:
             "array": str(value.dtype).removeprefix("torch."),
             "shape": [int(side) for side in value.shape],
         }
-    raise UsageError(
-        f"A {type(value).__name__} cannot be written to a record; expected plain values or result types."
-    )
+    raise UsageError(f"A {type(value).__name__} cannot be written to a record; expected plain values or result types.")
 
 
 def _within(record: Record, max_bytes: int) -> Record:
@@ -227,9 +226,7 @@ def _swapped(value: Any, new: dict[str, ImageRef]) -> Any:
     if isinstance(value, tuple):
         return tuple(_swapped(item, new) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{item.name: _swapped(getattr(value, item.name), new) for item in fields(value)}
-        )
+        return replace(value, **{item.name: _swapped(getattr(value, item.name), new) for item in fields(value)})
     return value
 
 

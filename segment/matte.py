@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 
 from interp.errors import UsageError
-from interp.images import quantise_hw01, working_size_hw_px
+from interp.images import quantise_hw01
+from interp.sizes import working_size_hw_px
 
 # On 9 photos with a known alpha, at 320 px, radius 4 and 1e-4 leave 30 % of a hard mask's squared error.
 RADIUS_PX_AT_320 = 4.0
@@ -35,9 +36,7 @@ def matte(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray, feather_px: float | None 
     radius = max(1.0, RADIUS_PX_AT_320 * max(height, width) / 320)
     away = edge_distance_px(mask_hw)
     filtered = guided_alpha(rgb_hwc_u8, mask_hw)
-    weight = np.clip(
-        2 - away / np.float32(radius), 0, 1
-    )  # all within the radius, none beyond twice the radius
+    weight = np.clip(2 - away / np.float32(radius), 0, 1)  # all within the radius, none beyond twice the radius
     alpha = _clamp_tails(mask_hw + weight * (filtered - mask_hw))
     return alpha if feather_px is None else soften(alpha, feather_px)
 
@@ -83,9 +82,7 @@ def guided_alpha(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray) -> np.ndarray:
     return _apply(guided_coefficients(small, share, radius, EPSILON), rgb_hwc_u8)
 
 
-def guided_coefficients(
-    guide_hwc: np.ndarray, target_hw: np.ndarray, radius_px: int, epsilon: float
-) -> np.ndarray:
+def guided_coefficients(guide_hwc: np.ndarray, target_hw: np.ndarray, radius_px: int, epsilon: float) -> np.ndarray:
     """Fit `target = a . colour + b` by ridge regression in every window, and average the fits that cover a pixel.
 
     He, Sun & Tang 2013, equations 19 to 21. Windows are cut off at the picture's border.
@@ -120,7 +117,7 @@ def guided_coefficients(
 
 
 def _apply(coefficients_hwc: np.ndarray, rgb_hwc_u8: np.ndarray) -> np.ndarray:
-    """Evaluate linear models, given at a smaller size, on the full photo; in strips, for 100 million pixels fit then."""
+    """Evaluate linear models, given at a smaller size, on the full photo; in strips, to bound the memory."""
     height, width = rgb_hwc_u8.shape[:2]
     rows = coefficients_hwc.shape[0]
     at = np.clip((np.arange(height) + 0.5) * rows / height - 0.5, 0, rows - 1)
@@ -134,9 +131,7 @@ def _apply(coefficients_hwc: np.ndarray, rgb_hwc_u8: np.ndarray) -> np.ndarray:
             below[strip]
         ]
         models = cv2.resize(mixed, (width, mixed.shape[0]), interpolation=cv2.INTER_LINEAR)
-        result[strip] = (
-            np.einsum("hwc,hwc->hw", models[..., :3], rgb_hwc_u8[strip] / np.float32(255)) + models[..., 3]
-        )
+        result[strip] = np.einsum("hwc,hwc->hw", models[..., :3], rgb_hwc_u8[strip] / np.float32(255)) + models[..., 3]
     return result
 
 

@@ -1,21 +1,23 @@
 """Prompts: what is known about the region, written as a trimap for GrabCut, in the photo's pixels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from interp.errors import MaskError, UsageError
 from interp.images import quantise_hw01
-from segment.contrast import centre_prior, contrast_map, smooth
+from segment.contrast import centre_prior, contrast_map, focus_map, smooth, unit
 from segment.faces import find_faces
-from segment.grabcut import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND
+from segment.grabcut import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND, keep_large_components
 
 Box = tuple[int, int, int, int]
 
-# Simonyan et al. 2013, section 3.2: the object's colours from above the 95 % quantile, the background's from below 30 %.
+# Simonyan et al. 2013, section 3.2: above the 95 % quantile is object, below the 30 % quantile background.
 SURE_QUANTILE, BACKGROUND_QUANTILE = 0.95, 0.30
 COMPANION_SHARE = 0.6  # a further face this wide, of the main one, belongs to the subject too
+FOCUS_BAND = 0.04  # of the map's long side: how far from its outline the sharp part is left undecided
+FOCUS_PIECE_SHARE = 0.3  # of the largest sharp piece
 RECUT_MARGIN = 0.1  # around the first cut, in its own sides
 
 
@@ -55,9 +57,7 @@ def box_seed(size_hw_px: tuple[int, int], box_xywh_px: tuple[int, int, int, int]
     return Seed(trimap, "box", f"the box {x},{y},{w},{h} was given", box, warnings)
 
 
-def clip_box(
-    size_hw_px: tuple[int, int], box_xywh_px: tuple[int, int, int, int]
-) -> tuple[Box, tuple[str, ...]]:
+def clip_box(size_hw_px: tuple[int, int], box_xywh_px: tuple[int, int, int, int]) -> tuple[Box, tuple[str, ...]]:
     """Check a box and cut off what lies outside the photo.
 
     Args:
@@ -94,8 +94,19 @@ def clip_box(
     return box, (f"Box {x},{y},{w},{h} reaches outside the photo of {width}x{height} px; {cut} was used.",)
 
 
+def core_seed(seed: Seed) -> Seed:
+    """A box whose middle is surely foreground: for a subject that shares its colours with the background."""
+    x, y, w, h = seed.box_xywh_px or bounding_box(seed.trimap_hw_u8 != BACKGROUND)
+    trimap = seed.trimap_hw_u8.copy()
+    cv2.ellipse(trimap, ((x + w / 2, y + h / 2), (w / 2, h / 2), 0), FOREGROUND, cv2.FILLED)
+    reason = f"{seed.reason}, and its middle taken as sure, for a first cut did not fill it"
+    return replace(seed, trimap_hw_u8=trimap, reason=reason)
+
+
 def face_seed(rgb_hwc_u8: np.ndarray) -> Seed:
-    """A face is surely foreground, the place of hair, shoulders and body below it probably.
+    """A face is surely foreground, the place of hair, shoulders and body probably, what is beside them probably not.
+
+    A face is not a person, so this is a guess at where an upright person is; the colours decide.
 
     Args:
         rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
@@ -103,22 +114,24 @@ def face_seed(rgb_hwc_u8: np.ndarray) -> Seed:
     Raises:
         MaskError: If no frontal face is found.
     """
-    size_hw_px = rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]
     faces = find_faces(rgb_hwc_u8)
     if not faces:
         raise MaskError(
-            "No upright frontal face at least 8 % of the long side wide was found. "
+            "No upright frontal face was found. Faces under 8 % of the long side are not looked for. "
             "Give a box around the person (--box X,Y,W,H), or use --prompt auto."
         )
-    people = [face for face in faces if face.box_xywh_px[2] >= COMPANION_SHARE * faces[0].box_xywh_px[2]]
-    trimap = np.full(size_hw_px, BACKGROUND, dtype=np.uint8)
-    for face in people:
-        trimap[_inside(_person_box(face.box_xywh_px, size_hw_px))] = MAYBE_FOREGROUND
-    for face in people:
-        x, y, w, h = face.box_xywh_px
-        cv2.ellipse(trimap, ((x + w / 2, y + h / 2), (w, h), 0), FOREGROUND, cv2.FILLED)
+    boxes = [face.box_xywh_px for face in faces]
+    people = [box for box in boxes if box[2] >= COMPANION_SHARE * boxes[0][2]]
+    trimap = np.full(rgb_hwc_u8.shape[:2], BACKGROUND, dtype=np.uint8)
+    for label, draw in (
+        (MAYBE_BACKGROUND, _draw_surroundings),
+        (MAYBE_FOREGROUND, _draw_body),
+        (FOREGROUND, _draw_face),
+    ):
+        for box in people:
+            draw(trimap, box, label)
     found = "a face was found" if len(people) == 1 else f"{len(people)} faces were found"
-    x, y, w, h = faces[0].box_xywh_px
+    x, y, w, h = boxes[0]
     reason = f"{found} ({w}x{h} px at {x},{y}, confirmed {faces[0].confirmed} times)"
     return Seed(trimap, "face", reason, bounding_box(trimap != BACKGROUND))
 
@@ -136,17 +149,11 @@ def saliency_seed(size_hw_px: tuple[int, int], saliency_hw: np.ndarray) -> Seed:
     """
     saliency = np.asarray(saliency_hw, dtype=np.float32)
     if saliency.ndim != 2 or not saliency.size or not np.isfinite(saliency).all() or saliency.min() < 0:
-        raise UsageError(
-            f"Saliency map of shape {saliency.shape}: expected (h, w), finite, no value below 0."
-        )
+        raise UsageError(f"Saliency map of shape {saliency.shape}: expected (h, w), finite, no value below 0.")
     if saliency.max() <= saliency.min():
-        raise MaskError(
-            "The saliency map is constant, so it marks no subject. Use --prompt auto or --box X,Y,W,H."
-        )
+        raise MaskError("The saliency map is constant, so it marks no subject. Use --prompt auto or --box X,Y,W,H.")
     weighted = smooth(saliency) * np.sqrt(centre_prior(saliency.shape))
-    return Seed(
-        _map_trimap(weighted, size_hw_px), "saliency", "the network's class evidence marks the subject"
-    )
+    return Seed(_map_trimap(weighted, size_hw_px), "saliency", "the network's class evidence marks the subject")
 
 
 def contrast_seed(rgb_hwc_u8: np.ndarray, *, seed: int = 0) -> Seed:
@@ -161,12 +168,25 @@ def contrast_seed(rgb_hwc_u8: np.ndarray, *, seed: int = 0) -> Seed:
     """
     if rgb_hwc_u8.min() == rgb_hwc_u8.max():
         raise MaskError("The photo is one flat colour, so nothing stands out. Give a mask (--mask FILE).")
-    trimap = _map_trimap(contrast_map(rgb_hwc_u8, seed=seed), rgb_hwc_u8.shape[:2])
-    return Seed(
-        trimap,
-        "contrast",
-        "the subject was looked for where colours differ from the border's, near the middle",
-    )
+    trimap = _map_trimap(contrast_map(rgb_hwc_u8, seed=seed), (rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]))
+    return Seed(trimap, "contrast", "colours that differ from the border's, near the middle, mark the subject")
+
+
+def focus_seed(rgb_hwc_u8: np.ndarray) -> Seed:
+    """What is sharp is foreground, rather in the middle; only a band around its outline is left to the colours.
+
+    Args:
+        rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
+    """
+    focus = focus_map(rgb_hwc_u8)
+    sharp = keep_large_components(_above_otsu(focus), FOCUS_PIECE_SHARE).astype(np.uint8)
+    sharp = cv2.morphologyEx(sharp, cv2.MORPH_CLOSE, _disc(FOCUS_BAND * max(focus.shape)))
+    core = cv2.erode(sharp, _disc(FOCUS_BAND * max(focus.shape)), borderType=cv2.BORDER_REPLICATE)
+    reach = cv2.dilate(sharp, _disc(1.5 * FOCUS_BAND * max(focus.shape)))
+    trimap = np.where(sharp > 0, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
+    trimap[core > 0], trimap[reach == 0] = FOREGROUND, BACKGROUND
+    trimap = cv2.resize(trimap, rgb_hwc_u8.shape[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return Seed(trimap, "contrast", "the sharpest part near the middle marks the subject")
 
 
 def mask_seed(size_hw_px: tuple[int, int], mask_hw01: np.ndarray) -> Seed:
@@ -182,9 +202,7 @@ def mask_seed(size_hw_px: tuple[int, int], mask_hw01: np.ndarray) -> Seed:
     """
     mask = np.asarray(mask_hw01, dtype=np.float32)
     if mask.shape != tuple(size_hw_px):
-        raise UsageError(
-            f"Mask of shape {mask.shape}: expected {tuple(size_hw_px)}, the photo's height and width."
-        )
+        raise UsageError(f"Mask of shape {mask.shape}: expected {tuple(size_hw_px)}, the photo's height and width.")
     if not np.isfinite(mask).all() or mask.min() < 0 or mask.max() > 1:
         raise UsageError("Mask values reach outside [0, 1]; expected 0 = outside, 1 = inside.")
     alpha = quantise_hw01(mask)
@@ -205,7 +223,7 @@ def recut_seed(seed: Seed, mask_hw: np.ndarray) -> Seed:
     trimap = np.full(mask_hw.shape, BACKGROUND, dtype=np.uint8)
     trimap[_inside(box)] = MAYBE_BACKGROUND
     trimap[mask_hw] = MAYBE_FOREGROUND
-    return Seed(trimap, seed.prompt, seed.reason, box, seed.warnings)
+    return replace(seed, trimap_hw_u8=trimap, box_xywh_px=box)
 
 
 def bounding_box(mask_hw: np.ndarray) -> Box:
@@ -215,21 +233,51 @@ def bounding_box(mask_hw: np.ndarray) -> Box:
     return left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
 
 
-def _person_box(face_xywh_px: Box, size_hw_px: tuple[int, int]) -> Box:
-    """The face widened by its width on each side, up by 0.6 of its height, down to the picture's lower edge."""
+def _draw_surroundings(trimap_hw_u8: np.ndarray, face_xywh_px: Box, label: int) -> None:
+    """Where a person with this face can be: a face width beside the head, two beside the body, to the lower edge."""
     x, y, w, h = face_xywh_px
-    top = max(0, y - round(0.6 * h))
-    return clip_box(size_hw_px, (x - w, top, 3 * w, size_hw_px[0] - top))[0]
+    bottom, top, chin, waist = trimap_hw_u8.shape[0], y - 0.6 * h, y + h, y + 3 * h
+    right = [(x + 2 * w, top), (x + 2 * w, chin), (x + 3 * w, waist), (x + 3 * w, bottom)]
+    left = [(x - 2 * w, bottom), (x - 2 * w, waist), (x - w, chin), (x - w, top)]
+    cv2.fillPoly(trimap_hw_u8, [np.array(right + left).round().astype(np.int32)], label)
+
+
+def _draw_body(trimap_hw_u8: np.ndarray, face_xywh_px: Box, label: int) -> None:
+    """An oval of 1.8 x 2.2 faces for head and hair, and below it a body with shoulders three faces wide."""
+    x, y, w, h = face_xywh_px
+    bottom, chin, shoulder = trimap_hw_u8.shape[0], y + h, y + 1.8 * h
+    cv2.ellipse(trimap_hw_u8, ((x + w / 2, y + 0.4 * h), (1.8 * w, 2.2 * h), 0), label, cv2.FILLED)
+    right = [(x + w, chin), (x + 2 * w, shoulder), (x + 2 * w, bottom)]
+    left = [(x - w, bottom), (x - w, shoulder), (x, chin)]
+    cv2.fillPoly(trimap_hw_u8, [np.array(right + left).round().astype(np.int32)], label)
+
+
+def _draw_face(trimap_hw_u8: np.ndarray, face_xywh_px: Box, label: int) -> None:
+    """The face's ellipse, and half as wide the neck and upper chest."""
+    x, y, w, h = face_xywh_px
+    cv2.ellipse(trimap_hw_u8, ((x + w / 2, y + h / 2), (w, h), 0), label, cv2.FILLED)
+    upper, lower = (x + w // 4, y + round(0.8 * h)), (x + w - w // 4, y + 2 * h)
+    cv2.rectangle(trimap_hw_u8, upper, lower, label, cv2.FILLED)
 
 
 def _map_trimap(map_hw: np.ndarray, size_hw_px: tuple[int, int]) -> np.ndarray:
     """Quantiles of a map are sure, Otsu's threshold splits the rest into probably foreground and background."""
-    unit = (map_hw - map_hw.min()) / max(float(np.ptp(map_hw)), 1e-9)
-    split, _ = cv2.threshold(np.round(unit * 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
-    trimap = np.where(unit > split / 255, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
-    trimap[unit <= np.quantile(unit, BACKGROUND_QUANTILE)] = BACKGROUND
-    trimap[unit >= np.quantile(unit, SURE_QUANTILE)] = FOREGROUND
+    trimap = np.where(_above_otsu(map_hw), MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
+    trimap[map_hw <= np.quantile(map_hw, BACKGROUND_QUANTILE)] = BACKGROUND
+    trimap[map_hw >= np.quantile(map_hw, SURE_QUANTILE)] = FOREGROUND
     return cv2.resize(trimap, size_hw_px[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def _above_otsu(map_hw: np.ndarray) -> np.ndarray:
+    """Where a map is above the threshold that splits it best into two classes (Otsu 1979)."""
+    values_u8 = np.round(unit(map_hw) * 255).astype(np.uint8)
+    threshold, _ = cv2.threshold(values_u8, 0, 255, cv2.THRESH_OTSU)
+    return values_u8 > threshold
+
+
+def _disc(radius_px: float) -> np.ndarray:
+    side = 2 * max(1, int(radius_px)) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
 def _inside(box_xywh_px: Box) -> tuple[slice, slice]:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from interp.colour import with_luminance_of
-from interp.images import resize_nchw01, to_hwc_u8, to_nchw01
+from interp.images import to_hwc_u8, to_nchw01
 from interp.regions import edge_distance_px
+from interp.sizes import resize_nchw01
 from interp.vgg import Vgg
 from stylize.losses import StyleLoss
 from stylize.scene import Scene, StyledRegion
@@ -35,6 +36,8 @@ class Isolation:
         leak_total: The same over the whole region.
         boundary_pixels: Pixels within 2 px of the edge.
         boundary_mean_abs: Their mean change, 0 … 255.
+        fully_eroded: Style layers none of whose counted cells sees a pixel outside; their leak is zero.
+        partly_eroded: Style layers that had no such cell in some part of the region; all leak comes through them.
     """
 
     outside_pixels: int
@@ -44,6 +47,8 @@ class Isolation:
     leak_total: float
     boundary_pixels: int
     boundary_mean_abs: float
+    fully_eroded: tuple[str, ...] = ()
+    partly_eroded: tuple[str, ...] = ()
 
 
 def compose(photo_hwc_u8: np.ndarray, regions: Sequence[StyledRegion], restyled_rchw: Tensor) -> np.ndarray:
@@ -96,7 +101,10 @@ def measure(
     outside = np.asarray(covered) == 0
     boundary = _boundary(outside)
     distances, ratios, total = leak(vgg, scene, restyled_rchw, seed)
+    parts = [(name, part.fully_eroded) for layers in scene.region_layers for name, part in layers.items()]
     return Isolation(
+        fully_eroded=tuple(dict.fromkeys(name for name, fully in parts if fully)),
+        partly_eroded=tuple(dict.fromkeys(name for name, fully in parts if not fully)),
         outside_pixels=int(outside.sum()),
         max_abs_outside=int(change[outside].max()) if outside.any() else 0,
         leak_distance_px=distances,

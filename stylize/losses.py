@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from interp.gram import region_gram, relative_distance
 
-
 CONTENT_SHARE = 1 / 30  # kappa
 
 
@@ -103,7 +102,7 @@ class RegionLoss(nn.Module):
 
     def __init__(self, terms: Sequence[Term], pixels: float) -> None:
         super().__init__()
-        self.terms = nn.ModuleList(terms)
+        self.terms: Sequence[Term] = nn.ModuleList(terms)  # pyright: ignore[reportAttributeAccessIssue] -- iterates as one
         self.pixels = pixels
 
     def forward(self, features: dict[str, Tensor], image_nchw01: Tensor) -> tuple[Tensor, dict[str, float]]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from interp.errors import MaskError, UsageError
-from interp.images import resize_nchw01, working_size_hw_px
+from interp.sizes import resize_nchw01, working_size_hw_px
 from interp.vgg import Vgg
 from stylize.presets import DEFAULT, Settings
 from stylize.scene import Scene, StyledRegion, build_scene
@@ -23,8 +23,8 @@ ADAM_BETAS = (0.9, 0.99)  # the same source
 
 
 @dataclass(frozen=True)
-class StepEvent:
-    """What one evaluation of the loss found.
+class Step:
+    """The figures of one evaluation of the loss; light enough to keep all of them.
 
     Attributes:
         step: Evaluations so far, from 1.
@@ -34,8 +34,6 @@ class StepEvent:
         size_hw_px: Height and width of this scale.
         losses: Each term's unweighted value by name; `total` is the weighted sum a pixel.
         elapsed_s: Seconds since the start.
-        restyled_rchw: (R, 3, H, W), the best image of each region at this scale so far.
-        scene: The scale being optimised.
     """
 
     step: int
@@ -45,8 +43,24 @@ class StepEvent:
     size_hw_px: tuple[int, int]
     losses: dict[str, float]
     elapsed_s: float
+
+
+@dataclass(frozen=True)
+class StepEvent(Step):
+    """One evaluation with its images: what feeds progress, previews and report.
+
+    Attributes:
+        restyled_rchw: (R, 3, H, W), the best image of each region at this scale so far.
+        scene: The scale being optimised.
+    """
+
     restyled_rchw: Tensor = field(repr=False)
     scene: Scene = field(repr=False)
+
+    @property
+    def figures(self) -> Step:
+        """The event without its images."""
+        return Step(self.step, self.total, self.scale, self.scales, self.size_hw_px, self.losses, self.elapsed_s)
 
     @property
     def image_nchw01(self) -> Tensor:
@@ -112,20 +126,20 @@ def _descend(
     best, best_loss, losses = restyled.detach().clone(), float("inf"), {}
     optimizer = _optimizer(restyled, settings)
 
-    def evaluate() -> Tensor:
+    def evaluate() -> float:
         nonlocal best_loss, losses
         image = scene.composite(restyled.detach()).requires_grad_()
         features = vgg.activations(image, scene.layers)
         restyled.grad = torch.empty_like(restyled)
-        total, losses = torch.zeros(()), {}
+        total, losses = 0.0, {}
         for number, loss in enumerate(scene.losses):
             value, terms = loss(features, image)
             (gradient,) = torch.autograd.grad(value, image, retain_graph=number + 1 < len(scene.losses))
             restyled.grad[number] = alphas[number] * gradient[0]
-            total = total + value.detach().cpu()
+            total += float(value.detach())
             prefix = f"region {number + 1}: " if len(scene.losses) > 1 else ""
             losses |= {prefix + name: term for name, term in terms.items()}
-        losses["total"] = float(total) / sum(loss.pixels for loss in scene.losses)
+        losses["total"] = total / sum(loss.pixels for loss in scene.losses)
         if losses["total"] < best_loss:
             best_loss = losses["total"]
             best.copy_(restyled.detach())
@@ -178,8 +192,8 @@ def check_regions(photo_nchw01: Tensor, regions: Sequence[StyledRegion]) -> None
     for region in regions:
         if region.alpha_hw01.shape != (height, width):
             raise UsageError(
-                f"A region is {region.alpha_hw01.shape[1]}x{region.alpha_hw01.shape[0]} px, the photo {width}x{height}; "
-                "expected the same size."
+                f"A region is {region.alpha_hw01.shape[1]}x{region.alpha_hw01.shape[0]} px, "
+                f"the photo {width}x{height}; expected the same size."
             )
     if sum(region.alpha_hw01 for region in regions).max() > 1 + 1e-5:  # pyright: ignore[reportAttributeAccessIssue]
         raise MaskError("Regions overlap: their alphas sum above 1. Make one the complement of the other.")

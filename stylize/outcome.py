@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from interp.gram import region_gram, relative_distance
-from interp.images import painting_size_hw_px, resize_hw01, resize_nchw01
 from interp.layer_names import RELU_NAMES
 from interp.regions import content_mask, layer_regions
+from interp.sizes import painting_size_hw_px, resize_hw01, resize_nchw01
 from interp.vgg import Vgg
 from stylize.scene import StyledRegion
 
@@ -74,7 +74,11 @@ def judge(
         after = vgg.activations(resize_nchw01(result_nchw01, size_hw_px), RELU_NAMES)
         distances = {
             name: [
-                float(relative_distance(region_gram(maps[name], part.mask_hw01.to(maps[name])), region_gram(targets[name])))
+                float(
+                    relative_distance(
+                        region_gram(maps[name], part.mask_hw01.to(maps[name])), region_gram(targets[name])
+                    )
+                )
                 for maps in (before, after)
             ]
             for name, part in parts.items()

@@ -21,7 +21,7 @@ class Settings:
         iterations: Evaluations at the finest scale.
         coarse_iterations: Evaluations at each coarser scale.
         optimizer: `lbfgs` (history 10, tolerances off) or `adam`.
-        learning_rate: Adam's first, in units of the [0, 1] range, falling to 0 along a half cosine; L-BFGS takes full steps.
+        learning_rate: Adam's first, in units of the [0, 1] range, falling to 0 along a half cosine.
         style_scale: Size of the painting's strokes; 1 brings the painting to the working photo's area.
         start: `photo` or `noise`, where the coarsest scale begins.
         total_variation: tau, 0 for none.

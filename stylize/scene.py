@@ -14,10 +14,10 @@ from torch import Tensor
 from interp.colour import match_colour
 from interp.errors import MaskError, UsageError, unknown_name
 from interp.gram import region_gram
-from interp.images import painting_size_hw_px, resize_hw01, resize_nchw01
 from interp.layer_names import layer
 from interp.layers import LayerChoice
 from interp.regions import MIN_EFFECTIVE_CELLS, LayerRegion, content_mask, layer_regions
+from interp.sizes import painting_size_hw_px, resize_hw01, resize_nchw01
 from interp.vgg import Vgg
 from stylize.losses import CONTENT_SHARE, ContentLoss, RegionLoss, StyleLoss, Term, TotalVariation
 from stylize.presets import COLOURS, Settings
@@ -130,7 +130,9 @@ def build_scene(
     """
     photo = resize_nchw01(photo_nchw01, size_hw_px)
     alphas = [resize_hw01(region.alpha_hw01, size_hw_px) for region in regions]
-    eroded = [layer_regions(alpha, list(region.choice.style_weights)) for alpha, region in zip(alphas, regions, strict=True)]
+    eroded = [
+        layer_regions(alpha, list(region.choice.style_weights)) for alpha, region in zip(alphas, regions, strict=True)
+    ]
     crop = _crop(alphas, regions, eroded)
     losses, kept, dropped = [], [], []
     for region, alpha, parts in zip(regions, alphas, eroded, strict=True):
@@ -198,9 +200,7 @@ def _terms(
 ) -> tuple[list[Term], dict[str, str]]:
     """Build a region's terms on the crop; leave out layers that hold too little of it, and say why."""
     painting = region.painting_nchw01.to(photo_nchw01.device)
-    painting = resize_nchw01(
-        painting, painting_size_hw_px(_hw(painting), _hw(photo_nchw01), settings.style_scale)
-    )
+    painting = resize_nchw01(painting, painting_size_hw_px(_hw(painting), _hw(photo_nchw01), settings.style_scale))
     if region.colour == "match":
         painting = match_colour(painting, photo_nchw01, target_alpha_hw01=torch.from_numpy(alpha_hw01))
     names, content = list(parts), region.choice.content_layer
@@ -212,11 +212,16 @@ def _terms(
     for name, part in parts.items():
         target, own = region_gram(style[name]), region_gram(photo[name])
         if not part.usable:
-            dropped[name] = f"only {part.effective_cells:.0f} cells of the region are free of its surroundings; {MIN_EFFECTIVE_CELLS} needed"
+            dropped[name] = (
+                f"{part.effective_cells:.0f} cells of the region are free of its surroundings; "
+                f"{MIN_EFFECTIVE_CELLS} needed"
+            )
         elif float(target.norm()) ** 2 <= VANISHING * float(own.norm()) ** 2:
             dropped[name] = "the painting leaves the layer silent"
         else:
-            terms.append(StyleLoss(name, target, crop.of_layer(part.mask_hw01, name), region.choice.style_weights[name]))
+            terms.append(
+                StyleLoss(name, target, crop.of_layer(part.mask_hw01, name), region.choice.style_weights[name])
+            )
     if not terms:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         raise MaskError(f"The region is too small or thin to carry a style ({reasons}). Use a larger --size or region.")

@@ -12,6 +12,11 @@ from interp.vgg import Vgg
 from interp.weights import load_vgg
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--fuzz-cases N` runs more damaged files than the suite's 500."""
+    parser.addoption("--fuzz-cases", type=int, default=500, help="damaged files to try")
+
+
 @pytest.fixture(autouse=True)
 def _denormals_restored() -> Iterator[None]:
     """Commands flush denormals for the whole process; Hypothesis refuses to draw floats then."""

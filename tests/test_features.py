@@ -33,10 +33,7 @@ def numpy_contrast(maps_chw: np.ndarray, alpha_hw: np.ndarray, stride: int) -> n
     height, width = maps_chw.shape[1:]
     inside = np.array(
         [
-            [
-                alpha_hw[r * stride : (r + 1) * stride, c * stride : (c + 1) * stride].mean()
-                for c in range(width)
-            ]
+            [alpha_hw[r * stride : (r + 1) * stride, c * stride : (c + 1) * stride].mean() for c in range(width)]
             for r in range(height)
         ]
     )
@@ -108,9 +105,7 @@ def test_contrast_prefers_the_channel_that_is_the_mask() -> None:
     alpha[:, :3] = 1
     noise = torch.rand(8, 8, generator=torch.Generator().manual_seed(1))
     mask = torch.from_numpy(alpha)
-    scores = channel_contrast(
-        torch.stack([noise, -5 * mask, torch.full((8, 8), 3.7), noise + mask]), alpha, 1
-    )
+    scores = channel_contrast(torch.stack([noise, -5 * mask, torch.full((8, 8), 3.7), noise + mask]), alpha, 1)
     assert np.isfinite(scores).all()
     assert scores.argmax() == 1
     assert scores[3] > scores[0]

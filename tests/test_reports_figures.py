@@ -36,9 +36,7 @@ def feature_maps(count: int, seed: int = 0, size: tuple[int, int] = (6, 8)) -> F
     maps = np.random.default_rng(seed).random((count, *size), dtype=np.float32)
     mean = maps.mean((1, 2))
     stats = ChannelStats(mean, maps.std((1, 2)), maps.max((1, 2)), np.zeros(count, bool))
-    return FeatureMaps(
-        "relu3_1", "after ReLU", maps, tuple(range(count)), tuple(mean.tolist()), "All of them.", stats
-    )
+    return FeatureMaps("relu3_1", "after ReLU", maps, tuple(range(count)), tuple(mean.tolist()), "All of them.", stats)
 
 
 def saliency(seed: int = 0) -> tuple[Attribution, FlashtorchPanels]:
@@ -90,9 +88,7 @@ def isolation(leak: float = 0.1) -> Isolation:
 
 def verdict(top: float = 0.9) -> Verdict:
     curve = (0.1, 0.5, top)
-    return Verdict(
-        "follows the class", "Words.", 0.5, 0.1, 0.2, 0.1, 0.1, (0.0, 0.5, 1.0), curve, curve[::-1]
-    )
+    return Verdict("follows the class", "Words.", 0.5, 0.1, 0.2, 0.1, 0.1, (0.0, 0.5, 1.0), curve, curve[::-1])
 
 
 FIGURES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
@@ -141,7 +137,7 @@ def test_a_grid_shows_every_cell_on_one_scale() -> None:
     """Tiles are read back from the page and compared with viridis of the values, an independent path."""
     maps = feature_maps(4, size=(3, 4))
     ramp = np.linspace(0, 1, 48, dtype=np.float32).reshape(4, 3, 4)
-    page = pixels_of(figures.feature_grid(replace(maps, maps_khw=ramp)))
+    page = pixels_of(figures.feature_grid(replace(maps, maps_khw=ramp), shared_scale=True))
     low, high = np.quantile(ramp, [0.001, 0.999])
     expected = colormaps["viridis"](np.clip((ramp - low) / (high - low), 0, 1), bytes=True)[..., :3]
     tile_w = 372 - 10  # of four columns on 1536 px: (1536 - 2 * 24) // 4 - 10
@@ -170,26 +166,19 @@ def test_maps_that_are_constant_can_be_drawn(value: float) -> None:
 
 def test_evidence_that_is_missing_leaves_its_panel_out() -> None:
     whole, style_only = layer_choice(), replace(layer_choice(), content_evidence=())
-    assert (
-        pixels_of(figures.layer_evidence(style_only)).shape[0]
-        < pixels_of(figures.layer_evidence(whole)).shape[0]
-    )
+    assert pixels_of(figures.layer_evidence(style_only)).shape[0] < pixels_of(figures.layer_evidence(whole)).shape[0]
     assert figures.layer_evidence(fixed_choice())
 
 
 def test_odd_data_can_be_drawn() -> None:
     assert curves.loss_curves([Step(1, 1, (64, 64), {"total": 0.0, "content relu4_2": NAN})])
-    assert curves.loss_curves(
-        [Step(1, 1, (64, 64), {"region 1: style relu1_1": 1.0, "region 2: style relu1_1": 0.5})]
-    )
+    assert curves.loss_curves([Step(1, 1, (64, 64), {"region 1: style relu1_1": 1.0, "region 2: style relu1_1": 0.5})])
     assert curves.leak_curve(replace(isolation(), leak_ratio=(0.0, 0.0, 0.0)))
     attribution, panels = saliency()
     odd = replace(attribution, target="$\\frac{1}{ 猫 \x07")
     flat = replace(panels, max_hw01=np.full((10, 12), 0.5, np.float32))
     assert figures.saliency_panels(odd, flat, "$x_{ " * 40)
-    assert figures.saliency_panels(
-        attribution, replace(panels, max_hw01=np.zeros((2, 64), np.float32)), "Words."
-    )
+    assert figures.saliency_panels(attribution, replace(panels, max_hw01=np.zeros((2, 64), np.float32)), "Words.")
     chart = {"$\\alpha{": ([1.0, 2.0], [0.0, NAN])}
     assert curves.line_chart(chart, x_label="$x{", y_label="y", log_y=True)
 

@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import reports.html
 from reports import ImageStore, Record, from_json, render_html, to_json
 from reports.html import content_security_policy
 from reports.record import Code, Compare, Facts, Figure, Gallery, Paragraph, Section, Table, Verdict
@@ -175,6 +177,11 @@ def test_the_policy_allows_exactly_our_style_and_script(page: Page) -> None:
     for name, parts in (("style-src", style), ("script-src", script)):
         digest = base64.b64encode(hashlib.sha256("".join(parts).encode()).digest()).decode()
         assert rules[name] == f"'sha256-{digest}'"
+
+
+def test_templates_never_switch_escaping_off() -> None:
+    for path in (Path(reports.html.__file__).parent / "templates").glob("*.jinja"):
+        assert not re.search(r"\|\s*safe|autoescape|Markup", path.read_text("utf-8"))
 
 
 def test_style_and_script_stay_small(page: Page) -> None:

@@ -206,9 +206,7 @@ def test_a_picture_that_nothing_shows_is_left_out() -> None:
 def test_too_large_a_record_is_shrunk_and_says_so() -> None:
     rng = np.random.default_rng(0)
     builder = RecordBuilder("compare", "Many pictures")
-    refs = [
-        builder.images.photo(rng.integers(0, 255, (500, 700, 3), np.uint8), f"Noise {i}.") for i in range(4)
-    ]
+    refs = [builder.images.photo(rng.integers(0, 255, (500, 700, 3), np.uint8), f"Noise {i}.") for i in range(4)]
     mask = builder.images.outline(np.tri(500, 700, dtype=np.float32), "An outline.")
     blocks = (Compare(refs[0], refs[1], mask, "Both"), Gallery(tuple(Figure(ref, "One") for ref in refs)))
     builder.sections = [Section("result", "Result", "", blocks)]

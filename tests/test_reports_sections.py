@@ -87,12 +87,8 @@ def saliency(store: ImageStore, verdict: SaliencyVerdict) -> Section:
 def maps() -> FeatureMaps:
     values = np.random.default_rng(0).random((3, 6, 8), dtype=np.float32)
     values[1, 2, 2] = 9
-    stats = ChannelStats(
-        values.mean((1, 2)), values.std((1, 2)), values.max((1, 2)), np.array([False, False, True])
-    )
-    return FeatureMaps(
-        "relu1_1", "after ReLU", values, (4, 7, 2), (0.3, 0.2, 0.1), "Three, as asked for.", stats
-    )
+    stats = ChannelStats(values.mean((1, 2)), values.std((1, 2)), values.max((1, 2)), np.array([False, False, True]))
+    return FeatureMaps("relu1_1", "after ReLU", values, (4, 7, 2), (0.3, 0.2, 0.1), "Three, as asked for.", stats)
 
 
 def words(section: Section) -> str:
@@ -109,9 +105,7 @@ def test_all_sections_become_one_page() -> None:
     store = builder.images
     events = [Step(1, 1, (30, 40), {"total": 1.0}), Step(2, 2, (60, 80), {"total": 0.5, "tv": 0.1})]
     builder.sections = [
-        result_section(
-            store, PHOTO, PHOTO[::-1], ALPHA, region="foreground", paintings={"night.png": PHOTO[:, ::-1]}
-        ),
+        result_section(store, PHOTO, PHOTO[::-1], ALPHA, region="foreground", paintings={"night.png": PHOTO[:, ::-1]}),
         region_section(store, PHOTO, CUT, ALPHA, ISOLATION),  # pyright: ignore[reportArgumentType]
         features_section(store, [maps()], PREDICTION),
         saliency(store, TESTED),
@@ -161,9 +155,7 @@ def test_the_result_says_how_much_was_restyled() -> None:
     ("changed", "outside", "level", "said"),
     [(0, 3600, "good", "3,600"), (2, 3600, "bad", "up to 2 of 255"), (0, 0, "doubt", "every pixel")],
 )
-def test_the_verdict_on_isolation_follows_the_numbers(
-    changed: int, outside: int, level: str, said: str
-) -> None:
+def test_the_verdict_on_isolation_follows_the_numbers(changed: int, outside: int, level: str, said: str) -> None:
     isolation = replace(ISOLATION, max_abs_outside=changed, outside_pixels=outside)
     section = region_section(ImageStore(), PHOTO, CUT, ALPHA, isolation)  # pyright: ignore[reportArgumentType]
     verdict = blocks(section, Verdict)[0]
@@ -174,11 +166,11 @@ def test_the_verdict_on_isolation_follows_the_numbers(
 def test_the_region_tells_each_step_of_the_cut() -> None:
     section = region_section(ImageStore(), PHOTO, CUT, ALPHA)  # pyright: ignore[reportArgumentType]
     facts = dict(blocks(section, Facts)[0].rows)
-    assert facts["Found by"] == "face: a face was found."
+    assert facts["How it was found"] == "a face was found."
     assert facts["Soft pixels, partly inside"] == "40 (0.8 %)"
-    assert facts["Length of its edge"] == "1,400 px"
+    assert facts["Parts of the foreground"] == "2"
     captions = [figure.caption for figure in blocks(section, Gallery)[0].figures]
-    assert [caption[:6] for caption in captions] == ["1 Hint", "2 Trim", "3 Mask", "4 Alph"]
+    assert [caption[:6] for caption in captions] == ["1 Box:", "2 Trim", "3 Mask", "4 Alph"]
     given = replace(CUT, prompt="mask", box_xywh_px=None)
     captions = [
         figure.caption
@@ -221,8 +213,8 @@ def test_losses_are_told_from_first_to_last() -> None:
     ]
     section = optimisation_section(ImageStore(), events)
     assert blocks(section, Table)[0].rows == (
-        ("style relu1_1", "2.00", "0.500", "0.25"),
-        ("content relu4_2", "0.250", "0.250", "1"),
+        ("style relu1_1", "2.00", "0.500", "0.250"),
+        ("content relu4_2", "0.250", "0.250", "1.00"),
         ("total", "2.00", "0.750", "0.375"),
     )
     assert blocks(section, Facts)[0].rows == (("Evaluations of the loss", "5"), ("Scales", "2"))

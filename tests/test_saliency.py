@@ -70,9 +70,7 @@ def hook_count(module: nn.Module) -> int:
 def attribution_of(gradient_chw: np.ndarray, input_chw01: np.ndarray | None = None) -> Attribution:
     size = gradient_chw.shape[1:]
     inputs = np.full(gradient_chw.shape, 0.5, np.float32) if input_chw01 is None else input_chw01
-    return Attribution(
-        "m", "t", 0, gradient_chw, inputs, Prediction(("t",), (1.0,), (0,), (size[0], size[1]))
-    )
+    return Attribution("m", "t", 0, gradient_chw, inputs, Prediction(("t",), (1.0,), (0,), (size[0], size[1])))
 
 
 def test_two_numbers_tell_guided_backprop_from_flashtorch() -> None:
@@ -105,9 +103,7 @@ def test_equals_a_hand_written_guided_relu(compact: Vgg, image: Tensor) -> None:
 
 def test_unguided_parts_are_the_true_gradient_of_the_logit() -> None:
     """With nothing negative to block, guided backprop is the gradient, and central differences agree."""
-    vgg = Vgg(
-        1 / 32, pooled_linear_head(16, 3), WeightsInfo("w", "", width=1 / 32, native_size_px=32)
-    ).double()
+    vgg = Vgg(1 / 32, pooled_linear_head(16, 3), WeightsInfo("w", "", width=1 / 32, native_size_px=32)).double()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in vgg.parameters():
@@ -164,9 +160,7 @@ def test_unsure(probability: float, unsure: bool) -> None:
 @given(height=st.integers(16, 5000), width=st.integers(16, 5000), native=st.sampled_from([64, 224]))
 def test_native_size_keeps_area_and_shape(height: int, width: int, native: int) -> None:
     info = WeightsInfo("w", "", width=1 / 32, native_size_px=native)
-    rows, columns = native_size_hw_px(
-        Vgg(1 / 32, info=info), torch.empty(1, 3, 1, 1).expand(1, 3, height, width)
-    )
+    rows, columns = native_size_hw_px(Vgg(1 / 32, info=info), torch.empty(1, 3, 1, 1).expand(1, 3, height, width))
     assert min(rows, columns) >= 32
     assert max(rows, columns) <= 2048
     if max(height, width) <= 4 * min(height, width):  # else the short side's 32 px decide
@@ -235,9 +229,7 @@ def test_a_flat_gradient_gives_flat_grey_panels() -> None:
 @given(seed=st.integers(0, 10_000), scale=st.floats(1e-3, 1e3))
 def test_panels_do_not_depend_on_the_gradients_scale(seed: int, scale: float) -> None:
     gradient = np.random.default_rng(seed).normal(size=(3, 6, 7)).astype(np.float32)
-    once, scaled = (
-        flashtorch_panels(attribution_of((g).astype(np.float32))) for g in (gradient, gradient * scale)
-    )
+    once, scaled = (flashtorch_panels(attribution_of((g).astype(np.float32))) for g in (gradient, gradient * scale))
     np.testing.assert_allclose(once.gradient_hwc01, scaled.gradient_hwc01, atol=1e-5)
     np.testing.assert_allclose(once.max_hw01, scaled.max_hw01, atol=1e-5)
 

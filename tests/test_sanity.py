@@ -157,9 +157,7 @@ def test_few_random_maps_beat_the_quantile_of_random_rankings(image: Tensor) -> 
     maps = [with_gradient(honest, rng.random(honest.gradient_chw.shape)) for _ in range(30)]
     verdicts = [quick_verdict(vgg, image, noise, seed=seed, steps=6) for seed, noise in enumerate(maps)]
     passed = sum(verdict.word != "no better than random" for verdict in verdicts)
-    assert (
-        passed <= 6
-    )  # 5 % of infinitely many rankings, about 7 % of twenty; half of them against one ranking
+    assert passed <= 6  # 5 % of infinitely many rankings, about 7 % of twenty; half of them against one ranking
 
 
 def mean_of_pixels(images: Tensor) -> Tensor:
@@ -190,9 +188,7 @@ def test_insertion_and_deletion_have_their_closed_form_for_the_mean_of_pixels() 
 
 def test_a_constant_score_has_both_areas_equal_to_it() -> None:
     image = torch.rand(1, 3, 5, 7)
-    curves = perturb(
-        lambda batch: torch.full((len(batch),), 0.375), image, image, image, np.arange(35), steps=8
-    )
+    curves = perturb(lambda batch: torch.full((len(batch),), 0.375), image, image, image, np.arange(35), steps=8)
     assert curve_auc(curves.fractions, curves.insertion) == 0.375
     assert curve_auc(curves.fractions, curves.deletion) == 0.375
     assert curves.margin == 0
@@ -205,9 +201,7 @@ def test_area_is_rises_formula_for_equal_steps(scores: list[float]) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    seed=st.integers(0, 10_000), height=st.integers(1, 9), width=st.integers(1, 9), steps=st.integers(1, 40)
-)
+@given(seed=st.integers(0, 10_000), height=st.integers(1, 9), width=st.integers(1, 9), steps=st.integers(1, 40))
 def test_perturbation_starts_and_ends_whole(seed: int, height: int, width: int, steps: int) -> None:
     rng = np.random.default_rng(seed)
     image, start, gone = (torch.from_numpy(rng.random((1, 3, height, width))) for _ in range(3))
@@ -253,9 +247,7 @@ def test_a_randomised_head_keeps_energy_and_spares_the_original() -> None:
     before = [values.detach().clone() for values in head.parameters()]
     other, same, third = randomised(head, 0), randomised(head, 0), randomised(head, 1)
     assert all(torch.equal(*pair) for pair in zip(head.parameters(), before, strict=True))
-    for mine, drawn, again, differs in zip(
-        *(net.parameters() for net in (head, other, same, third)), strict=True
-    ):
+    for mine, drawn, again, differs in zip(*(net.parameters() for net in (head, other, same, third)), strict=True):
         assert torch.equal(drawn, again)
         assert not torch.equal(drawn, differs)
         if mine.ndim == 2:

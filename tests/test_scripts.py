@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 REPOSITORY = Path(__file__).parents[1]
 TOOLS = [
@@ -45,7 +46,7 @@ case "$1 $2" in
     echo "$*" >>"$FAKE_HOME/pip-calls"
     case "$*" in *opencv-python-headless) : >"$FAKE_HOME/headless" ;; esac
     [ -z "$FAKE_PIP_SAYS" ] || { printf '%s\n' "$FAKE_PIP_SAYS"; exit 1; } ;;
-  '-m pytest') shift 2; printf 'pytest <%s>\n' "$@"; exit 5 ;;
+  '-m pytest') shift 2; printf "${0%%/*} <%s>\n" "$@"; exit 5 ;;
   */cli.py*) printf 'out/a.png\nout/a.report.html\n'; shift; printf '<%s>\n' "$@" >&2; exit 8 ;;
 esac
 """
@@ -75,9 +76,9 @@ class Clone:
             timeout=60,
         )
 
-    def failure(self, script: str = "setup", **env: str) -> str:
-        """The one sentence a failing run ends with; progress lines before it are not sentences of failure."""
-        done = self.run(script, **env)
+    def failure(self, *arguments: str, **env: str) -> str:
+        """The one sentence a failing setup ends with; progress lines before it are not sentences of failure."""
+        done = self.run("setup", *arguments, **env)
         assert done.returncode == 1
         assert done.stdout == ""
         lines = [line for line in done.stderr.splitlines() if not line.endswith("…")]
@@ -99,7 +100,7 @@ class Clone:
 def clone(tmp_path: Path) -> Clone:
     root, home = tmp_path / "a clone", tmp_path / "home"
     shutil.copytree(REPOSITORY / "scripts", root / "scripts")
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", "constraints.txt", "constraints-lowest.txt"):
         shutil.copy(REPOSITORY / name, root)
     (home / "bin").mkdir(parents=True)
     for tool in TOOLS:
@@ -259,8 +260,30 @@ def test_opencv_without_desktop_libraries(clone: Clone) -> None:
 
 def test_test_hands_on_arguments_and_status(ready: Clone) -> None:
     done = ready.run("test", "-k", "a b")
-    assert done.stdout == "pytest <-k>\npytest <a b>\n"
+    assert done.stdout == ".venv <-k>\n.venv <a b>\n"
     assert done.returncode == 5
+
+
+def test_lowest_has_an_environment_and_pins_of_its_own(ready: Clone) -> None:
+    done = ready.run("test", "lowest", "-k", "lowest")
+    assert done.stdout == ".venv-lowest <-k>\n.venv-lowest <lowest>\n"
+    assert done.returncode == 5
+    assert ready.pip_calls[1].endswith("-c constraints-lowest.txt -e .[dev]")
+    (ready.root / "constraints-lowest.txt").write_text("numpy==2\n")
+    assert ready.run("setup").stderr == ""
+    assert (
+        ".venv-lowest up to date with pyproject.toml and constraints-lowest.txt" in ready.run("setup", "lowest").stderr
+    )
+
+
+def test_lowest_takes_the_oldest_python(ready: Clone) -> None:
+    assert "Python 3.11 or 3.12 is needed, but python3 is Python 3.13" in ready.failure("lowest", FAKE_VERSION="3.13")
+    ready.stub("python3.11", FAKE_PYTHON.replace(":-3.12}", ":-3.11}"))
+    assert "for Python 3.11 into .venv-lowest" in ready.run("setup", "lowest").stderr
+
+
+def test_unknown_environment(clone: Clone) -> None:
+    assert "unknown environment 'highest'" in clone.failure("highest")
 
 
 def test_demo_prints_only_paths_and_hands_on_arguments_and_status(ready: Clone) -> None:
@@ -273,11 +296,24 @@ def test_demo_prints_only_paths_and_hands_on_arguments_and_status(ready: Clone) 
     assert "is out/a.report.html" in done.stderr
 
 
-def test_every_dependency_is_pinned_within_its_bounds() -> None:
+def requirements() -> list[Requirement]:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
-    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
-    for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
-        wanted = Requirement(text)
-        assert pins[wanted.name.lower()] in wanted.specifier, text
-    assert pins["opencv-python-headless"] == pins["opencv-python"]
+    return [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["dev"]]
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (REPOSITORY / name).read_text().splitlines()
+    found = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert found["opencv-python-headless"] == found["opencv-python"]
+    return found
+
+
+def test_every_dependency_is_pinned_within_its_bounds() -> None:
+    for wanted in requirements():
+        assert pins("constraints.txt")[wanted.name.lower()] in wanted.specifier, wanted
+
+
+def test_the_lowest_pins_are_the_floors() -> None:
+    for wanted in requirements():
+        (floor,) = (bound.version for bound in wanted.specifier if bound.operator == ">=")
+        assert Version(pins("constraints-lowest.txt")[wanted.name.lower()]) == Version(floor), wanted

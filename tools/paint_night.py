@@ -240,9 +240,7 @@ class Canvas:
         length = np.abs(np.diff(path)).sum()
         u, v = np.linspace(0, 1, int(length / 0.6) + 4), np.linspace(-1, 1, int(width / 0.7) + 4)
         centre = np.interp(u, np.linspace(0, 1, len(path)), path)
-        centre = uniform_filter1d(
-            centre, max(1, len(u) // len(path)), mode="nearest"
-        )  # round the corners off
+        centre = uniform_filter1d(centre, max(1, len(u) // len(path)), mode="nearest")  # round the corners off
         half = 0.5 * width * np.minimum(1, 0.55 + 4 * u) * np.minimum(1, 0.35 + 2.2 * (1 - u))
         z = centre + v[:, None] * half * np.exp(1j * (np.angle(np.gradient(centre)) + np.pi / 2))
         height, width = self.relief.shape

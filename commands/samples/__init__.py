@@ -24,5 +24,7 @@ def photo(name: str) -> Path:
     spec = find_spec("skimage")
     path = Path(spec.origin or "").parent / "data" / f"{name}.png" if spec else None
     if path is None or not path.is_file():
-        raise InputError(f"The sample photo {name!r} is missing: scikit-image is not installed. Pass a picture of your own.")
+        raise InputError(
+            f"The sample photo {name!r} is missing: scikit-image is not installed. Pass a picture of your own."
+        )
     return path

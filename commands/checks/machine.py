@@ -1,0 +1,155 @@
+"""Checks of the machine: processor, devices, memory, disk, and a small restyling on it."""
+
+import math
+import os
+import platform
+import re
+import shutil
+import tempfile
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+from commands.checks import Check, Status, first_line
+
+OUT_DIR = Path("out")
+FREE_MB = 100  # a run of any command writes less
+# Peak of `stylize` as measured on whole square pictures, rounded up: bytes in any case, and bytes a pixel. 512 px with
+# compact take 1.5 GB, 1024 px 2.6 GB; 256 px with imagenet 2.8 GB, of which its classifier is nearly half.
+PEAK_BYTES = {"compact": (1.2e9, 2000), "imagenet": (2.8e9, 4000)}
+DEFAULT_SIZE_PX, LARGEST_SIZE_PX = 512, 8192
+
+
+def check_processor() -> Check:
+    """Threads and the vector instructions that torch uses."""
+    import torch
+
+    threads, usable = torch.get_num_threads(), usable_cpus()
+    capability = torch.backends.cpu.get_cpu_capability()
+    finding = f"{threads} threads on {usable} processors, vector instructions {capability}"
+    if threads > usable:
+        return Check("processor", Status.WARNING, finding, f"Too many threads are slow: use --threads {usable}.")
+    if platform.machine().lower() in ("x86_64", "amd64") and not capability.startswith("AVX"):
+        return Check("processor", Status.WARNING, f"{finding}: no AVX2", "Expect several times the usual time.")
+    return Check("processor", Status.OK, finding)
+
+
+def check_devices() -> Check:
+    """Accelerators, each tried with one sum."""
+    import torch
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        devices = usable_devices()
+    for device in devices[1:]:
+        try:
+            torch.ones(2, device=device).sum().item()
+        except RuntimeError as error:
+            finding = f"{device} is there but fails ({first_line(error)})"
+            return Check("devices", Status.PROBLEM, finding, "Update its driver or torch; until then use --device cpu.")
+    if caught:
+        finding = f"cpu only ({first_line(Warning(caught[0].message))})"
+        return Check("devices", Status.WARNING, finding, "For the GPU, update its driver or torch.")
+    names = [torch.cuda.get_device_name(0)] if "cuda" in devices else []
+    return Check("devices", Status.OK, ", ".join([*devices, *names]))
+
+
+def check_memory() -> Check:
+    """Memory, and the largest working size it is good for."""
+    available = available_bytes()
+    sizes = {name: largest_size_px(available, *peak) for name, peak in PEAK_BYTES.items()}
+    limits = ", ".join(f"{f'up to {size} px' if size else 'none'} with {name}" for name, size in sizes.items())
+    finding = f"{available / 1e9:.1f} GB available; --size for a square picture: {limits}"
+    if sizes["compact"] < DEFAULT_SIZE_PX:
+        advice = f"Close other programs, or use --size {max(64, sizes['compact'])}."
+        return Check("memory", Status.WARNING, finding, advice)
+    return Check("memory", Status.OK, finding)
+
+
+def largest_size_px(available_bytes: float, fixed_bytes: float, pixel_bytes: float) -> int:
+    """Side of the largest square that `stylize` can work on, a multiple of 64 px, 0 if there is none."""
+    pixels = max(0.0, available_bytes - fixed_bytes) / pixel_bytes
+    return min(LARGEST_SIZE_PX, int(math.sqrt(pixels)) // 64 * 64)
+
+
+def check_output() -> Check:
+    """The default folder for results writable; it is not made."""
+    folder = OUT_DIR.absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        return Check(
+            "output", Status.PROBLEM, f"cannot write into {there}: {error.strerror}", "Use --out-dir or another folder."
+        )
+    free_mb = shutil.disk_usage(there).free / 1e6
+    finding = f"{there} is writable, {free_mb / 1e3:.1f} GB free"
+    if free_mb < FREE_MB:
+        return Check("output", Status.WARNING, finding, "Free some space, or use --out-dir on another disk.")
+    return Check("output", Status.OK, finding)
+
+
+def check_modules() -> Check:
+    """Saliency, segmentation and reports can be imported."""
+    for name in ("interp.saliency", "interp.sanity", "reports.figures", "reports.html"):
+        import_module(name)
+    import_module("segment").segment  # noqa: B018 -- loaded on first use
+    return Check("modules", Status.OK, "saliency, segmentation and reports can be imported")
+
+
+def check_self_test() -> Check:
+    """Restyle a part of a tiny picture on every device: the rest stays bit-identical, the losses finite."""
+    import numpy as np
+
+    from interp.images import to_nchw01
+    from interp.layers import fixed_choice
+    from interp.weights import load_vgg
+    from stylize import isolate, optimise
+    from stylize.presets import Settings
+    from stylize.scene import StyledRegion
+
+    photo_hwc_u8 = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    alpha_hw01 = np.zeros((96, 96), np.float32)
+    alpha_hw01[:, :64] = 1
+    devices = usable_devices()
+    for device in devices:
+        photo = to_nchw01(photo_hwc_u8).to(device)
+        region = StyledRegion(alpha_hw01, photo.flip(3), fixed_choice())
+        settings = Settings(size_px=96, coarsest_px=96, iterations=3)
+        events = list(optimise.stylize(load_vgg("compact", device=device), photo, [region], settings))
+        result = isolate.compose(photo_hwc_u8, [region], events[-1].restyled_rchw)
+        changed = result != photo_hwc_u8
+        finite = all(math.isfinite(value) for event in events for value in event.losses.values())
+        if changed[:, 64:].any() or not changed[:, :64].any() or not finite:
+            finding = (
+                f"on {device}: {changed[:, 64:].sum()} values changed outside, {changed[:, :64].sum()} inside, "
+                f"losses {'finite' if finite else 'not finite'}"
+            )
+            return Check("self-test", Status.PROBLEM, finding, "Use --device cpu; report this line.")
+    return Check("self-test", Status.OK, f"restyled a 96 px picture on {' and '.join(devices)}, outside bit-identical")
+
+
+def usable_cpus() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_devices() -> list[str]:
+    """The processor, and what `--device auto` would prefer to it."""
+    import torch
+
+    if torch.cuda.is_available():
+        return ["cpu", "cuda"]
+    return ["cpu", "mps"] if torch.backends.mps.is_available() else ["cpu"]
+
+
+def available_bytes() -> int:
+    """What the system would give without swapping, within a container's limit; all memory where neither is told."""
+    amount = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+    if meminfo.is_file() and (match := re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text())):
+        amount = int(match[1]) * 1024
+    if limit.is_file() and (text := limit.read_text().strip()).isdecimal():
+        amount = min(amount, int(text))
+    return amount

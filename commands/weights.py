@@ -1,0 +1,106 @@
+"""`weights`: which weights are there, and the one command that touches the network."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.options import INTERRUPTED, Progress, fail, with_errors
+from commands.progress import progress as progress_display
+
+if TYPE_CHECKING:
+    from interp.weights import Available
+
+
+class Action(StrEnum):
+    """What to do."""
+
+    LIST = "list"
+    FETCH = "fetch"
+
+
+def weights(
+    action: Annotated[
+        Action, typer.Argument(help="List what is there, or fetch ImageNet's VGG-19 (575 MB).")
+    ] = Action.LIST,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    progress: Annotated[Progress, typer.Option("--progress", help="How to show progress on stderr.")] = Progress.AUTO,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only on stderr.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """List the weights, or download ImageNet's VGG-19 into torch's cache; run again to continue a broken download.
+
+    Example: python cli.py weights fetch
+    """
+    if action is Action.LIST:
+        with_errors(lambda: _list(as_json), debug)
+        return
+
+    def say(message: str) -> None:
+        if not quiet:
+            typer.echo(message, err=True)
+
+    def fetch() -> None:
+        try:
+            path = _fetch(progress, quiet, say)
+        except KeyboardInterrupt as interrupt:
+            fail("Interrupted; what has arrived is kept. Run again to continue.", INTERRUPTED, interrupt, debug)
+        else:
+            outputs = {"outputs": {"weights": path}, "record": None}
+            typer.echo(json.dumps({"command": "weights", **outputs}) if as_json else path)
+
+    with_errors(fetch, debug)
+
+
+def _list(as_json: bool) -> None:
+    from interp.weights import auto_name, available
+
+    entries, auto = available(), auto_name()
+    if as_json:
+        rows = [{**dataclasses.asdict(entry), "path": entry.path and str(entry.path)} for entry in entries]
+        typer.echo(json.dumps({"command": "weights", "auto": auto, "weights": rows}))
+        return
+    table = [("name", "state", "sha-256", "size", "native size", "where")] + [_row(entry) for entry in entries]
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    typer.echo(f"\nauto is {auto}. A .pth or .safetensors file: --weights FILE.")
+
+
+def _row(entry: "Available") -> tuple[str, ...]:
+    where = {
+        "not fetched": "python cli.py weights fetch",
+        "partly fetched": "python cli.py weights fetch continues",
+        "damaged": "python cli.py weights fetch replaces it",
+        "drawn": "--weights random, with --width and --seed",
+    }
+    return (
+        entry.name,
+        entry.state,
+        entry.sha256[:12] if entry.sha256 else "-",
+        f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes is not None else "-",
+        f"{entry.native_size_px} px" if entry.native_size_px else "-",
+        where.get(entry.state, str(entry.path)),
+    )
+
+
+def _fetch(mode: Progress, quiet: bool, say: Callable[[str], None]) -> str:
+    """Fetch ImageNet's VGG-19 unless it is there and whole; return its path."""
+    from interp.fetch import fetch
+    from interp.known_weights import is_intact
+    from interp.weights import IMAGENET_SHA256, imagenet_path, imagenet_url
+
+    path, url = imagenet_path(), imagenet_url()
+    if is_intact(path, IMAGENET_SHA256):
+        say("ImageNet's VGG-19 is already there, and its SHA-256 is right.")
+        return str(path)
+    if path.exists():
+        say(f"{path} is damaged: its SHA-256 is not {IMAGENET_SHA256[:16]}…. It is replaced once a good copy is here.")
+    say(f"Fetching {url}")
+    with progress_display(mode, quiet) as display:
+        for event in fetch(url, path, IMAGENET_SHA256):
+            display.show(event, f"{event.step / 1e6:.0f} of {event.total / 1e6:.0f} MB")
+    return str(path)

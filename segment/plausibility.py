@@ -1,0 +1,53 @@
+"""Is a cut to be believed? Measures that need no ground truth."""
+
+import cv2
+import numpy as np
+
+from segment.contrast import sharpness_map, small_lab
+from segment.grabcut import keep_large_components
+
+# What looks like one subject: 98 of 100 hand-made ECSSD masks do.
+PLAUSIBLE_AREA = (0.03, 0.80)
+PLAUSIBLE_SOLIDITY = 0.3
+BINS = 8  # a colour channel
+
+
+def implausible(mask_hw: np.ndarray) -> str:
+    """Say what makes a mask unlikely to be one subject, as the end of a sentence; empty if nothing does."""
+    share = float(mask_hw.mean())
+    if not PLAUSIBLE_AREA[0] <= share <= PLAUSIBLE_AREA[1]:
+        return f"covers {share:.1%} of the picture"
+    main = keep_large_components(mask_hw, share=1.0)
+    contours, _ = cv2.findContours(main.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    hull_px = max(cv2.contourArea(cv2.convexHull(contour)) for contour in contours)
+    if main.sum() < max(PLAUSIBLE_SOLIDITY * hull_px, 0.5 * mask_hw.sum()):
+        return "is scattered rather than one piece"
+    return ""
+
+
+def colour_separation(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray) -> float:
+    """How little the colours inside and outside have in common: 0 = the same histogram, 1 = no shared colour.
+
+    One minus the Bhattacharyya coefficient of two Lab histograms with 8 bins a channel.
+    """
+    lab = small_lab(rgb_hwc_u8)
+    inside = _resize_mask(mask_hw, lab.shape[:2])
+    low, high = np.array([0, -64, -64]), np.array([100, 64, 64])
+    bins = np.clip((lab - low) / (high - low) * BINS, 0, BINS - 1).astype(int)
+    colour = np.ravel_multi_index((bins[..., 0], bins[..., 1], bins[..., 2]), (BINS,) * 3)
+    histograms = [np.bincount(colour[side], minlength=BINS**3) / max(1, side.sum()) for side in (inside, ~inside)]
+    return 1 - float(np.sqrt(histograms[0] * histograms[1]).sum())
+
+
+def sharpness_ratio(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray) -> float:
+    """Mean fine detail inside over mean fine detail outside."""
+    sharpness = sharpness_map(rgb_hwc_u8)
+    inside = _resize_mask(mask_hw, sharpness.shape)
+    if not inside.any() or inside.all():
+        return 0.0
+    return float(sharpness[inside].mean() / max(float(sharpness[~inside].mean()), 1e-6))
+
+
+def _resize_mask(mask_hw: np.ndarray, size_hw_px: tuple[int, ...]) -> np.ndarray:
+    shares = cv2.resize(mask_hw.astype(np.uint8) * 255, size_hw_px[1::-1], interpolation=cv2.INTER_AREA)
+    return shares > 127
