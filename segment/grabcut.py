@@ -96,7 +96,7 @@ def refine(rgb_hwc_u8: np.ndarray, cut: Cut) -> np.ndarray:
 
 
 def keep_large_components(mask_hw: np.ndarray, share: float = MIN_COMPONENT_SHARE) -> np.ndarray:
-    """Drop the pieces of a mask whose area is under `share` of the largest piece's; share = 1 keeps the largest."""
+    """Drop the pieces of a mask whose area is under `share` of the largest piece's."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask_hw.astype(np.uint8), connectivity=8)
     if count < 2:
         return mask_hw.copy()

@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 
 from segment.contrast import sharpness_map, small_lab
-from segment.grabcut import keep_large_components
 
 # What looks like one subject: 98 of 100 hand-made ECSSD masks do.
 PLAUSIBLE_AREA = (0.03, 0.80)
-PLAUSIBLE_SOLIDITY = 0.3
+PLAUSIBLE_SOLIDITY = 0.3  # area of the largest piece to its convex hull's
+PLAUSIBLE_MAIN_SHARE = 0.5  # of the largest piece in the whole mask
 BINS = 8  # a colour channel
 
 
@@ -17,10 +17,12 @@ def implausible(mask_hw: np.ndarray) -> str:
     share = float(mask_hw.mean())
     if not PLAUSIBLE_AREA[0] <= share <= PLAUSIBLE_AREA[1]:
         return f"covers {share:.1%} of the picture"
-    main = keep_large_components(mask_hw, share=1.0)
-    contours, _ = cv2.findContours(main.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    hull_px = max(cv2.contourArea(cv2.convexHull(contour)) for contour in contours)
-    if main.sum() < max(PLAUSIBLE_SOLIDITY * hull_px, 0.5 * mask_hw.sum()):
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask_hw.astype(np.uint8), connectivity=8)
+    main = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))  # component 0 is the background
+    main_px = int(stats[main, cv2.CC_STAT_AREA])
+    contours, _ = cv2.findContours(np.equal(labels, main).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    hull_px = cv2.contourArea(cv2.convexHull(contours[0]))
+    if main_px < max(PLAUSIBLE_SOLIDITY * hull_px, PLAUSIBLE_MAIN_SHARE * mask_hw.sum()):
         return "is scattered rather than one piece"
     return ""
 

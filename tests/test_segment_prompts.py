@@ -1,0 +1,140 @@
+"""Prompts: boxes, faces, maps and masks become the trimap they speak of."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commands import samples
+from interp.errors import MaskError, UsageError
+from interp.images import Picture, load_picture
+from segment.contrast import contrast_map, focus_map
+from segment.faces import find_faces
+from segment.prompts import (
+    box_seed,
+    clip_box,
+    contrast_seed,
+    core_seed,
+    face_seed,
+    mask_seed,
+    recut_seed,
+    saliency_seed,
+)
+
+SIDE = st.integers(-40, 140)
+
+
+@given(x=SIDE, y=SIDE, w=st.integers(1, 150), h=st.integers(1, 150))
+def test_a_clipped_box_holds_the_pixels_that_box_and_photo_share(x: int, y: int, w: int, h: int) -> None:
+    rows, columns = np.mgrid[:80, :100]
+    shared = (rows >= y) & (rows < y + h) & (columns >= x) & (columns < x + w)
+    if not shared.any():
+        with pytest.raises(UsageError, match="100x80 px"):
+            clip_box((80, 100), (x, y, w, h))
+        return
+    seed = box_seed((80, 100), (x, y, w, h))
+    np.testing.assert_array_equal(seed.trimap_hw_u8, np.where(shared, 3, 0))
+    assert bool(seed.warnings) == (int(shared.sum()) != w * h)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(5, 5, 0, 10), (5, 5, 10, -1), (1, 2, 3), (1.5, 2, 3, 4), ("a", 1, 1, 1), None, (float("nan"), 0, 5, 5)],
+)
+def test_a_box_that_is_none_is_refused(box: object) -> None:
+    with pytest.raises(UsageError, match="100x80 px"):
+        clip_box((80, 100), box)  # type: ignore[arg-type]
+
+
+def test_the_astronauts_face_is_found_where_it_is(astronaut: Picture) -> None:
+    (face,) = find_faces(astronaut.rgb_hwc_u8)
+    x, y, w, h = face.box_xywh_px
+    assert x < 200 and x + w > 250 and y < 100 and y + h > 150  # both eyes and the mouth
+    assert 60 < w < 140
+
+
+def test_a_face_is_found_in_a_mirrored_and_in_a_larger_photo(astronaut: Picture) -> None:
+    photo = astronaut.rgb_hwc_u8
+    (face,) = find_faces(photo)
+    (mirrored,) = find_faces(photo[:, ::-1])
+    (doubled,) = find_faces(photo.repeat(2, axis=0).repeat(2, axis=1))
+    x, y, w, h = face.box_xywh_px
+    np.testing.assert_allclose(mirrored.box_xywh_px, (512 - x - w, y, w, h), atol=8)
+    np.testing.assert_allclose(doubled.box_xywh_px, (2 * x, 2 * y, 2 * w, 2 * h), atol=16)
+
+
+@pytest.mark.parametrize("name", ["chelsea", "coffee"])
+def test_a_photo_without_a_face_has_none(name: str) -> None:
+    photo = load_picture(samples.photo(name)).rgb_hwc_u8
+    assert find_faces(photo) == ()
+    with pytest.raises(MaskError, match="--box"):
+        face_seed(photo)
+
+
+def test_two_people_are_both_the_subject(astronaut: Picture) -> None:
+    head = astronaut.rgb_hwc_u8[:256, 60:390]
+    seed = face_seed(np.concatenate([head, head[:, ::-1]], axis=1))
+    sure = seed.trimap_hw_u8 == 1
+    assert sure[:, :330].any() and sure[:, 330:].any()
+    assert "2 faces" in seed.reason
+
+
+def test_the_most_salient_twentieth_is_sure_and_the_least_salient_third_is_not() -> None:
+    rows, columns = np.mgrid[:60, :90]
+    hill = np.exp(-((rows - 25) ** 2 + (columns - 50) ** 2) / 200)
+    trimap = saliency_seed((240, 360), hill).trimap_hw_u8
+    assert trimap[100, 200] == 1 and trimap[-1, 0] == 0
+    assert (trimap == 1).mean() == pytest.approx(0.05, abs=0.005)
+    assert (trimap == 0).mean() == pytest.approx(0.30, abs=0.005)
+
+
+def test_a_saliency_map_is_checked() -> None:
+    with pytest.raises(MaskError, match="constant"):
+        saliency_seed((50, 50), np.ones((7, 7)))
+    for bad in (np.full((7, 7), -1.0), np.full((7, 7), np.nan), np.ones((3, 7, 7)), np.ones((0, 7))):
+        with pytest.raises(UsageError, match="expected"):
+            saliency_seed((50, 50), bad)
+
+
+def test_contrast_finds_what_differs_from_the_border(rng: np.random.Generator) -> None:
+    photo = np.full((150, 200, 3), (90, 110, 80)) + rng.integers(-8, 8, (150, 200, 3))
+    photo[50:100, 90:150] = (180, 60, 50)
+    photo = photo.astype(np.uint8)
+    rating = contrast_map(photo)
+    assert rating[60:90, 100:140].min() > rating[:, :60].max()
+    trimap = contrast_seed(photo).trimap_hw_u8
+    assert (trimap[55:95, 95:145] % 2 == 1).mean() > 0.9 and not (trimap[:20] % 2 == 1).any()
+    with pytest.raises(MaskError, match="flat"):
+        contrast_seed(np.full((50, 50, 3), 9, dtype=np.uint8))
+
+
+def test_focus_finds_the_sharp_part(rng: np.random.Generator) -> None:
+    photo = np.full((150, 200, 3), 120, dtype=np.uint8)
+    photo[40:110, 60:140] = rng.integers(60, 180, (70, 80, 1), dtype=np.uint8)
+    rating = focus_map(photo)
+    assert rating[50:100, 70:130].min() > rating[:, :40].max()
+
+
+def test_a_mask_is_taken_as_it_is() -> None:
+    mask = np.zeros((40, 50))
+    mask[10:20, 10:30], mask[20, 10:30] = 1, 0.6
+    seed = mask_seed((40, 50), mask)
+    np.testing.assert_array_equal(seed.trimap_hw_u8, np.where(mask == 1, 1, np.where(mask == 0, 0, 3)))
+    assert seed.box_xywh_px == (10, 10, 20, 11)
+    for useless in (np.zeros((40, 50)), np.ones((40, 50)), np.full((40, 50), 0.3)):
+        with pytest.raises(MaskError):
+            mask_seed((40, 50), useless)
+    for wrong in (np.ones((50, 40)), np.full((40, 50), 1.5), np.full((40, 50), np.nan)):
+        with pytest.raises(UsageError):
+            mask_seed((40, 50), wrong)
+
+
+def test_second_tries_keep_to_the_first() -> None:
+    first = box_seed((100, 120), (20, 30, 60, 40))
+    core = core_seed(first).trimap_hw_u8
+    assert core[50, 50] == 1 and core[30, 20] == 3 and core[0, 0] == 0
+    mask = np.zeros((100, 120), dtype=bool)
+    mask[40:60, 30:70] = True
+    again = recut_seed(first, mask)
+    assert again.box_xywh_px == (26, 38, 48, 24)
+    assert (again.trimap_hw_u8[mask] == 3).all() and (again.trimap_hw_u8[:38] == 0).all()
