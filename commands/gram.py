@@ -16,7 +16,7 @@ def gram(
     context: typer.Context,
     options: RunOptions,
     image: Annotated[
-        str | None, typer.Argument(metavar="IMAGE", help="Picture [default: the bundled painting].")
+        str | None, typer.Argument(metavar="IMAGE", help="Picture.", show_default="the bundled painting")
     ] = None,
     layers: LayersOption = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
     size: Annotated[

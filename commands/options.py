@@ -55,11 +55,11 @@ class Prompt(StrEnum):
 
 
 ImageArgument = Annotated[
-    str | None, typer.Argument(metavar="IMAGE", help="Photo, or - for standard input [default: a bundled sample].")
+    str | None, typer.Argument(metavar="IMAGE", help="Photo, or - for standard input.", show_default="a bundled sample")
 ]
 StyleOption = Annotated[
     str | None,
-    typer.Option("--style", metavar="IMAGE", help="Painting to take the style from [default: the bundled one]."),
+    typer.Option("--style", metavar="IMAGE", help="Painting to take the style from.", show_default="the bundled one"),
 ]
 LayersOption = Annotated[
     str | None, typer.Option("--layers", "--layer", metavar="NAMES", help="Layer names, separated by commas, or `all`.")
@@ -107,7 +107,8 @@ class RunOptions:
     ] = 1.0
     device: Annotated[Device, typer.Option("--device", help="Where to compute.", rich_help_panel=RUN)] = Device.AUTO
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads [default: torch's choice].", rich_help_panel=RUN)
+        int | None,
+        typer.Option("--threads", min=1, help="Threads.", show_default="torch's choice", rich_help_panel=RUN),
     ] = None
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.", rich_help_panel=RUN)] = 0
     output: Annotated[

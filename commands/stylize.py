@@ -68,10 +68,12 @@ StrengthOption = Annotated[float, typer.Option("--strength", help="Painting agai
 StyleScaleOption = Annotated[float | None, typer.Option("--style-scale", help="Size of the strokes; 1 is as painted.")]
 ColourOption = Annotated[Colour, typer.Option("--keep-colour", help="Keep the photo's colours.")]
 PresetOption = Annotated[str, typer.Option("--preset", help="default or draft.")]
-SizeOption = Annotated[int | None, typer.Option("--size", help="Working size: the long side in px [default: 512].")]
+SizeOption = Annotated[
+    int | None, typer.Option("--size", help="Working size: the long side in px.", show_default="512")
+]
 IterationsOption = Annotated[int | None, typer.Option("--iterations", help="Steps at the finest scale.")]
-OptimizerOption = Annotated[Optimizer | None, typer.Option("--optimizer", help="Optimiser [default: lbfgs].")]
-StartOption = Annotated[Start | None, typer.Option("--init", help="Where to begin [default: photo].")]
+OptimizerOption = Annotated[Optimizer | None, typer.Option("--optimizer", help="Optimiser.", show_default="lbfgs")]
+StartOption = Annotated[Start | None, typer.Option("--init", help="Where to begin.", show_default="photo")]
 ChoiceOption = Annotated[LayerChoiceMode, typer.Option("--layer-choice", help="Layers by evidence, or the usual ones.")]
 StyleLayersOption = Annotated[
     str | None, typer.Option("--style-layers", metavar="NAMES", help="Style layers, comma-separated.")

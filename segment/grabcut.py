@@ -76,7 +76,7 @@ def coarse_cut(rgb_hwc_u8: np.ndarray, trimap_hw_u8: np.ndarray, *, seed: int = 
     labels = trimap_hw_u8[window]
     size_hw_px = working_size_hw_px((labels.shape[0], labels.shape[1]), WORK_PX)
     small_bgr = cv2.cvtColor(_resize(rgb_hwc_u8[window], size_hw_px), cv2.COLOR_RGB2BGR)
-    small, models = _first_cut(small_bgr, _resize_labels(labels, size_hw_px), seed, rounds)
+    small, models = _first_cut(small_bgr, resize_labels(labels, size_hw_px, ties_down=True), seed, rounds)
     mask = _clean(_enlarge(small, labels.shape), window, trimap_hw_u8)
     _check_cut(mask, trimap_hw_u8)
     return Cut(mask, trimap_hw_u8, window, small, models)
@@ -91,7 +91,9 @@ def refine(rgb_hwc_u8: np.ndarray, cut: Cut) -> np.ndarray:
     mask = cut.small_hw
     while mask.shape != labels.shape:
         size_hw_px = min(labels.shape[0], 2 * mask.shape[0]), min(labels.shape[1], 2 * mask.shape[1])
-        mask = _recut_band(_resize(bgr, size_hw_px), _resize_labels(labels, size_hw_px), mask, cut.models)
+        mask = _recut_band(
+            _resize(bgr, size_hw_px), resize_labels(labels, size_hw_px, ties_down=True), mask, cut.models
+        )
     return _clean(mask, cut.window, cut.trimap_hw_u8)
 
 
@@ -148,8 +150,25 @@ def _resize(pixels_hwc_u8: np.ndarray, size_hw_px: tuple[int, int]) -> np.ndarra
     return cv2.resize(np.ascontiguousarray(pixels_hwc_u8), size_hw_px[::-1], interpolation=cv2.INTER_AREA)
 
 
-def _resize_labels(labels_hw_u8: np.ndarray, size_hw_px: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(np.ascontiguousarray(labels_hw_u8), size_hw_px[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+def resize_labels(labels_hw_u8: np.ndarray, size_hw_px: tuple[int, int], *, ties_down: bool = False) -> np.ndarray:
+    """Resize a map of labels to the nearest neighbour, in whole numbers.
+
+    cv2's INTER_NEAREST_EXACT rounds otherwise in OpenCV 4 than in 5; a label moved by one pixel moves GrabCut's random
+    start, and with it the cut.
+
+    Args:
+        labels_hw_u8: (H, W) uint8.
+        size_hw_px: Wanted height and width.
+        ties_down: Where two cells are equally near, take the upper or left one instead of the other.
+
+    Returns:
+        (height, width) uint8, no new values.
+    """
+    rows, columns = (
+        ((2 * np.arange(new) + 1) * old - ties_down) // (2 * new)
+        for new, old in zip(size_hw_px, labels_hw_u8.shape, strict=True)
+    )
+    return labels_hw_u8[np.ix_(rows, columns)]
 
 
 def _first_cut(

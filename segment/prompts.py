@@ -9,7 +9,14 @@ from interp.errors import MaskError, UsageError
 from interp.images import quantise_hw01
 from segment.contrast import centre_prior, contrast_map, focus_map, smooth, unit
 from segment.faces import find_faces
-from segment.grabcut import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND, keep_large_components
+from segment.grabcut import (
+    BACKGROUND,
+    FOREGROUND,
+    MAYBE_BACKGROUND,
+    MAYBE_FOREGROUND,
+    keep_large_components,
+    resize_labels,
+)
 
 Box = tuple[int, int, int, int]
 
@@ -185,7 +192,7 @@ def focus_seed(rgb_hwc_u8: np.ndarray) -> Seed:
     reach = cv2.dilate(sharp, _disc(1.5 * FOCUS_BAND * max(focus.shape)))
     trimap = np.where(sharp > 0, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
     trimap[core > 0], trimap[reach == 0] = FOREGROUND, BACKGROUND
-    trimap = cv2.resize(trimap, rgb_hwc_u8.shape[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    trimap = resize_labels(trimap, (rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]))
     return Seed(trimap, "contrast", "the sharpest part near the middle marks the subject")
 
 
@@ -265,7 +272,7 @@ def _map_trimap(map_hw: np.ndarray, size_hw_px: tuple[int, int]) -> np.ndarray:
     trimap = np.where(_above_otsu(map_hw), MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
     trimap[map_hw <= np.quantile(map_hw, BACKGROUND_QUANTILE)] = BACKGROUND
     trimap[map_hw >= np.quantile(map_hw, SURE_QUANTILE)] = FOREGROUND
-    return cv2.resize(trimap, size_hw_px[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return resize_labels(trimap, size_hw_px)
 
 
 def _above_otsu(map_hw: np.ndarray) -> np.ndarray:
