@@ -135,7 +135,9 @@ class RunOptions:
         Progress, typer.Option("--progress", help="How to show progress on stderr.", rich_help_panel=OUT)
     ] = Progress.AUTO
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only on stderr.", rich_help_panel=OUT)] = False
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr.", rich_help_panel=OUT)] = False
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Time stamps on stderr.", rich_help_panel=OUT)] = (
+        False
+    )
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUT)] = False
 
 

@@ -52,13 +52,13 @@ class Run:
     def say(self, message: str) -> None:
         """Tell the user something on stderr."""
         if not self.options.quiet:
-            typer.echo(message, err=True)
+            stamp = f"[{time.monotonic() - self.started:6.1f} s] " if self.options.verbose else ""
+            typer.echo(stamp + message, err=True)
 
     def warn(self, message: str) -> None:
         """Tell the user something that the report must repeat."""
         self.warnings.append(message)
-        if not self.options.quiet:
-            typer.echo(f"Note: {message}", err=True)
+        self.say(f"Note: {message}")
 
     def picture(self, role: str, source: str | None, sample: Path) -> "Picture":
         """Load an input picture, or the bundled sample where none was given; say which and what was converted."""
@@ -128,6 +128,7 @@ class Run:
         from reports.html import render_html
 
         builder.warnings.extend(self.warnings)
+        builder.data["weights"] = vgg.info if vgg else None
         builder.reproduce = self._reproduce(vgg, extra or {})
         record = builder.build()
         self.write(RECORD, to_json(record).encode())
