@@ -25,7 +25,7 @@ def layers(
     run.plan_outputs(photo.stem, {"figure": "png"})
 
     from interp.layers import choose_layers
-    from interp.sizes import painting_size_hw_px, resize_nchw01, working_size_hw_px
+    from interp.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
     from reports import figures
     from reports.evidence import layers_section
     from reports.store import RecordBuilder
@@ -33,7 +33,7 @@ def layers(
     vgg = run.network()
     looked_at = working_size_hw_px(photo.size_hw_px, size)
     photo_small = resize_nchw01(photo.image_nchw01, looked_at).to(run.device())
-    painting_small = resize_nchw01(painting.image_nchw01, painting_size_hw_px(painting.size_hw_px, looked_at))
+    painting_small = fit_painting_nchw01(painting.image_nchw01, looked_at)
     choice = choose_layers(vgg, photo_small, painting_small.to(run.device()), seed=options.seed)
     for sentence in choice.sentences:
         run.say(sentence)

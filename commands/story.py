@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from commands.evidence import percent
 from commands.run import Run
 from interp.images import Picture
-from interp.sizes import painting_size_hw_px, resize_nchw01
+from interp.sizes import resize_nchw01
 
 if TYPE_CHECKING:
     from commands.evidence import SaliencyFindings
@@ -47,7 +47,7 @@ def tell_stylize(
     add(evidence.features_section(store, _maps(vgg, job)))
     if findings:
         add(evidence.saliency_section(store, findings.attribution, findings.panels, findings.verdict))
-    add(evidence.gram_section(store, _grams(vgg, job, painting)))
+    add(evidence.gram_section(store, _grams(vgg, job)))
     add(evidence.layers_section(store, job.styled.choice))
     add(
         sections.optimisation_section(
@@ -97,7 +97,7 @@ def _maps(vgg: "Vgg", job: "Job") -> "list[FeatureMaps]":
     ]  # fmt: skip
 
 
-def _grams(vgg: "Vgg", job: "Job", painting: Picture) -> "dict[str, list[GramStats]]":
+def _grams(vgg: "Vgg", job: "Job") -> "dict[str, list[GramStats]]":
     """Gram statistics of the style layers: painting, photo's region, result's region."""
     import torch
 
@@ -107,9 +107,9 @@ def _grams(vgg: "Vgg", job: "Job", painting: Picture) -> "dict[str, list[GramSta
     scene = job.last.scene
     size = job.last.size_hw_px
     parts = scene.region_layers[0]
-    original = job.styled.painting_nchw01
-    target = resize_nchw01(original, painting_size_hw_px(painting.size_hw_px, size, job.settings.style_scale))
-    result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(original), size)
+    alpha = scene.alphas_rhw01[0].cpu().numpy()
+    target = job.styled.target_nchw01(scene.photo_nchw01, alpha, job.settings.style_scale)
+    result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(target), size)
     grams: dict[str, list[GramStats]] = {}
     with torch.no_grad():
         for name, image in {
@@ -118,9 +118,7 @@ def _grams(vgg: "Vgg", job: "Job", painting: Picture) -> "dict[str, list[GramSta
             "result's region": result,
         }.items():
             maps = vgg.activations(image, list(parts))
-            masks = {
-                layer: None if name == "painting" else part.mask_hw01.to(original) for layer, part in parts.items()
-            }
+            masks = {layer: None if name == "painting" else part.mask_hw01.to(target) for layer, part in parts.items()}
             grams[name] = [gram_stats(layer, region_gram(maps[layer], masks[layer])) for layer in parts]
     return grams
 

@@ -168,15 +168,14 @@ def _choose(
     mode: LayerChoiceMode, given: tuple[list[str], str | None],
 ) -> "LayerChoice":  # fmt: skip
     from interp.layers import choose_layers, fixed_choice, override_choice
-    from interp.sizes import painting_size_hw_px, resize_hw01, resize_nchw01, working_size_hw_px
+    from interp.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
 
     size = working_size_hw_px(photo.size_hw_px, settings.size_px)
     if mode is LayerChoiceMode.FIXED or (given[0] and given[1]):
         choice = fixed_choice()
     else:
         photo_small = resize_nchw01(photo.image_nchw01, size).to(run.device())
-        painting_size = painting_size_hw_px(painting.size_hw_px, size, settings.style_scale)
-        painting_small = resize_nchw01(painting.image_nchw01, painting_size).to(run.device())
+        painting_small = fit_painting_nchw01(painting.image_nchw01, size, settings.style_scale).to(run.device())
         choice = choose_layers(vgg, photo_small, painting_small, resize_hw01(alpha, size), run.options.seed)
     choice = override_choice(choice, *given)
     for sentence in choice.sentences:

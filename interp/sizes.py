@@ -56,6 +56,12 @@ def resize_nchw01(image_nchw01: "Tensor", size_hw_px: tuple[int, int]) -> "Tenso
     return F.interpolate(image_nchw01, size=size_hw_px, mode="bicubic", antialias=True).clamp(0, 1)
 
 
+def fit_painting_nchw01(painting_nchw01: "Tensor", photo_hw_px: tuple[int, int], scale: float = 1.0) -> "Tensor":
+    """Bring a painting to its size beside a working photo; see `painting_size_hw_px`."""
+    painting_hw_px = painting_nchw01.shape[-2], painting_nchw01.shape[-1]
+    return resize_nchw01(painting_nchw01, painting_size_hw_px(painting_hw_px, photo_hw_px, scale))
+
+
 def resize_hw01(alpha_hw01: np.ndarray, size_hw_px: tuple[int, int]) -> np.ndarray:
     """Resize a mask by area (down) or linearly (up) and round it to n/255."""
     if alpha_hw01.shape == tuple(size_hw_px):

@@ -9,7 +9,7 @@ from torch import Tensor
 from interp.gram import region_gram, relative_distance
 from interp.layer_names import RELU_NAMES
 from interp.regions import content_mask, layer_regions
-from interp.sizes import painting_size_hw_px, resize_hw01, resize_nchw01
+from interp.sizes import resize_hw01, resize_nchw01
 from interp.vgg import Vgg
 from stylize.scene import StyledRegion
 
@@ -65,12 +65,11 @@ def judge(
     """
     alpha = resize_hw01(region.alpha_hw01, size_hw_px)
     parts = {name: part for name, part in layer_regions(alpha, list(RELU_NAMES)).items() if part.usable}
-    painting = region.painting_nchw01
-    painting_size = painting_size_hw_px((painting.shape[-2], painting.shape[-1]), size_hw_px, style_scale)
+    photo = resize_nchw01(photo_nchw01, size_hw_px)
     content = region.choice.content_layer
     with torch.no_grad():
-        targets = vgg.activations(resize_nchw01(painting, painting_size), RELU_NAMES)
-        before = vgg.activations(resize_nchw01(photo_nchw01, size_hw_px), RELU_NAMES)
+        targets = vgg.activations(region.target_nchw01(photo, alpha, style_scale), RELU_NAMES)
+        before = vgg.activations(photo, RELU_NAMES)
         after = vgg.activations(resize_nchw01(result_nchw01, size_hw_px), RELU_NAMES)
         distances = {
             name: [

@@ -17,7 +17,7 @@ from interp.gram import region_gram
 from interp.layer_names import layer
 from interp.layers import LayerChoice
 from interp.regions import MIN_EFFECTIVE_CELLS, LayerRegion, content_mask, layer_regions
-from interp.sizes import painting_size_hw_px, resize_hw01, resize_nchw01
+from interp.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01
 from interp.vgg import Vgg
 from stylize.losses import CONTENT_SHARE, ContentLoss, RegionLoss, StyleLoss, Term, TotalVariation
 from stylize.presets import COLOURS, Settings
@@ -54,6 +54,23 @@ class StyledRegion:
             raise unknown_name("colour policy", self.colour, COLOURS)
         if not (self.alpha_hw01 > 0).any():
             raise MaskError("The region is empty: no pixel to restyle. Give another prompt, box or mask.")
+
+    def target_nchw01(self, photo_nchw01: Tensor, alpha_hw01: np.ndarray, style_scale: float) -> Tensor:
+        """The painting as it is to be learned from beside a photo: sized, and recoloured where colours are matched.
+
+        Args:
+            photo_nchw01: (1, 3, H, W) at the working size.
+            alpha_hw01: (H, W), the region at that size.
+            style_scale: Size of the strokes.
+
+        Returns:
+            (1, 3, h, w) in [0, 1], on the photo's device.
+        """
+        size = photo_nchw01.shape[-2], photo_nchw01.shape[-1]
+        painting = fit_painting_nchw01(self.painting_nchw01.to(photo_nchw01.device), size, style_scale)
+        if self.colour != "match":
+            return painting
+        return match_colour(painting, photo_nchw01, target_alpha_hw01=torch.from_numpy(alpha_hw01))
 
 
 @dataclass(frozen=True)
@@ -199,10 +216,7 @@ def _terms(
     settings: Settings,
 ) -> tuple[list[Term], dict[str, str]]:
     """Build a region's terms on the crop; leave out layers that hold too little of it, and say why."""
-    painting = region.painting_nchw01.to(photo_nchw01.device)
-    painting = resize_nchw01(painting, painting_size_hw_px(_hw(painting), _hw(photo_nchw01), settings.style_scale))
-    if region.colour == "match":
-        painting = match_colour(painting, photo_nchw01, target_alpha_hw01=torch.from_numpy(alpha_hw01))
+    painting = region.target_nchw01(photo_nchw01, alpha_hw01, settings.style_scale)
     names, content = list(parts), region.choice.content_layer
     with torch.no_grad():
         style = vgg.activations(painting, names)
@@ -234,7 +248,3 @@ def _terms(
     if settings.total_variation > 0:
         terms.append(TotalVariation(crop.of(torch.from_numpy(alpha_hw01)), settings.total_variation))
     return terms, dropped
-
-
-def _hw(image_nchw01: Tensor) -> tuple[int, int]:
-    return image_nchw01.shape[-2], image_nchw01.shape[-1]

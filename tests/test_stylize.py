@@ -289,3 +289,15 @@ def test_isolation_figures_and_outcome(compact: Vgg) -> None:
     outcome = judge(compact, to_nchw01(photo_u8), to_nchw01(result), region, (SIDE, SIDE))
     before, after = outcome.mean(optimised=True)
     assert after < before and outcome.content_distance > 0
+
+
+def test_a_recoloured_painting_is_what_the_outcome_is_judged_by(compact: Vgg) -> None:
+    """Painting = photo in other colours: matched back, the photo is already at the target."""
+    whole, photo = np.ones((SIDE, SIDE), np.float32), smooth(0) * 0.6 + 0.2
+    # A diagonal map is symmetric and positive: optimal transport between the two colour clouds is its exact inverse.
+    recoloured = photo * torch.tensor([0.4, 0.7, 1.0]).view(1, 3, 1, 1)
+    before = {}
+    for colour in ("none", "match"):
+        region = StyledRegion(whole, recoloured, SHALLOW, colour=colour)
+        before[colour] = judge(compact, photo, photo, region, (SIDE, SIDE)).before[0]
+    assert before["match"] < 0.1 * before["none"]
