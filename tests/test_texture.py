@@ -18,7 +18,7 @@ def test_a_texture_comes_close_to_its_layers_statistics(compact: Vgg, name: str)
     with torch.no_grad():
         texture, start = (synthesise(compact, stripes(), name, 64, steps) for steps in (40, 1))
         assert texture.shape == (1, 3, 64, 64)
-        assert distance(texture) < 0.25 * distance(start)
+        assert distance(texture) < 0.4 * distance(start)
 
 
 def test_the_same_seed_gives_the_same_texture_and_layout_does_not_matter(compact: Vgg) -> None:
