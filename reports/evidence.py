@@ -6,7 +6,7 @@ Each function takes results and the store to put pictures in, and returns one se
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reports import curves, figures
+from reports import curves, figures, grids
 from reports.record import Block, Figure, Level, Paragraph, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -23,6 +23,7 @@ LAYER_MODES = {
     "fixed": "The usual layers of Gatys et al. 2016, with equal weights.",
     "given": "Layers given by the user.",
 }
+MANY_LAYERS, MANY_QUALITY, FEW_QUALITY = 8, 40, 70  # maps are like noise: 37 layers must still fit into 3 MB
 VERDICT_LEVELS: dict[str, Level] = {"follows the class": "good", "no better than random": "bad"}
 
 
@@ -54,8 +55,9 @@ def features_section(
             f"{entry.rule} Each map has {width}×{height} cells. Above it: the channel's number and, where "
             f"there is room, {above}."
         )
-        grid = figures.feature_grid(entry, shared_scale=shared_scale)
-        blocks.append(Figure(store.png(grid, alt), caption))
+        many = len(maps) > MANY_LAYERS
+        grid = grids.feature_sprite(entry, shared_scale=shared_scale, small=many)
+        blocks.append(Figure(store.sprite(grid, alt, MANY_QUALITY if many else FEW_QUALITY), caption))
     rows = tuple(
         (
             entry.layer,
