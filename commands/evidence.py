@@ -10,8 +10,9 @@ from interp.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from interp.images import Picture
     from interp.conventions import FlashtorchPanels
+    from interp.images import Picture
+    from interp.saliency import Attribution
     from interp.sanity import Verdict
     from interp.vgg import Vgg
     from segment.result import Segmentation

@@ -47,8 +47,8 @@ class Rank(StrEnum):
 
 
 RANK_HELP = (
-    "Which channels come first: by number, mean activation, variance, energy (the Gram matrix's diagonal), gradient of a "
-    "class's score times activation, or contrast between the foreground and the rest."
+    "Which channels come first: by number, mean activation, variance, energy (the Gram matrix's diagonal), gradient of "
+    "a class's score times activation, or contrast between the foreground and the rest."
 )
 
 

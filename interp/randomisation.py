@@ -1,8 +1,8 @@
 """Does a map depend on what the network has learnt? Layers lose their weights, and the maps are compared.
 
 Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3: a map that survives random weights shows the
-picture, not the network. Of the three similarities SSIM is here to show that it tells nothing: by it, maps of a fully
-random network look alike.
+picture, not the network. Of the three similarities the rank correlation decides. SSIM passes nothing on its own: it
+gave guided backprop .88 on a fully random Inception-v3, where the rank correlation was .12.
 """
 
 import copy

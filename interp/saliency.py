@@ -48,6 +48,11 @@ class Attribution:
         """The method as figures write it."""
         return METHODS[self.method].title if self.method in METHODS else self.method
 
+    @property
+    def formula(self) -> str:
+        """What the values are, and who defined them."""
+        return METHODS[self.method].source if self.method in METHODS else ""
+
 
 def saliency_map(
     classifier: Classifier,

@@ -12,10 +12,12 @@ from reports.store import ImageStore
 from reports.wording import number, percent
 
 if TYPE_CHECKING:
+    from interp.classify import Prediction
+    from interp.conventions import FlashtorchPanels
     from interp.features import FeatureMaps
     from interp.gram import GramStats
     from interp.layers import LayerChoice
-    from interp.saliency import Attribution, FlashtorchPanels, Prediction
+    from interp.saliency import Attribution
     from interp.sanity import Verdict as SaliencyVerdict
 
 LAYER_MODES = {
@@ -72,7 +74,7 @@ def features_section(
     header = ("Layer", "Values", "Channels", "Mean activation", "Largest", "Dead channels")
     blocks.append(Table("Over all channels of each layer, shown or not", header, rows))
     if prediction is not None:
-        blocks.extend(_prediction_blocks(prediction))
+        blocks.extend(prediction_blocks(prediction))
     scale = "All maps of a layer share one colour scale" if shared_scale else "Each map has its own colour scale"
     intro = (
         "Every small picture is one channel of the network: bright where the picture holds what that channel "
@@ -98,11 +100,11 @@ def saliency_section(
     height, width = panels.max_hw01.shape
     image = store.png(
         figures.saliency_panels(attribution, panels, verdict.sentence),
-        f"Four views of {attribution.method} for {attribution.target}: input, gradients, their maximum, "
+        f"Four views of {attribution.title} for {attribution.target}: input, gradients, their maximum, "
         f"overlay. Verdict: {verdict.word}.",
     )
     caption = (
-        f"{attribution.method} for {attribution.target!r} at {width}×{height} px, the size it was classified "
+        f"{attribution.title} for {attribution.target!r} at {width}×{height} px, the size it was classified "
         "at. Bright in the third panel: where the method finds that a change would raise the score most."
     )
     level = VERDICT_LEVELS.get(verdict.word, "doubt")
@@ -120,12 +122,15 @@ def saliency_section(
             "second."
         )
         blocks.append(Figure(store.png(curves.verdict_curves(verdict), alt), caption))
-    blocks.extend(_prediction_blocks(attribution.prediction))
+    blocks.extend(prediction_blocks(attribution.prediction))
     intro = f"Which pixels the score for {attribution.target!r} depends on, and whether that map can be believed."
     return Section("saliency", "Saliency", intro, tuple(blocks))
 
 
-def _prediction_blocks(prediction: "Prediction") -> tuple[Block, ...]:
+def prediction_blocks(prediction: "Prediction") -> tuple[Block, ...]:
+    """What the classifier says; nothing for weights without one."""
+    if not prediction.names:
+        return ()
     rows = tuple(
         (name, percent(probability))
         for name, probability in zip(prediction.names, prediction.probabilities, strict=True)

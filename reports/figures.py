@@ -38,9 +38,10 @@ from reports.canvas import (
 )
 
 if TYPE_CHECKING:
+    from interp.conventions import FlashtorchPanels
     from interp.gram import GramStats
     from interp.layers import LayerChoice
-    from interp.saliency import Attribution, FlashtorchPanels
+    from interp.saliency import Attribution
 
 MARGIN_PX = 24
 PANEL_W_PX, PANEL_MAX_H_PX, PANEL_TOP_PX = 354, 620, 110  # of the saliency panels
@@ -60,7 +61,7 @@ def saliency_panels(attribution: "Attribution", panels: "FlashtorchPanels", verd
     Args:
         attribution: The map, for its method and target.
         panels: Its four views, (h, w[, 3]) in [0, 1].
-        verdict_text: Printed under the panels: a map never goes without it.
+        verdict_text: Printed under the panels; empty only where the user wants none.
 
     Returns:
         PNG.
@@ -72,7 +73,7 @@ def saliency_panels(attribution: "Attribution", panels: "FlashtorchPanels", verd
     text = wrapped(verdict_text, page_w - 2 * MARGIN_PX, 9)
     foot_px = PANEL_TOP_PX + shown_h + 110
     figure = page(page_w, foot_px + 28 * (text.count("\n") + 1) + MARGIN_PX)
-    title = f"{attribution.method} for {attribution.target!r}"
+    title = f"{attribution.title} for {attribution.target!r}"
     text_at(figure, MARGIN_PX, MARGIN_PX, title, 11, weight="bold")
     low, high = float(panels.max_hw01.min()), float(panels.max_hw01.max())
     norm = Normalize(low, high if high > low else low + 1)

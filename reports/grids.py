@@ -125,9 +125,7 @@ def _drawn(maps: "FeatureMaps", layout: Layout, shared_scale: bool) -> Image.Ima
     return _coloured(sheet, np.asarray(ink))
 
 
-def _head(
-    pen: ImageDraw.ImageDraw, sheet: np.ndarray, maps: "FeatureMaps", layout: Layout, shared_scale: bool
-) -> None:
+def _head(pen: ImageDraw.ImageDraw, sheet: np.ndarray, maps: "FeatureMaps", layout: Layout, shared_scale: bool) -> None:
     """Title, rule, and the scale: a bar with its ends, or what "own" means."""
     page_w, margin = sheet.shape[1], layout.margin
     title = f"{maps.layer}, {maps.stage}: {len(maps.channels)} of {len(maps.stats.mean_c)} channels"
@@ -136,7 +134,9 @@ def _head(
     pen.multiline_text((margin, 62), _wrapped(maps.rule, body, left - 2 * margin), SOFT, body, spacing=6)
     small = _font(layout.small_px)
     if not shared_scale:
-        note = f"each map on its own scale, dark to bright;\n{100 * CLIPPED_SHARE:g} % of its values clipped at each end"
+        note = (
+            f"each map on its own scale, dark to bright;\n{100 * CLIPPED_SHARE:g} % of its values clipped at each end"
+        )
         pen.multiline_text((left, 28), note, SOFT, small, spacing=5)
         return
     norm, clipped = scale_of(maps.maps_khw)
