@@ -1,4 +1,4 @@
-"""Every method against Captum's own output or a definition written out, on VGG-19 and on networks it was not made for."""
+"""Every method against Captum's own output or a definition written out, on VGG-19 and on other networks."""
 
 import warnings
 from collections.abc import Callable
@@ -135,12 +135,12 @@ def test_maps_equal_captums(compact: Vgg, image: Tensor, method: str) -> None:
     torch.testing.assert_close(ours / scale, theirs / scale, atol=1e-5, rtol=0)
 
 
-def test_smoothgrad_is_the_mean_gradient_of_noisy_copies() -> None:
+def test_smoothgrad_is_the_mean_gradient_of_noisy_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """For f(x) = sum x³ it is 3(x² + sigma²); and it leaves the global generator alone."""
     net = classifier(ResidualNet())
     image = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
     scored = Scored(net, Target("cubes", 0))
-    scored.forward = lambda x: x.pow(3).sum(dim=(1, 2, 3))[:, None]
+    monkeypatch.setattr(scored, "forward", lambda x: x.pow(3).sum(dim=(1, 2, 3))[:, None])
     state = torch.random.get_rng_state()
     values = attribute(scored, image, "smoothgrad", MethodOptions(samples=400, batch=64, seed=3))
     assert torch.equal(torch.random.get_rng_state(), state)

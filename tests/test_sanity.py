@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from interp.errors import UsageError
 from interp.fidelity import blurred, curve_auc, perturb, ranking
-from interp.randomisation import cascade, randomise, rank_correlation, similarity, with_random_head
+from interp.randomisation import randomise, rank_correlation, with_random_head
 from interp.saliency import Attribution, guided_backprop
 from interp.sanity import quick_verdict
 from interp.vgg import Vgg, WeightsInfo
