@@ -8,6 +8,7 @@ from commands.doctor import doctor
 from commands.featuremaps import featuremaps
 from commands.gram import gram
 from commands.layers import layers
+from commands.maximise import maximise
 from commands.report import report
 from commands.saliency import saliency
 from commands.sanity import sanity
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (featuremaps, saliency, sanity, gram, layers, segment, stylize, report, weights, doctor):
+for function in (featuremaps, maximise, saliency, sanity, gram, layers, segment, stylize, report, weights, doctor):
     app.command(function.__name__)(function)
 
 
