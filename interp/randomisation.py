@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import ndimage, stats
-from torch import Tensor, nn
+from torch import nn
 
 from interp.attribution import attribute
 from interp.classify import Classifier
@@ -58,9 +58,7 @@ class Cascade:
     draws: int
 
 
-def cascade(
-    classifier: Classifier, image_nchw01: Tensor, attribution: Attribution, *, seed: int, draws: int
-) -> Cascade:
+def cascade(classifier: Classifier, attribution: Attribution, *, seed: int, draws: int) -> Cascade:
     """Randomise the layers one after the other from the top down, and repeat the map at each stage.
 
     Every parameter tensor is drawn anew from N(0, its own mean square), each layer from a generator of its own seeded
@@ -68,8 +66,7 @@ def cascade(
 
     Args:
         classifier: The network the map was made with; it is copied.
-        image_nchw01: (1, 3, h, w) the picture at the attribution's size.
-        attribution: The map.
+        attribution: The map, with the picture it was made from.
         seed: Of the draws.
         draws: How many cascades to average.
 
@@ -88,7 +85,7 @@ def cascade(
             for place in range(done, stop):
                 randomise(parts[place], seed, draw, place)
             done = stop
-            heat = heat_again(victim, image_nchw01, attribution, target)
+            heat = heat_again(victim, attribution, target)
             measured.append(similarity(original, heat))
             if draw == 0:
                 heats.append(heat)
@@ -143,9 +140,10 @@ def target_of(attribution: Attribution) -> Target:
     return Target(attribution.target, index, attribution.layer)
 
 
-def heat_again(classifier: Classifier, image_nchw01: Tensor, attribution: Attribution, target: Target) -> np.ndarray:
+def heat_again(classifier: Classifier, attribution: Attribution, target: Target) -> np.ndarray:
     """Size of the heat of the same method with another network or target, (h, w)."""
-    values = attribute(Scored(classifier, target), image_nchw01, attribution.method, attribution.options)
+    image = torch.from_numpy(attribution.input_chw01)[None].to(classifier.normalise.mean)
+    values = attribute(Scored(classifier, target), image, attribution.method, attribution.options)
     again = Attribution(
         attribution.method, target.name, target.index, values[0].cpu().numpy(), attribution.input_chw01,
         attribution.prediction,

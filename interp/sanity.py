@@ -153,10 +153,10 @@ def quick_verdict(
     name, logit = "", None
     if others:
         name = class_name(classifier, others[0])
-        other = heat_again(classifier, image, attribution, class_target(classifier, others[0]))
+        other = heat_again(classifier, attribution, class_target(classifier, others[0]))
         logit = rank_correlation(heat, other)
     reheaded = with_random_head(classifier, seed)
-    head = rank_correlation(heat, heat_again(reheaded, image, attribution, target_of(attribution)))
+    head = rank_correlation(heat, heat_again(reheaded, attribution, target_of(attribution)))
     word = _word(own.margin, quantile, logit, head)
     return Verdict(
         word=word,
@@ -225,11 +225,11 @@ def sanity_check(
     heat = np.abs(heat_hw(attribution))
     is_class = attribution.target_index >= 0
     others = other_classes(classifier, attribution.target_index, seed, RANDOM_LOGITS) if is_class else []
-    maps = [heat_again(classifier, image, attribution, class_target(classifier, index)) for index in others]
+    maps = [heat_again(classifier, attribution, class_target(classifier, index)) for index in others]
     return SanityCheck(
         attribution,
         verdict,
-        cascade(classifier, image, attribution, seed=seed, draws=draws),
+        cascade(classifier, attribution, seed=seed, draws=draws),
         tuple(class_name(classifier, index) for index in others),
         tuple(similarity(heat, other) for other in maps),
         similarity(heat, edges_hw(attribution.input_chw01)),

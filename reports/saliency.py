@@ -103,14 +103,12 @@ def methods_section(
 
 def verdict_table(attributions: Sequence["Attribution"], verdicts: Sequence["Verdict"]) -> Table:
     """The verdicts with their numbers."""
-    header = ("Method", "Verdict", "Insertion", "Deletion", "Difference", "Chance, 95 %", "Other class", "Random head")
+    header = ("Method", "Verdict", "Insertion - deletion", "Chance, 95 %", "Other class", "Random head")
     rows = tuple(
         (
             entry.title,
             verdict.word,
-            number(verdict.insertion_auc),
-            number(verdict.deletion_auc),
-            number(verdict.margin),
+            _difference(verdict),
             number(verdict.random_quantile95),
             number(verdict.random_logit_correlation),
             number(verdict.random_head_correlation),
@@ -122,6 +120,12 @@ def verdict_table(attributions: Sequence["Attribution"], verdicts: Sequence["Ver
         "with the map for another class or of a random head: follows edges, not the class. Else: follows the class."
     )
     return Table(caption, header, rows)
+
+
+def _difference(verdict: "Verdict") -> str:
+    if verdict.insertion_auc is None or verdict.deletion_auc is None or verdict.margin is None:
+        return "–"
+    return f"{verdict.insertion_auc:.3f} - {verdict.deletion_auc:.3f} = {verdict.margin:.3f}"
 
 
 def _methods_table(attributions: Sequence["Attribution"], views: Sequence["View"]) -> Table:
