@@ -126,12 +126,13 @@ class Vgg(nn.Module):
         names = {str(place.index): name for name, place in LAYERS.items()}
         return names[rest] if group == "features" else path.removesuffix(".linear")
 
-    def activations(self, image_nchw01: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    def activations(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> dict[str, Tensor]:
         """Capture the values of named layers in one pass that stops at the deepest.
 
         Args:
             image_nchw01: (N, 3, H, W) float RGB in [0, 1]; gradients flow back to it.
             layers: Names such as `relu4_2`; `convX_Y` is the value before the ReLU.
+            pooling: `max`, as trained, or `average`, whose gradient reaches every pixel (Gatys et al. 2016, section 2).
 
         Returns:
             For each name (N, C, H / stride, W / stride), in the order asked for.
@@ -139,15 +140,16 @@ class Vgg(nn.Module):
         Raises:
             UsageError: If a name is unknown or the image has no cell at the deepest layer.
         """
-        captured = dict(self.stream(image_nchw01, layers))
+        captured = dict(self.stream(image_nchw01, layers, pooling))
         return {name: captured[name] for name in layers}
 
-    def stream(self, image_nchw01: Tensor, layers: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+    def stream(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> Iterator[tuple[str, Tensor]]:
         """Yield the same values one layer at a time, in network order: all layers of a large picture need not fit.
 
         Args:
             image_nchw01: (N, 3, H, W) float RGB in [0, 1]; gradients flow back to it.
             layers: Names, in any order.
+            pooling: As in `activations`.
 
         Raises:
             UsageError: As `activations`.
@@ -163,6 +165,8 @@ class Vgg(nn.Module):
             if isinstance(module, nn.ReLU):
                 # In place saves memory traffic, but would rewrite a captured convolution.
                 value = F.relu(value, inplace=name.replace("relu", "conv") not in layers)
+            elif pooling == "average" and isinstance(module, nn.MaxPool2d):
+                value = F.avg_pool2d(value, 2)
             else:
                 value = module(value)
             if name in layers:
