@@ -93,7 +93,7 @@ def parse_target(classifier: Classifier, text: str) -> Target:
         >>> from interp.weights import load_vgg
         >>> vgg = load_vgg("compact")
         >>> parse_target(vgg, "relu4_1:7").phrase, parse_target(vgg, "goldfish").index
-        ('the mean of channel 7 of relu4_1 over its cells', 1)
+        ('the mean of channel 7 of relu4_1 over its cells', 0)
     """
     text = text.strip()
     name, colon, channel = text.rpartition(":")
