@@ -1,6 +1,8 @@
 """`sanity`: is a saliency map to be believed? Every test at length."""
 
 import json
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,10 +19,14 @@ from commands.attributing import (
     request,
 )
 from commands.options import ImageArgument, RunOptions, TargetOption, command
+from commands.progress import progress
 from commands.run import Run
 from commands.saliency import announce, in_one_line
 
 if TYPE_CHECKING:
+    from interp.classify import Classifier
+    from interp.images import Picture
+    from interp.saliency import Attribution
     from interp.sanity import SanityCheck
 
 
@@ -49,23 +55,13 @@ def sanity(
     picture = run.photo(image, "coffee")
     run.plan_outputs(picture.stem, {"figure": "png", "stats": "json"})
 
-    from interp.sanity import sanity_check
     from reports.sanity import sanity_figure, sanity_section
     from reports.store import RecordBuilder, plain
 
     classifier = run.classifier(arch)
     maps = attributions(run, classifier, picture, asked)
     announce(run, maps[0])
-    margin95 = margin95_of(run, classifier, picture, maps)
-    checks = []
-    for entry in maps:
-        checks.append(
-            sanity_check(
-                classifier, picture.image_nchw01.to(run.device()), entry, seed=options.seed, draws=draws,
-                random_quantile95=margin95,
-            )
-        )  # fmt: skip
-        run.say(in_one_line(entry, checks[-1].verdict))
+    checks = _check(run, classifier, picture, maps, draws)
     run.write("figure", sanity_figure(checks))
     stats = {check.attribution.method: plain(_stats(check)) for check in checks}
     run.write("stats", json.dumps({"target": maps[0].target, "methods": stats}, indent=1).encode())
@@ -75,6 +71,44 @@ def sanity(
         builder.data = {"target": maps[0].target, "methods": stats}
         run.write_report(builder, classifier)
     run.finish()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far the cascades are."""
+
+    step: int
+    total: int
+    elapsed_s: float
+
+
+def _check(
+    run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]", draws: int
+) -> "list[SanityCheck]":
+    """Put every map through the tests, telling of each stage."""
+    from interp.sanity import sanity_check
+
+    image = picture.image_nchw01.to(run.device())
+    margin95 = margin95_of(run, classifier, picture, maps)
+    checks: list[SanityCheck] = []
+    started = time.monotonic()
+    with progress(run.options.progress, run.options.quiet) as display:
+
+        def on_stage(stage: int, stages: int) -> None:
+            title = maps[len(checks)].title
+            step = Stage(len(checks) * stages + stage, len(maps) * stages, time.monotonic() - started)
+            display.show(step, f"{title}, random network {stage} of {stages}")
+
+        for entry in maps:
+            checks.append(
+                sanity_check(
+                    classifier, image, entry, seed=run.options.seed, draws=draws, random_quantile95=margin95,
+                    on_stage=on_stage,
+                )
+            )  # fmt: skip
+    for check in checks:
+        run.say(in_one_line(check.attribution, check.verdict))
+    return checks
 
 
 def _headline(checks: "list[SanityCheck]") -> str:

@@ -6,6 +6,7 @@ gave guided backprop .88 on a fully random Inception-v3, where the rank correlat
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,8 @@ from interp.vgg import Vgg
 CLIPPED_PERCENTILE = 99  # of a map, before it is compared by SSIM or HOG (Adebayo's notebooks)
 HOG_CELL_SHARE = 16 / 299  # Adebayo's 16-px cells on Inception's 299-px pictures
 MAX_STAGES = 24  # of a cascade; deeper networks are randomised several layers at a time
+
+OnStage = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ class Cascade:
     draws: int
 
 
-def cascade(classifier: Classifier, attribution: Attribution, *, seed: int, draws: int) -> Cascade:
+def cascade(
+    classifier: Classifier, attribution: Attribution, *, seed: int, draws: int, on_stage: OnStage | None = None
+) -> Cascade:
     """Randomise the layers one after the other from the top down, and repeat the map at each stage.
 
     Every parameter tensor is drawn anew from N(0, its own mean square), each layer from a generator of its own seeded
@@ -69,6 +74,7 @@ def cascade(classifier: Classifier, attribution: Attribution, *, seed: int, draw
         attribution: The map, with the picture it was made from.
         seed: Of the draws.
         draws: How many cascades to average.
+        on_stage: Called after each stage with their number so far and in all.
 
     Returns:
         One stage for each layer with parameters, at most 24; of VGG-19 none above a target that is a layer.
@@ -87,6 +93,8 @@ def cascade(classifier: Classifier, attribution: Attribution, *, seed: int, draw
             done = stop
             heat = heat_again(victim, attribution, target)
             measured.append(similarity(original, heat))
+            if on_stage:
+                on_stage(len(measured), draws * len(stops))
             if draw == 0:
                 heats.append(heat)
     table = np.array([(entry.rank, entry.ssim, entry.hog) for entry in measured]).reshape(draws, len(stops), 3)

@@ -17,6 +17,7 @@ from interp.errors import UsageError
 from interp.fidelity import Perturbation, blurred, class_probability, curve_auc, perturb, ranking
 from interp.randomisation import (
     Cascade,
+    OnStage,
     Similarity,
     cascade,
     edges_hw,
@@ -201,6 +202,7 @@ def sanity_check(
     seed: int = 0,
     draws: int = 3,
     random_quantile95: float | None = None,
+    on_stage: OnStage | None = None,
 ) -> SanityCheck:
     """Put a map through every test at length.
 
@@ -211,6 +213,7 @@ def sanity_check(
         seed: Of everything random.
         draws: Cascades to average.
         random_quantile95: As in `quick_verdict`.
+        on_stage: Called after each stage of the cascade with their number so far and in all.
 
     Returns:
         The verdict and what lies behind it.
@@ -229,7 +232,7 @@ def sanity_check(
     return SanityCheck(
         attribution,
         verdict,
-        cascade(classifier, attribution, seed=seed, draws=draws),
+        cascade(classifier, attribution, seed=seed, draws=draws, on_stage=on_stage),
         tuple(class_name(classifier, index) for index in others),
         tuple(similarity(heat, other) for other in maps),
         similarity(heat, edges_hw(attribution.input_chw01)),

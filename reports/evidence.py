@@ -52,10 +52,12 @@ def features_section(
         count, height, width = entry.maps_khw.shape
         strongest = entry.channels[int(entry.maps_khw.max(axis=(1, 2)).argmax())]
         alt = f"{count} feature maps of {entry.layer}, {entry.stage}; channel {strongest} responds most."
+        norm = grids.scale_of(entry.maps_khw)[0]
         above = "the value it was ranked by (its mean where nothing was ranked)" if shared_scale else "its range"
+        scale = f" One scale: {norm.vmin:.3g} (dark) … {norm.vmax:.3g}." if shared_scale else ""
         caption = (
-            f"{entry.rule} Each map has {width}×{height} cells. Above it: the channel's number and, where "
-            f"there is room, {above}."
+            f"{entry.layer}, {entry.stage}. {entry.rule} Each map has {width}×{height} cells.{scale} Above it: the "
+            f"channel's number and, where there is room, {above}."
         )
         many = len(maps) > MANY_LAYERS
         grid = grids.feature_sprite(entry, shared_scale=shared_scale, small=many)
@@ -123,7 +125,7 @@ def saliency_section(
         )
         blocks.append(Figure(store.png(curves.verdict_curves(verdict), alt), caption))
     blocks.extend(prediction_blocks(attribution.prediction))
-    intro = f"Which pixels the score for {attribution.target!r} depends on, and whether that map can be believed."
+    intro = f"Which pixels {attribution.target!r} depends on, and whether that map can be believed."
     return Section("saliency", "Saliency", intro, tuple(blocks))
 
 

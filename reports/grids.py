@@ -117,7 +117,8 @@ def _drawn(maps: "FeatureMaps", layout: Layout, shared_scale: bool) -> Image.Ima
         unit = np.clip(np.asarray(norm(np.asarray(tile))), 0, 1)
         sheet[top : top + tile_h, left : left + tile_w] = np.round(unit * (STEPS - 1))
         pen.text((left, top - 3), str(channel), INK, font, anchor="ls")
-        label = f"{score:.3g}" if shared_scale else f"{norm.vmin:.3g} … {norm.vmax:.3g}"
+        digits = 3 if tile_w >= 96 else 2
+        label = f"{score:.{digits}g}" if shared_scale else f"{norm.vmin:.{digits}g} … {norm.vmax:.{digits}g}"
         if font.getlength(f"{channel}  {label}") <= tile_w:
             pen.text((left + tile_w, top - 3), label, SOFT, font, anchor="rs")
     if layout.head:
@@ -155,7 +156,7 @@ def _coloured(sheet: np.ndarray, ink: np.ndarray) -> Image.Image:
     sheet[text] = STEPS + np.round(ink[text] / 255 * (GREYS - 1)).astype(np.uint8)
     viridis = colormaps["viridis"](np.linspace(0, 1, STEPS), bytes=True)[:, :3]
     greys = np.round(np.linspace(0, 255, GREYS)).astype(np.uint8)[:, None].repeat(3, 1)
-    page = Image.fromarray(sheet, "L").convert("P")
+    page = Image.fromarray(sheet).convert("P")
     page.putpalette(np.concatenate([viridis, greys]).tobytes())
     return page
 

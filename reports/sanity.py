@@ -119,7 +119,9 @@ def sanity_section(store: ImageStore, checks: Sequence["SanityCheck"]) -> Sectio
     blocks: list[Block] = []
     for check in checks:
         level = VERDICT_LEVELS.get(check.verdict.word, "doubt")
-        blocks.append(Verdict(f"{check.attribution.title}: {check.verdict.word}", check.verdict.sentence, level))
+        numbers = check.verdict.sentence.removeprefix(f"{check.verdict.word.capitalize()}: ")
+        title = f"{check.attribution.title}: {check.verdict.word}"
+        blocks.append(Verdict(title, numbers[:1].upper() + numbers[1:], level))
     blocks += [figure, verdict_table(maps, [check.verdict for check in checks]), _similarity_table(checks)]
     blocks.append(_cascade_table(checks))
     for check in checks:
