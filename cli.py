@@ -8,8 +8,10 @@ from commands.doctor import doctor
 from commands.featuremaps import featuremaps
 from commands.gram import gram
 from commands.layers import layers
+from commands.maximise import maximise
 from commands.report import report
 from commands.saliency import saliency
+from commands.sanity import sanity
 from commands.segment import segment
 from commands.stylize import stylize
 from commands.weights import weights
@@ -21,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (featuremaps, saliency, gram, layers, segment, stylize, report, weights, doctor):
+for function in (featuremaps, maximise, saliency, sanity, gram, layers, segment, stylize, report, weights, doctor):
     app.command(function.__name__)(function)
 
 

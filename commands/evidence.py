@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from interp.conventions import FlashtorchPanels
     from interp.images import Picture
-    from interp.saliency import Attribution, FlashtorchPanels
+    from interp.saliency import Attribution
     from interp.sanity import Verdict
     from interp.vgg import Vgg
     from segment.result import Segmentation
@@ -44,7 +45,8 @@ class SaliencyFindings:
 
 def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
     """Classify, attribute and judge; None for weights without a classifier."""
-    from interp.saliency import flashtorch_panels, guided_backprop
+    from interp.conventions import flashtorch_panels
+    from interp.saliency import guided_backprop
     from interp.sanity import quick_verdict
 
     if vgg.head is None:
