@@ -4,9 +4,10 @@ import numpy as np
 
 from interp.errors import UsageError, unknown_name
 from interp.images import quantise_hw01
-from segment.grabcut import count_components, refine
+from segment.grabcut import Describe, refine
+from segment.masks import Box, count_components
 from segment.matte import matte, soften
-from segment.prompts import Box, Seed, mask_seed
+from segment.prompts import Seed, mask_seed
 from segment.result import Segmentation
 from segment.strategy import Cutter
 
@@ -22,6 +23,7 @@ def segment(
     mask_hw01: np.ndarray | None = None,
     saliency_hw: np.ndarray | None = None,
     saliency_note: str = "",
+    describe: Describe | None = None,
     feather_px: float | None = None,
     seed: int = 0,
     rounds: int = 5,
@@ -36,6 +38,7 @@ def segment(
         mask_hw01: A finished mask, (H, W) in [0, 1], 1 = inside; implies "mask".
         saliency_hw: (h, w), values >= 0, any size; pass it only if it is to be trusted.
         saliency_note: Why there is no trusted saliency, a clause for the reason.
+        describe: What a network says about a small picture (`segment.hypercolumns`); None to cut by colours alone.
         feather_px: Width of the soft edge; None follows the photo, 0 keeps it hard.
         seed: Of everything random.
         rounds: GrabCut's alternations of colour models and cut.
@@ -57,7 +60,7 @@ def segment(
     name = _prompt_name(prompt, box_xywh_px, mask_hw01)
     if mask_hw01 is not None:
         return _given((rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]), mask_hw01, feather_px)
-    cutter = Cutter(rgb_hwc_u8, seed, rounds, saliency_hw, saliency_note)
+    cutter = Cutter(rgb_hwc_u8, seed, rounds, saliency_hw, saliency_note, describe)
     if box_xywh_px is not None:
         start, cut = cutter.box(box_xywh_px)
     elif name == "face":

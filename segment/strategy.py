@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from interp.errors import MaskError
-from segment.grabcut import WHAT_TO_TRY, Cut, coarse_cut
+from segment.grabcut import Cut, Describe, coarse_cut
+from segment.masks import bounding_box
+from segment.opencv import WHAT_TO_TRY
 from segment.plausibility import colour_separation, implausible, sharpness_ratio
 from segment.prompts import (
     Box,
     Seed,
-    bounding_box,
     box_seed,
     contrast_seed,
     core_seed,
@@ -39,6 +40,7 @@ class Cutter:
         rounds: GrabCut's alternations.
         saliency_hw: (h, w), values >= 0, or None without a trusted map.
         saliency_note: Why there is none.
+        describe: What a network says about a small picture; None to cut by colours alone.
     """
 
     rgb_hwc_u8: np.ndarray
@@ -46,6 +48,7 @@ class Cutter:
     rounds: int = 5
     saliency_hw: np.ndarray | None = None
     saliency_note: str = ""
+    describe: Describe | None = None
 
     @property
     def size_hw_px(self) -> tuple[int, int]:
@@ -105,7 +108,14 @@ class Cutter:
         raise MaskError(f"No subject was found: {'; '.join(passed)}. {WHAT_TO_TRY}")
 
     def _cut(self, start: Seed) -> Cut:
-        return coarse_cut(self.rgb_hwc_u8, start.trimap_hw_u8, seed=self.seed, rounds=self.rounds)
+        return coarse_cut(
+            self.rgb_hwc_u8,
+            start.trimap_hw_u8,
+            seed=self.seed,
+            rounds=self.rounds,
+            describe=self.describe,
+            prior_hw=start.prior_hw,
+        )
 
     def _with_core(self, start: Seed) -> tuple[Seed, Cut]:
         core = core_seed(start)
