@@ -6,7 +6,7 @@ the present outside (Fisher's discriminant), vote too. A hypercolumn (Hariharan 
 one place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -41,6 +41,9 @@ class DeepMap:
     name: str
     values_chw: np.ndarray = field(repr=False)
     shrinkage: float = 1.0
+
+
+Describe = Callable[[np.ndarray], Sequence[DeepMap]]  # from a small (H, W, 3) uint8 RGB picture
 
 
 def deep_cut(

@@ -20,6 +20,7 @@ FOCUS_BAND = 0.04  # of the map's long side: how far from its outline the sharp 
 FOCUS_PIECE_SHARE = 0.3  # of the largest sharp piece
 PRIOR_PX = 200
 PRIOR_STEEPNESS, PRIOR_RADIUS = 2.0, 0.45  # radius in box sides: the ellipse covers 64 % of the box, as subjects do
+EARLIER_ODDS = 2.0  # log odds that an earlier mask is right about a place
 RECUT_MARGIN = 0.1  # around the first cut, in its own sides
 
 
@@ -76,6 +77,11 @@ def box_prior(size_hw_px: tuple[int, int], box_xywh_px: Box) -> np.ndarray:
     across = ((np.arange(columns) + 0.5) / columns * width - x - w / 2) / w
     down = ((np.arange(rows) + 0.5) / rows * height - y - h / 2) / h
     return (PRIOR_STEEPNESS * (PRIOR_RADIUS**2 - down[:, None] ** 2 - across**2)).astype(np.float32)
+
+
+def centre_odds(size_hw_px: tuple[int, int]) -> np.ndarray:
+    """Log odds of being foreground where nothing but the picture's middle is known, (h, w) float32; see `box_prior`."""
+    return box_prior(size_hw_px, (0, 0, size_hw_px[1], size_hw_px[0]))
 
 
 def clip_box(size_hw_px: tuple[int, int], box_xywh_px: tuple[int, int, int, int]) -> tuple[Box, tuple[str, ...]]:
@@ -234,6 +240,23 @@ def mask_seed(size_hw_px: tuple[int, int], mask_hw01: np.ndarray) -> Seed:
     trimap = np.where(alpha >= 0.5, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
     trimap[alpha == 1], trimap[alpha == 0] = FOREGROUND, BACKGROUND
     return Seed(trimap, "mask", "the mask was given", bounding_box(alpha > 0))
+
+
+def earlier_seed(size_hw_px: tuple[int, int], mask_hw01: np.ndarray) -> Seed:
+    """An earlier mask to be corrected: all of it is only probable now.
+
+    Args:
+        size_hw_px: The photo's height and width.
+        mask_hw01: (H, W) in [0, 1], 1 = inside.
+
+    Raises:
+        MaskError, UsageError: As `mask_seed`.
+    """
+    mask_seed(size_hw_px, mask_hw01)
+    inside = np.asarray(mask_hw01) >= 0.5
+    trimap = np.where(inside, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
+    odds = np.where(inside, EARLIER_ODDS, -EARLIER_ODDS).astype(np.float32)
+    return Seed(trimap, "mask", "an earlier mask was given", prior_hw=odds)
 
 
 def recut_seed(seed: Seed, mask_hw: np.ndarray) -> Seed:
