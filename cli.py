@@ -7,6 +7,7 @@ import typer
 from commands.doctor import doctor
 from commands.featuremaps import featuremaps
 from commands.gram import gram
+from commands.kmeans import kmeans
 from commands.layers import layers
 from commands.report import report
 from commands.saliency import saliency
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (featuremaps, saliency, gram, layers, segment, stylize, report, weights, doctor):
+for function in (featuremaps, saliency, gram, layers, kmeans, segment, stylize, report, weights, doctor):
     app.command(function.__name__)(function)
 
 

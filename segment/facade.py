@@ -9,8 +9,9 @@ from segment.grabcut import Cut, refine
 from segment.hints import Hints
 from segment.masks import Box, count_components
 from segment.matte import matte, soften
+from segment.plausibility import colour_separation
 from segment.prompts import Seed, mask_seed
-from segment.result import Segmentation
+from segment.result import Segmentation, outline_hw
 from segment.strategy import Cutter
 
 PROMPTS = ("auto", "box", "hints", "face", "saliency", "contrast", "mask")
@@ -71,7 +72,8 @@ def segment(
     else:
         start, cut = _cut(cutter, name, box_xywh_px, hints)
         mask = refine(rgb_hwc_u8, cut)
-    return _result(start, mask, matte(rgb_hwc_u8, mask, feather_px))
+    confidence = colour_separation(rgb_hwc_u8, mask)
+    return _result(start, mask, matte(rgb_hwc_u8, mask, feather_px), confidence)
 
 
 def _cut(cutter: Cutter, name: str, box_xywh_px: Box | None, hints: Hints | None) -> tuple[Seed, Cut]:
@@ -115,7 +117,7 @@ def _given(size_hw_px: tuple[int, int], mask_hw01: np.ndarray, feather_px: float
     return _result(start, alpha >= 0.5, soften(alpha, feather_px or 0))
 
 
-def _result(start: Seed, mask_hw: np.ndarray, alpha_hw01: np.ndarray) -> Segmentation:
+def _result(start: Seed, mask_hw: np.ndarray, alpha_hw01: np.ndarray, confidence: float = 1.0) -> Segmentation:
     share = float(alpha_hw01.mean(dtype=np.float64))
     small = (f"The region is only {share:.2%} of the picture.",) if share < SMALL_SHARE else ()
     return Segmentation(
@@ -127,6 +129,8 @@ def _result(start: Seed, mask_hw: np.ndarray, alpha_hw01: np.ndarray) -> Segment
         box_xywh_px=start.box_xywh_px,
         area_share=share,
         components=count_components(mask_hw),
-        boundary_px=int(((alpha_hw01 > 0) & (alpha_hw01 < 1)).sum()),
+        boundary_px=int(outline_hw(mask_hw).sum()),
+        soft_px=int(((alpha_hw01 > 0) & (alpha_hw01 < 1)).sum()),
+        confidence=confidence,
         warnings=(*start.warnings, *small),
     )

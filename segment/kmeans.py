@@ -4,7 +4,8 @@ Lloyd's k-means with k-means++ starts (Arthur & Vassilvitskii 2007), by OpenCV, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -66,13 +67,35 @@ class Clusters:
     trials: tuple[Trial, ...]
     reason: str
     background: int
-    neutral: str
+    neutral: Literal["good", "doubt", "bad"]
     verdict: str
 
     @property
     def k(self) -> int:
         """Number of clusters."""
         return len(self.shares)
+
+    @property
+    def hex_colours(self) -> tuple[str, ...]:
+        """Mean colours as `#rrggbb`."""
+        return tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in self.colours_k3_u8)
+
+    def facts(self) -> dict[str, Any]:
+        """All but the pixels, as plain JSON; clusters counted from 1."""
+        legend = zip(self.hex_colours, self.shares, self.border_shares, strict=True)
+        return {
+            "features": self.features,
+            "k": self.k,
+            "reason": self.reason,
+            "clusters": [
+                {"number": number, "colour": colour, "share": share, "border_share": border}
+                for number, (colour, share, border) in enumerate(legend, 1)
+            ],
+            "trials": [asdict(trial) for trial in self.trials],
+            "background": self.background + 1,
+            "neutral": self.neutral,
+            "verdict": self.verdict,
+        }
 
     @property
     def map_hwc_u8(self) -> np.ndarray:
@@ -282,7 +305,7 @@ def _border_and_middle(labels_hw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return labels_hw[frame], labels_hw[middle] if middle.any() else labels_hw.ravel()
 
 
-def _neutral(border: float, middle: float, number: int) -> tuple[str, str]:
+def _neutral(border: float, middle: float, number: int) -> tuple[Literal["good", "doubt", "bad"], str]:
     found = f"{border:.0%} of the border and {middle:.0%} of the middle lie in cluster {number}"
     if border >= NEUTRAL_BORDER and middle <= MAX_MIDDLE:
         return "good", f"The background is neutral ({found}): a good photo for a cut."
