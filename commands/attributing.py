@@ -52,9 +52,13 @@ BatchOption = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Pict
 
 @dataclass(frozen=True)
 class Request:
-    """How the user wants a picture explained, checked as far as it can be without the network."""
+    """How the user wants a picture explained, checked as far as it can be without the network.
+
+    With `all`, a method that cannot be used on the network or the target is left out, and that is said.
+    """
 
     methods: tuple[str, ...]
+    all_methods: bool
     target: str | None
     size_px: int | None
     samples: int
@@ -74,7 +78,7 @@ def request(methods: str, target: str | None, size: int | None, samples: int, ba
             raise unknown_name("method", name, METHODS)
     if not names or len(set(names)) < len(names):
         raise UsageError(f"Methods {methods!r} name {len(names)} methods; expected at least one, each once.")
-    return Request(tuple(names), target, size, samples, batch, layer)
+    return Request(tuple(names), methods.strip() == "all", target, size, samples, batch, layer)
 
 
 def attributions(run: Run, classifier: "Classifier", picture: "Picture", asked: Request) -> "list[Attribution]":
@@ -87,10 +91,15 @@ def attributions(run: Run, classifier: "Classifier", picture: "Picture", asked: 
     target = None if asked.target is None else parse_target(classifier, asked.target)
     options = MethodOptions(asked.samples, asked.batch, asked.cam_layer, run.options.seed)
     size_hw_px = looked_at_hw_px(classifier, picture, asked.size_px)
-    return [
-        saliency_map(classifier, image, method, target, size_hw_px=size_hw_px, options=options)
-        for method in asked.methods
-    ]
+    maps = []
+    for method in asked.methods:
+        try:
+            maps.append(saliency_map(classifier, image, method, target, size_hw_px=size_hw_px, options=options))
+        except UsageError as error:
+            if not asked.all_methods or method == "gradient":  # what the gradient cannot explain, nothing can
+                raise
+            run.warn(f"Left out: {error}")
+    return maps
 
 
 def verdicts(run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]") -> "list[Verdict]":

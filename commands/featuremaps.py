@@ -82,7 +82,7 @@ def featuremaps(
     if not names:
         raise UsageError("No layer was named; expected names such as conv1_1,relu4_2, or `all`.")
     shown = parse_channels(channels) if channels is not None else None
-    foreground = ForegroundOptions(prompt, box, mask, None)
+    foreground = ForegroundOptions(prompt=prompt, box=box, mask=mask, feather_px=None)
     if box:
         parse_box(box)
     picture = run.photo(image, "chelsea")

@@ -81,6 +81,19 @@ def test_a_channel_needs_no_classifier(photo: Path, tmp_path: Path) -> None:
     assert "Not tested" in result.stderr and "channel 4 of relu3_1" in result.stderr
 
 
+def test_all_methods_leave_out_what_cannot_be_used_and_say_so(photo: Path, tmp_path: Path) -> None:
+    options = ["--target", "conv1_1:3", "--size", "48", "--samples", "4", "--json", "--out-dir", tmp_path]
+    result = call("saliency", photo, "--methods", "all", *options)
+    stats = json.loads(outputs(result)["stats"].read_text())
+    usable = ["gradient", "input-x-gradient", "smoothgrad", "integrated-gradients", "occlusion"]
+    assert list(stats["maps"]) == usable
+    assert result.stderr.count("Left out") == 4 and "no ReLU lies between" in result.stderr
+    record = json.loads((tmp_path / "me.saliency.report.json").read_text())
+    assert len(record["warnings"]) == 4
+    alone = call("saliency", photo, "--methods", "guided-backprop", *options)
+    assert alone.exit_code == 2 and "no ReLU lies between" in alone.stderr
+
+
 def test_sanity_writes_the_cascade(photo: Path, tmp_path: Path) -> None:
     options = ["--methods", "guided-backprop,gradient", "--draws", "1", "--size", "48", "--json", "--out-dir", tmp_path]
     found = outputs(call("sanity", photo, *options))
