@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.evidence import ForegroundOptions, find_foreground, look, parse_box
-from commands.options import (
-    BoxOption,
-    ImageArgument,
-    LayersOption,
-    MaskOption,
-    Prompt,
-    PromptOption,
-    RunOptions,
-    TargetOption,
-    command,
-)
+from commands.evidence import find_foreground, look, parse_box
+from commands.options import ForegroundOptions, ImageArgument, LayersOption, RunOptions, TargetOption, command
 from commands.run import Run, names_of
 from interp.errors import UsageError
 from interp.layer_names import LAYERS, layer
@@ -56,6 +46,7 @@ RANK_HELP = (
 def featuremaps(
     context: typer.Context,
     options: RunOptions,
+    foreground: ForegroundOptions,
     image: ImageArgument = None,
     layers: LayersOption = "conv1_1",
     rank: Annotated[Rank, typer.Option("--rank", help=RANK_HELP)] = Rank.INDEX,
@@ -66,9 +57,6 @@ def featuremaps(
     scale: Annotated[Scale, typer.Option("--scale", help="One colour scale a map, or one for all.")] = Scale.OWN,
     count: Annotated[int, typer.Option("--count", min=1, max=512, help="Channels a layer at most.")] = 64,
     target: TargetOption = None,
-    prompt: PromptOption = Prompt.AUTO,
-    box: BoxOption = None,
-    mask: MaskOption = None,
     size: Annotated[
         int, typer.Option("--size", min=32, max=4096, help="Long side at which the network looks, in px.")
     ] = 512,
@@ -82,9 +70,8 @@ def featuremaps(
     if not names:
         raise UsageError("No layer was named; expected names such as conv1_1,relu4_2, or `all`.")
     shown = parse_channels(channels) if channels is not None else None
-    foreground = ForegroundOptions(prompt=prompt, box=box, mask=mask, feather_px=None)
-    if box:
-        parse_box(box)
+    if foreground.box:
+        parse_box(foreground.box)
     picture = run.photo(image, "chelsea")
     grids = {"grid" if len(names) == 1 else f"grid:{name}": "png" for name in names}
     run.plan_outputs(picture.stem, {**grids, "stats": "json"})
