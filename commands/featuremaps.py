@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from interp.features import FeatureMaps, Selection
     from interp.images import Picture
     from interp.vgg import Vgg
+    from reports.store import RecordBuilder
 
 
 class Scale(StrEnum):
@@ -84,9 +85,11 @@ def featuremaps(
     looked_at = working_size_hw_px(picture.size_hw_px, size)
     photo = resize_nchw01(picture.image_nchw01, looked_at).to(run.device())
     more: dict[str, Any] = {}
+    segmentation = None
     if rank is Rank.CONTRAST and shown is None:
         findings = look(run, vgg, picture) if foreground.needs_saliency else None
-        more["alpha_hw01"] = resize_hw01(find_foreground(run, picture, foreground, findings).alpha_hw01, looked_at)
+        segmentation = find_foreground(run, picture, foreground, findings)
+        more["alpha_hw01"] = resize_hw01(segmentation.alpha_hw01, looked_at)
     if rank is Rank.GRADIENT and shown is None:
         more["evidence"] = _class_evidence(run, vgg, picture, names, target)
     selection = Selection(rank.value, count, shown, **more)
@@ -97,7 +100,14 @@ def featuremaps(
     stats = {entry.layer: _stats(entry, selection) for entry in maps}
     run.write("stats", json.dumps(stats, indent=1).encode())
     if not options.no_report:
-        _report(run, vgg, picture, maps, stats, looked_at, scale)
+        builder = _told(vgg, picture, maps, looked_at, scale)
+        builder.data = {"layers": stats}
+        if segmentation:
+            from reports.sections import region_section
+
+            alpha = segmentation.alpha_hw01
+            builder.sections.append(region_section(builder.images, picture.rgb_hwc_u8, segmentation, alpha))
+        run.write_report(builder, vgg)
     run.finish()
 
 
@@ -147,10 +157,9 @@ def _stats(entry: "FeatureMaps", selection: "Selection") -> dict[str, Any]:
     return statistics
 
 
-def _report(
-    run: Run, vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", stats: dict[str, Any],
-    looked_at: tuple[int, int], scale: Scale,
-) -> None:  # fmt: skip
+def _told(
+    vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", looked_at: tuple[int, int], scale: Scale
+) -> "RecordBuilder":
     from reports.evidence import features_section
     from reports.store import RecordBuilder
 
@@ -158,5 +167,4 @@ def _report(
     seen = f"{len(maps)} layer{several} of {vgg.info.name} at {looked_at[1]}x{looked_at[0]} px."
     builder = RecordBuilder("featuremaps", f"Feature maps of {picture.name}", seen)
     builder.sections.append(features_section(builder.images, maps, shared_scale=scale is Scale.SHARED))
-    builder.data = {"layers": stats}
-    run.write_report(builder, vgg)
+    return builder

@@ -45,8 +45,9 @@ def test_channels_by_class_region_and_number(photo: Path, tmp_path: Path) -> Non
     stats = json.loads(outputs(by_class)["stats"].read_text())["relu3_1"]
     everything = np.array(stats["gradient x activation"])
     assert stats["shown"] == np.argsort(-everything)[:5].tolist() and "goldfish" in stats["rule"]
-    by_region = call("featuremaps", photo, "--rank", "contrast", "--box", "30,10,70,110", *options)
+    by_region = call("featuremaps", photo, "--rank", "contrast", "--box", "30,10,70,110", *options[:-1])
     assert "contrast between inside and outside" in outputs(by_region)["stats"].read_text()
+    assert 'id="region"' in outputs(by_region)["report"].read_text()
     given = call("featuremaps", photo, "--channels", "7,3-5", "--scale", "shared", *options)
     assert json.loads(outputs(given)["stats"].read_text())["relu3_1"]["shown"] == [7, 3, 4, 5]
 
