@@ -7,6 +7,7 @@ import typer
 from commands.doctor import doctor
 from commands.featuremaps import featuremaps
 from commands.gram import gram
+from commands.kmeans import kmeans
 from commands.layers import layers
 from commands.maximise import maximise
 from commands.report import report
@@ -23,7 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (featuremaps, maximise, saliency, sanity, gram, layers, segment, stylize, report, weights, doctor):
+COMMANDS = (
+    featuremaps, maximise, saliency, sanity, gram, layers, kmeans, segment, stylize, report, weights, doctor,
+)  # fmt: skip
+for function in COMMANDS:
     app.command(function.__name__)(function)
 
 

@@ -50,6 +50,7 @@ class Run:
         self.warnings: list[str] = []
         self.written: dict[str, Path] = {}
         self.plan = OutputPlan({})
+        self._vgg: Vgg | None = None
 
     def say(self, message: str) -> None:
         """Tell the user something on stderr."""
@@ -98,7 +99,9 @@ class Run:
         )  # fmt: skip
 
     def network(self) -> "Vgg":
-        """Load the network as the options say, and say which."""
+        """Load the network as the options say, once, and say which."""
+        if self._vgg:
+            return self._vgg
         import torch
 
         from interp.weights import load_vgg
@@ -111,6 +114,7 @@ class Run:
             options.weights, width=options.width, seed=options.seed, layout=options.weights_format, device=self.device()
         ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- missing in torch's stub
         self.say(f"Network: {vgg.info.name} ({vgg.info.note}).")
+        self._vgg = vgg
         return vgg
 
     def classifier(self, arch: str | None) -> "Classifier":
