@@ -52,9 +52,8 @@ def sanity(vgg: Vgg, folder: Path) -> None:
 
 
 def features(vgg: Vgg, folder: Path) -> None:
-    for layer in ("conv1_1", "relu4_1"):
-        maps = feature_maps(vgg, load_image(PICTURES["chelsea"]), layer, rank="variance", count=36)
-        save(folder / f"featuremaps-{layer}.webp", feature_grid(maps))
+    maps = feature_maps(vgg, load_image(PICTURES["chelsea"]), "conv1_1")
+    save(folder / "featuremaps-conv1_1.webp", feature_grid(maps))
 
 
 def gram(vgg: Vgg, folder: Path) -> None:
