@@ -20,8 +20,10 @@ from interp.randomisation import Cascade, Similarity
 from interp.saliency import Attribution
 from interp.sanity import SanityCheck, Verdict
 from reports import curves, figures, grids
+from reports.gram import gram_distances
 from reports.grids import PAGE
 from reports.saliency import method_sheet
+from reports.sanity import sanity_figure
 
 NAN = float("nan")
 
