@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.options import TargetOption
 from commands.run import Run, names_of
 from interp.errors import UsageError, unknown_name
 
@@ -32,65 +33,76 @@ ArchOption = Annotated[
         "for torch's cache.",
     ),
 ]
-LookAtOption = Annotated[
-    int | None,
-    typer.Option(
-        "--size", min=32, max=2048, help="Long side at which the network looks, in px.", show_default="its native size"
-    ),
-]
-CamLayerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--layer", "--layers", metavar="NAME", help="Where Grad-CAM looks.", show_default="the network's last grid"
-    ),
-]
-SamplesOption = Annotated[
-    int, typer.Option("--samples", min=1, max=1000, help="Noisy copies of SmoothGrad; steps of integrated gradients.")
-]
-BatchOption = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Pictures at once; less needs less memory.")]
 
 
 @dataclass(frozen=True)
-class Request:
-    """How the user wants a picture explained, checked as far as it can be without the network."""
+class AttributionOptions:
+    """What is explained, on which network, and how long the methods may take."""
 
-    methods: tuple[str, ...]
-    target: str | None
-    size_px: int | None
-    samples: int
-    batch: int
-    cam_layer: str | None
+    target: TargetOption = None
+    arch: ArchOption = None
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size",
+            min=32,
+            max=2048,
+            help="Long side at which the network looks, in px.",
+            show_default="its native size",
+        ),
+    ] = None
+    layer: Annotated[
+        str | None,
+        typer.Option("--layer", metavar="NAME", help="Where Grad-CAM looks.", show_default="the network's last grid"),
+    ] = None
+    samples: Annotated[
+        int,
+        typer.Option("--samples", min=1, max=1000, help="Noisy copies of SmoothGrad; steps of integrated gradients."),
+    ] = 50
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, max=1024, help="Pictures at once; less needs less memory.")
+    ] = 16
 
 
-def request(methods: str, target: str | None, size: int | None, samples: int, batch: int, layer: str | None) -> Request:
-    """Check the options.
+def method_names(text: str) -> list[str]:
+    """Read `--methods`.
 
     Raises:
         UsageError: If a method is unknown, named twice, or none is named.
     """
-    names = names_of(methods, METHODS)
+    names = names_of(text, METHODS)
     for name in names:
         if name not in METHODS:
             raise unknown_name("method", name, METHODS)
     if not names or len(set(names)) < len(names):
-        raise UsageError(f"Methods {methods!r} name {len(names)} methods; expected at least one, each once.")
-    return Request(tuple(names), target, size, samples, batch, layer)
+        raise UsageError(f"Methods {text!r} name {len(names)} methods; expected at least one, each once.")
+    return names
 
 
-def attributions(run: Run, classifier: "Classifier", picture: "Picture", asked: Request) -> "list[Attribution]":
-    """Make the maps, all of one target; say what the network sees and what is explained."""
+def attributions(
+    run: Run, classifier: "Classifier", picture: "Picture", names: list[str], asked: AttributionOptions
+) -> "list[Attribution]":
+    """Make the maps, all of one target.
+
+    Where every method was asked for, those that cannot be used on the network or the target are left out, with a note.
+    """
     from interp.attribution import MethodOptions
     from interp.saliency import saliency_map
     from interp.targets import parse_target
 
     image = picture.image_nchw01.to(run.device())
     target = None if asked.target is None else parse_target(classifier, asked.target)
-    options = MethodOptions(asked.samples, asked.batch, asked.cam_layer, run.options.seed)
-    size_hw_px = looked_at_hw_px(classifier, picture, asked.size_px)
-    return [
-        saliency_map(classifier, image, method, target, size_hw_px=size_hw_px, options=options)
-        for method in asked.methods
-    ]
+    options = MethodOptions(asked.samples, asked.batch, asked.layer, run.options.seed)
+    size_hw_px = looked_at_hw_px(classifier, picture, asked.size)
+    maps = []
+    for method in names:
+        try:
+            maps.append(saliency_map(classifier, image, method, target, size_hw_px=size_hw_px, options=options))
+        except UsageError as error:
+            if len(names) < len(METHODS) or method == "gradient":  # what the gradient cannot explain, nothing can
+                raise
+            run.warn(f"Left out: {error}")
+    return maps
 
 
 def verdicts(run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]") -> "list[Verdict]":

@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.evidence import ForegroundOptions, find_foreground, look, parse_box
-from commands.options import (
-    BoxOption,
-    ImageArgument,
-    LayersOption,
-    MaskOption,
-    Prompt,
-    PromptOption,
-    RunOptions,
-    TargetOption,
-    command,
-)
+from commands.evidence import find_foreground, look, parse_box
+from commands.options import ForegroundOptions, ImageArgument, LayersOption, RunOptions, TargetOption, command
 from commands.run import Run, names_of
 from interp.errors import UsageError
 from interp.layer_names import LAYERS, layer
@@ -26,6 +16,7 @@ if TYPE_CHECKING:
     from interp.features import FeatureMaps, Selection
     from interp.images import Picture
     from interp.vgg import Vgg
+    from reports.store import RecordBuilder
 
 
 class Scale(StrEnum):
@@ -56,6 +47,7 @@ RANK_HELP = (
 def featuremaps(
     context: typer.Context,
     options: RunOptions,
+    foreground: ForegroundOptions,
     image: ImageArgument = None,
     layers: LayersOption = "conv1_1",
     rank: Annotated[Rank, typer.Option("--rank", help=RANK_HELP)] = Rank.INDEX,
@@ -66,9 +58,6 @@ def featuremaps(
     scale: Annotated[Scale, typer.Option("--scale", help="One colour scale a map, or one for all.")] = Scale.OWN,
     count: Annotated[int, typer.Option("--count", min=1, max=512, help="Channels a layer at most.")] = 64,
     target: TargetOption = None,
-    prompt: PromptOption = Prompt.AUTO,
-    box: BoxOption = None,
-    mask: MaskOption = None,
     size: Annotated[
         int, typer.Option("--size", min=32, max=4096, help="Long side at which the network looks, in px.")
     ] = 512,
@@ -82,9 +71,8 @@ def featuremaps(
     if not names:
         raise UsageError("No layer was named; expected names such as conv1_1,relu4_2, or `all`.")
     shown = parse_channels(channels) if channels is not None else None
-    foreground = ForegroundOptions(prompt, box, mask, None)
-    if box:
-        parse_box(box)
+    if foreground.box:
+        parse_box(foreground.box)
     picture = run.photo(image, "chelsea")
     grids = {"grid" if len(names) == 1 else f"grid:{name}": "png" for name in names}
     run.plan_outputs(picture.stem, {**grids, "stats": "json"})
@@ -97,9 +85,11 @@ def featuremaps(
     looked_at = working_size_hw_px(picture.size_hw_px, size)
     photo = resize_nchw01(picture.image_nchw01, looked_at).to(run.device())
     more: dict[str, Any] = {}
+    segmentation = None
     if rank is Rank.CONTRAST and shown is None:
         findings = look(run, vgg, picture) if foreground.needs_saliency else None
-        more["alpha_hw01"] = resize_hw01(find_foreground(run, picture, foreground, findings).alpha_hw01, looked_at)
+        segmentation = find_foreground(run, picture, foreground, findings)
+        more["alpha_hw01"] = resize_hw01(segmentation.alpha_hw01, looked_at)
     if rank is Rank.GRADIENT and shown is None:
         more["evidence"] = _class_evidence(run, vgg, picture, names, target)
     selection = Selection(rank.value, count, shown, **more)
@@ -110,7 +100,14 @@ def featuremaps(
     stats = {entry.layer: _stats(entry, selection) for entry in maps}
     run.write("stats", json.dumps(stats, indent=1).encode())
     if not options.no_report:
-        _report(run, vgg, picture, maps, stats, looked_at, scale)
+        builder = _told(vgg, picture, maps, looked_at, scale)
+        builder.data = {"layers": stats}
+        if segmentation:
+            from reports.sections import region_section
+
+            alpha = segmentation.alpha_hw01
+            builder.sections.append(region_section(builder.images, picture.rgb_hwc_u8, segmentation, alpha))
+        run.write_report(builder, vgg)
     run.finish()
 
 
@@ -160,10 +157,9 @@ def _stats(entry: "FeatureMaps", selection: "Selection") -> dict[str, Any]:
     return statistics
 
 
-def _report(
-    run: Run, vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", stats: dict[str, Any],
-    looked_at: tuple[int, int], scale: Scale,
-) -> None:  # fmt: skip
+def _told(
+    vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", looked_at: tuple[int, int], scale: Scale
+) -> "RecordBuilder":
     from reports.evidence import features_section
     from reports.store import RecordBuilder
 
@@ -171,5 +167,4 @@ def _report(
     seen = f"{len(maps)} layer{several} of {vgg.info.name} at {looked_at[1]}x{looked_at[0]} px."
     builder = RecordBuilder("featuremaps", f"Feature maps of {picture.name}", seen)
     builder.sections.append(features_section(builder.images, maps, shared_scale=scale is Scale.SHARED))
-    builder.data = {"layers": stats}
-    run.write_report(builder, vgg)
+    return builder

@@ -23,7 +23,7 @@ def maximise(
     options: RunOptions,
     target: Annotated[
         str,
-        typer.Argument(metavar="LAYER:CHANNEL|LAYER|CLASS", help="A channel, a layer, or a class by name or number."),
+        typer.Argument(metavar="TARGET", help="LAYER:CHANNEL, a whole layer, or a class by name or number."),
     ] = "relu4_3:50",
     image: ImageArgument = None,
     size: Annotated[int, typer.Option("--size", min=32, max=1024, help="Side of the picture to make, in px.")] = 128,

@@ -76,8 +76,8 @@ TargetOption = Annotated[
     str | None,
     typer.Option(
         "--target",
-        metavar="CLASS|LAYER:CHANNEL|LAYER",
-        help="What to explain: a class by name or number, a channel, or a layer.",
+        metavar="TARGET",
+        help="What to explain: a class by name or number, LAYER:CHANNEL, or a whole layer.",
         show_default="the most probable class",
     ),
 ]

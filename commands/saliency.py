@@ -6,19 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.attributing import (
-    ArchOption,
-    BatchOption,
-    CamLayerOption,
-    LookAtOption,
-    MethodsOption,
-    SamplesOption,
-    attributions,
-    request,
-    verdicts,
-)
+from commands.attributing import AttributionOptions, MethodsOption, attributions, method_names, verdicts
 from commands.evidence import percent
-from commands.options import ImageArgument, RunOptions, TargetOption, command
+from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
 
 if TYPE_CHECKING:
@@ -49,15 +39,10 @@ ConventionOption = Annotated[
 def saliency(
     context: typer.Context,
     options: RunOptions,
+    asked: AttributionOptions,
     image: ImageArgument = None,
     methods: MethodsOption = "guided-backprop",
-    target: TargetOption = None,
     convention: ConventionOption = None,
-    arch: ArchOption = None,
-    layer: CamLayerOption = None,
-    size: LookAtOption = None,
-    samples: SamplesOption = 50,
-    batch: BatchOption = 16,
     no_verdict: Annotated[
         bool, typer.Option("--no-verdict", help="Leave the verdict out of figure and terminal; the report shows it.")
     ] = False,
@@ -67,13 +52,13 @@ def saliency(
     Example: python cli.py saliency photo.jpg --methods all --target tabby
     """
     run = Run(context, options)
-    asked = request(methods, target, size, samples, batch, layer)
+    names = method_names(methods)
     picture = run.photo(image, "coffee")
-    several = len(asked.methods) > 1
+    several = len(names) > 1
     run.plan_outputs(picture.stem, {"figure": "png", **({"stats": "json"} if several else {"map": "png"})})
 
-    classifier = run.classifier(arch)
-    maps = attributions(run, classifier, picture, asked)
+    classifier = run.classifier(asked.arch)
+    maps = attributions(run, classifier, picture, names, asked)
     announce(run, maps[0])
     judged = [] if no_verdict and options.no_report else verdicts(run, classifier, picture, maps)
     if not no_verdict:

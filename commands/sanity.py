@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.attributing import (
-    ArchOption,
-    BatchOption,
-    CamLayerOption,
-    LookAtOption,
-    MethodsOption,
-    SamplesOption,
-    attributions,
-    margin95_of,
-    request,
-)
-from commands.options import ImageArgument, RunOptions, TargetOption, command
+from commands.attributing import AttributionOptions, MethodsOption, attributions, margin95_of, method_names
+from commands.options import ImageArgument, RunOptions, command
 from commands.progress import progress
 from commands.run import Run
 from commands.saliency import announce, in_one_line
@@ -34,14 +24,9 @@ if TYPE_CHECKING:
 def sanity(
     context: typer.Context,
     options: RunOptions,
+    asked: AttributionOptions,
     image: ImageArgument = None,
     methods: MethodsOption = "guided-backprop,gradient",
-    target: TargetOption = None,
-    arch: ArchOption = None,
-    layer: CamLayerOption = None,
-    size: LookAtOption = None,
-    samples: SamplesOption = 50,
-    batch: BatchOption = 16,
     draws: Annotated[
         int, typer.Option("--draws", min=1, max=100, help="Random networks to average at each stage.")
     ] = 3,
@@ -51,15 +36,15 @@ def sanity(
     Example: python cli.py sanity photo.jpg --methods guided-backprop,grad-cam
     """
     run = Run(context, options)
-    asked = request(methods, target, size, samples, batch, layer)
+    names = method_names(methods)
     picture = run.photo(image, "coffee")
     run.plan_outputs(picture.stem, {"figure": "png", "stats": "json"})
 
     from reports.sanity import sanity_figure, sanity_section
     from reports.store import RecordBuilder, plain
 
-    classifier = run.classifier(arch)
-    maps = attributions(run, classifier, picture, asked)
+    classifier = run.classifier(asked.arch)
+    maps = attributions(run, classifier, picture, names, asked)
     announce(run, maps[0])
     checks = _check(run, classifier, picture, maps, draws)
     run.write("figure", sanity_figure(checks))

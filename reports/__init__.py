@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from reports.evidence import gram_section as gram_section
     from reports.evidence import layers_section as layers_section
     from reports.evidence import saliency_section as saliency_section
+    from reports.gram import gram_sections as gram_sections
     from reports.html import render_html as render_html
+    from reports.maximise import maximise_section as maximise_section
     from reports.record import Record as Record
     from reports.record import Section as Section
+    from reports.saliency import methods_section as methods_section
+    from reports.sanity import sanity_section as sanity_section
     from reports.sections import optimisation_section as optimisation_section
     from reports.sections import outcome_section as outcome_section
     from reports.sections import region_section as region_section
@@ -32,9 +36,13 @@ _HOMES = {
     "gram_section": "reports.evidence",
     "layers_section": "reports.evidence",
     "saliency_section": "reports.evidence",
+    "gram_sections": "reports.gram",
     "render_html": "reports.html",
+    "maximise_section": "reports.maximise",
     "Record": "reports.record",
     "Section": "reports.record",
+    "methods_section": "reports.saliency",
+    "sanity_section": "reports.sanity",
     "optimisation_section": "reports.sections",
     "outcome_section": "reports.sections",
     "region_section": "reports.sections",
@@ -51,8 +59,11 @@ __all__ = [
     "features_section",
     "from_json",
     "gram_section",
+    "gram_sections",
     "layers_section",
     "load_record",
+    "maximise_section",
+    "methods_section",
     "optimisation_section",
     "outcome_section",
     "region_section",
@@ -60,6 +71,7 @@ __all__ = [
     "reproduce_section",
     "result_section",
     "saliency_section",
+    "sanity_section",
     "to_json",
 ]
 

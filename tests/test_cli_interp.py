@@ -45,8 +45,9 @@ def test_channels_by_class_region_and_number(photo: Path, tmp_path: Path) -> Non
     stats = json.loads(outputs(by_class)["stats"].read_text())["relu3_1"]
     everything = np.array(stats["gradient x activation"])
     assert stats["shown"] == np.argsort(-everything)[:5].tolist() and "goldfish" in stats["rule"]
-    by_region = call("featuremaps", photo, "--rank", "contrast", "--box", "30,10,70,110", *options)
+    by_region = call("featuremaps", photo, "--rank", "contrast", "--box", "30,10,70,110", *options[:-1])
     assert "contrast between inside and outside" in outputs(by_region)["stats"].read_text()
+    assert 'id="region"' in outputs(by_region)["report"].read_text()
     given = call("featuremaps", photo, "--channels", "7,3-5", "--scale", "shared", *options)
     assert json.loads(outputs(given)["stats"].read_text())["relu3_1"]["shown"] == [7, 3, 4, 5]
 
@@ -79,6 +80,19 @@ def test_a_channel_needs_no_classifier(photo: Path, tmp_path: Path) -> None:
     result = call("saliency", photo, "--target", "relu3_1:4", *options)
     assert set(outputs(result)) == {"figure", "map", "report"}
     assert "Not tested" in result.stderr and "channel 4 of relu3_1" in result.stderr
+
+
+def test_all_methods_leave_out_what_cannot_be_used_and_say_so(photo: Path, tmp_path: Path) -> None:
+    options = ["--target", "conv1_1:3", "--size", "48", "--samples", "4", "--json", "--out-dir", tmp_path]
+    result = call("saliency", photo, "--methods", "all", *options)
+    stats = json.loads(outputs(result)["stats"].read_text())
+    usable = ["gradient", "input-x-gradient", "smoothgrad", "integrated-gradients", "occlusion"]
+    assert list(stats["maps"]) == usable
+    assert result.stderr.count("Left out") == 4 and "no ReLU lies between" in result.stderr
+    record = json.loads((tmp_path / "me.saliency.report.json").read_text())
+    assert len(record["warnings"]) == 4
+    alone = call("saliency", photo, "--methods", "guided-backprop", *options)
+    assert alone.exit_code == 2 and "no ReLU lies between" in alone.stderr
 
 
 def test_sanity_writes_the_cascade(photo: Path, tmp_path: Path) -> None:

@@ -10,15 +10,20 @@ from matplotlib import colormaps
 from PIL import Image
 
 from interp.classify import Prediction
-from interp.conventions import FlashtorchPanels
+from interp.conventions import FlashtorchPanels, views
 from interp.errors import UsageError
 from interp.features import ChannelStats, FeatureMaps
 from interp.gram import GramStats
+from interp.gram_compare import GramComparison, LayerComparison
 from interp.layers import ContentEvidence, LayerChoice, StyleEvidence, fixed_choice
+from interp.randomisation import Cascade, Similarity
 from interp.saliency import Attribution
-from interp.sanity import Verdict
+from interp.sanity import SanityCheck, Verdict
 from reports import curves, figures, grids
+from reports.gram import gram_distances
 from reports.grids import PAGE
+from reports.saliency import method_sheet
+from reports.sanity import sanity_figure
 
 NAN = float("nan")
 
@@ -88,7 +93,34 @@ def verdict(top: float = 0.9) -> Verdict:
     return Verdict("follows the class", "Words.", 0.5, 0.1, 0.2, 0.1, 0.1, (0.0, 0.5, 1.0), curve, curve[::-1])
 
 
+def sheet(seed: int = 0) -> bytes:
+    attribution, _ = saliency(seed)
+    return method_sheet([attribution], views([attribution], "percentile99"), [verdict()])
+
+
+def compared(distance: float = 0.5) -> GramComparison:
+    pair = ((0.0, distance), (distance, 0.0))
+    layers = (
+        LayerComparison("relu1_1", pair, pair, ((0.0, 0.1), (0.1, 0.0)), (), (0, 1)),
+        LayerComparison("relu5_1", pair, ((0.0, NAN), (NAN, 0.0)), ((0.0, NAN), (NAN, 0.0)), (), (0, 1)),
+    )
+    return GramComparison(((), ()), layers, 16)
+
+
+def checked(rank: float = 0.9) -> SanityCheck:
+    attribution, _ = saliency()
+    like = Similarity(rank, 0.5, 0.4)
+    steps = Cascade(("head", "conv1_1"), (like, like), np.ones((2, 10, 12), np.float32), 1)
+    return SanityCheck(attribution, verdict(), steps, ("dog",), (like,), like)
+
+
 FIGURES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
+    "methods": (sheet, lambda: sheet(1)),
+    "distances": (
+        lambda: gram_distances(compared(), ["a $x", "b"]),
+        lambda: gram_distances(compared(0.7), ["a $x", "b"]),
+    ),
+    "sanity": (lambda: sanity_figure([checked()]), lambda: sanity_figure([checked(0.5)])),
     "grid": (
         lambda: grids.feature_grid(feature_maps(5)),
         lambda: grids.feature_grid(feature_maps(5, seed=1)),

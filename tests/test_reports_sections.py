@@ -186,7 +186,10 @@ def test_the_region_tells_each_step_of_the_cut() -> None:
 def test_features_name_the_rule_and_the_dead() -> None:
     section = features_section(ImageStore(), [maps()])
     figure = blocks(section, Figure)[0]
-    assert figure.caption.startswith("Three, as asked for.")
+    assert figure.caption.startswith("relu1_1, after ReLU. Three, as asked for.")
+    shared = blocks(features_section(ImageStore(), [maps()], shared_scale=True), Figure)[0]
+    low, high = np.quantile(maps().maps_khw, [0.001, 0.999])
+    assert f"One scale: {low:.3g} (dark) … {high:.3g}." in shared.caption
     assert "channel 7 responds most" in figure.image.alt
     assert blocks(section, Table)[0].rows[0][0::5] == ("relu1_1", "1")
 
