@@ -105,9 +105,9 @@ def test_what_cannot_be_clustered_is_said() -> None:
     photo, _ = flag()
     with pytest.raises(MaskError, match="1 distinct"):
         cluster(np.full((20, 20, 3), 9, np.uint8))
-    for options in ({"k": 1}, {"k": 99}, {"features": "hsv"}, {"features": "vgg"}):
+    for features, k in (("lab", 1), ("lab", 99), ("hsv", None), ("vgg", None)):
         with pytest.raises(UsageError):
-            cluster(photo, **options)
+            cluster(photo, features=features, k=k)
     two = np.zeros((20, 20, 3), np.uint8)
     two[:, 10:] = 255
     assert cluster(two).k == 2
