@@ -9,8 +9,10 @@ from commands.featuremaps import featuremaps
 from commands.gram import gram
 from commands.kmeans import kmeans
 from commands.layers import layers
+from commands.maximise import maximise
 from commands.report import report
 from commands.saliency import saliency
+from commands.sanity import sanity
 from commands.segment import segment
 from commands.stylize import stylize
 from commands.weights import weights
@@ -22,7 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (featuremaps, saliency, gram, layers, kmeans, segment, stylize, report, weights, doctor):
+COMMANDS = (
+    featuremaps, maximise, saliency, sanity, gram, layers, kmeans, segment, stylize, report, weights, doctor,
+)  # fmt: skip
+for function in COMMANDS:
     app.command(function.__name__)(function)
 
 

@@ -11,15 +11,19 @@ from interp.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
+    from interp.conventions import FlashtorchPanels
     from interp.images import Picture
-    from interp.saliency import Attribution, FlashtorchPanels
+    from interp.saliency import Attribution
     from interp.sanity import Verdict
     from interp.vgg import Vgg
     from segment.deepcut import Describe
     from segment.hints import Hints
     from segment.masks import Box
     from segment.result import Segmentation
+
+TEXTURE_PX, TEXTURE_STEPS = 80, 30  # enough to see strokes, two seconds for all layers
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class SaliencyFindings:
 
 def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
     """Classify, attribute and judge; None for weights without a classifier."""
-    from interp.saliency import flashtorch_panels, guided_backprop
+    from interp.conventions import flashtorch_panels
+    from interp.saliency import guided_backprop
     from interp.sanity import quick_verdict
 
     if vgg.head is None:
@@ -178,6 +183,15 @@ def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation
     if segmentation is None:
         return np.ones(picture.size_hw_px, dtype=np.float32)
     return segmentation.alpha_hw01 if region is Region.FOREGROUND else quantise_hw01(1 - segmentation.alpha_hw01)
+
+
+def layer_textures(vgg: "Vgg", painting_nchw01: "Tensor") -> "dict[str, np.ndarray]":
+    """What each ReLU layer's statistics of a painting carry, as small textures, (h, w, 3) uint8 by layer."""
+    from interp.images import to_hwc_u8
+    from interp.layer_names import RELU_NAMES
+    from stylize.texture import synthesise
+
+    return {name: to_hwc_u8(synthesise(vgg, painting_nchw01, name, TEXTURE_PX, TEXTURE_STEPS)) for name in RELU_NAMES}
 
 
 def percent(share: float) -> str:

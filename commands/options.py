@@ -72,6 +72,15 @@ StyleOption = Annotated[
 LayersOption = Annotated[
     str | None, typer.Option("--layers", "--layer", metavar="NAMES", help="Layer names, separated by commas, or `all`.")
 ]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="CLASS|LAYER:CHANNEL|LAYER",
+        help="What to explain: a class by name or number, a channel, or a layer.",
+        show_default="the most probable class",
+    ),
+]
 RegionOption = Annotated[Region, typer.Option("--region", help="Which part of the photo.")]
 PromptOption = Annotated[Prompt, typer.Option("--prompt", help="How to find the foreground.")]
 BoxOption = Annotated[
