@@ -1,4 +1,4 @@
-"""Where a photo differs from its own border in what a network says about it: the prior for a photo of unclear colours."""
+"""Where a photo differs from its border in what a network says about it: the prior where colours are unclear."""
 
 import cv2
 import numpy as np
