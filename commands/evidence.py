@@ -143,9 +143,17 @@ def _describe(run: Run, features: Features) -> "Describe | None":
     """What a network says about a small picture; None to cut by colours alone."""
     if features is Features.COLOR:
         return None
-    from segment.hypercolumns import hypercolumns
+    if features is Features.VGG:
+        from segment.hypercolumns import hypercolumns
 
-    return hypercolumns(run.network())
+        return hypercolumns(run.network())
+    import torch
+
+    from segment.deeplab import class_maps, find_segmenter, load_segmenter
+
+    segmenter, path = find_segmenter(Path(torch.hub.get_dir()) / "checkpoints")
+    run.say(f"Segmentation network: {segmenter.name} ({path.name}).")
+    return class_maps(load_segmenter(segmenter, path, run.device()))
 
 
 def load_hints(path: str) -> "Hints":

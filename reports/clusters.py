@@ -76,7 +76,7 @@ def clusters_section(
     alt = f"Bars: {', '.join(f'cluster {row[0]} {row[2]}' for row in rows)}."
     chart = Figure(
         store.png(clusters_figure(clusters), alt),
-        "Shares of the picture (bars) and of its border (dots)"
+        "Shares of the picture (colours) and of its border (thin bars)"
         + ("; right: how well each number of clusters fits." if clusters.trials else "."),
     )
     facts = Facts((("Compared", clusters.features), ("Number", clusters.reason)))
@@ -90,9 +90,9 @@ def _legend(axis: Axes, clusters: "Clusters") -> None:
     places = np.arange(clusters.k)
     shares = 100 * np.array(clusters.shares)
     colours = list(clusters.hex_colours)
-    bars = axis.barh(places, shares, color=colours, edgecolor=SOFT, linewidth=0.6, height=0.7)
-    axis.bar_label(bars, [f" {share:.1f} %" for share in shares], fontsize=8, color=INK, padding=5)
-    axis.plot(100 * np.array(clusters.border_shares), places, "o", color=WARM, markersize=4, label="of the border")
+    bars = axis.barh(places - 0.1, shares, color=colours, edgecolor=SOFT, linewidth=0.6, height=0.5)
+    axis.bar_label(bars, [f"{share:.1f} %" for share in shares], fontsize=8, color=INK, padding=5)
+    axis.barh(places + 0.26, 100 * np.array(clusters.border_shares), color=SOFT, height=0.12, label="of the border")
     axis.set_yticks(places, [str(place + 1) for place in places], fontsize=8)
     axis.invert_yaxis()
     axis.set_xlim(0, max(float(shares.max()), 100 * max(clusters.border_shares)) * 1.22)

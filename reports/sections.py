@@ -89,6 +89,8 @@ def region_section(
             ("How it was found", segmentation.reason),
             (f"The {region} covers", f"{percent(float(alpha_hw01.mean()))} of the picture"),
             ("Parts of the foreground", f"{segmentation.components:,}"),
+            ("Length of its outline", f"{segmentation.boundary_px:,} px"),
+            ("Confidence", f"{number(segmentation.confidence)} of 1: how few colours inside and outside share"),
             ("Soft pixels, partly inside", f"{soft:,} ({percent(soft / alpha_hw01.size)})"),
         )
     )

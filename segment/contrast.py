@@ -75,19 +75,19 @@ def centre_prior(size_hw_px: tuple[int, ...]) -> np.ndarray:
     return np.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * CENTRE_SIGMA**2)).astype(np.float32)
 
 
-def _border(size_hw_px: tuple[int, ...], width_px: int) -> np.ndarray:
+def border(size_hw_px: tuple[int, ...], width_px: int) -> np.ndarray:
     """The frame of a picture without the middle half of its lower side, (H, W) bool."""
     height, width = size_hw_px
-    border = np.ones((height, width), dtype=bool)
-    border[width_px : height - width_px, width_px : width - width_px] = False
-    border[height - width_px :, width // 4 : width - width // 4] = False
-    return border
+    frame = np.ones((height, width), dtype=bool)
+    frame[width_px : height - width_px, width_px : width - width_px] = False
+    frame[height - width_px :, width // 4 : width - width // 4] = False
+    return frame
 
 
 def _colour_distance(lab_hwc: np.ndarray, seed: int) -> np.ndarray:
     """Mahalanobis distance of every pixel to the nearest cluster of the border's colours."""
     width_px = max(2, round(FRAME_SHARE * min(lab_hwc.shape[:2])))
-    colours = lab_hwc[_border(lab_hwc.shape[:2], width_px)]
+    colours = lab_hwc[border(lab_hwc.shape[:2], width_px)]
     cv2.setRNGSeed(seed)
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
     start = np.empty((0, 0), dtype=np.int32)
@@ -107,10 +107,10 @@ def _barrier_distance(lab_hwc: np.ndarray) -> np.ndarray:
     """How far a Lab channel must rise or fall on the best path to the border, summed over the channels."""
     from skimage.morphology import reconstruction
 
-    border = _border(lab_hwc.shape[:2], 1)
+    frame = border(lab_hwc.shape[:2], 1)
     total = np.zeros(lab_hwc.shape[:2])
     for channel in cv2.split(cv2.GaussianBlur(lab_hwc, (0, 0), 1)):
-        filled = reconstruction(np.where(border, channel, channel.max()), channel, method="erosion")
-        levelled = reconstruction(np.where(border, channel, channel.min()), channel, method="dilation")
+        filled = reconstruction(np.where(frame, channel, channel.max()), channel, method="erosion")
+        levelled = reconstruction(np.where(frame, channel, channel.min()), channel, method="dilation")
         total += filled - levelled  # valleys filled plus hills levelled
     return total

@@ -90,7 +90,8 @@ def coarse_cut(
         mask = deep_cut(photo, trimap, describe(photo), prior, seed=seed, rounds=rounds)
         trimap, rounds = _only_near(mask, trimap), DEEP_BAND_ROUNDS
     small, models = learn_and_cut(photo, trimap, seed, rounds)
-    mask = _clean(enlarge(small, labels.shape), window, trimap_hw_u8)
+    small = _clean(small, resize_labels(labels, size_hw_px, ties_down=True))
+    mask = _placed(enlarge(small, labels.shape), window, trimap_hw_u8.shape)
     _check_cut(mask, trimap_hw_u8)
     return Cut(mask, trimap_hw_u8, window, small, models)
 
@@ -101,7 +102,7 @@ def refine(rgb_hwc_u8: np.ndarray, cut: Cut) -> np.ndarray:
     if cut.small_hw.shape == labels.shape:
         return cut.mask_hw
     mask = refine_outline(rgb_hwc_u8[cut.window], labels, cut.small_hw, cut.models)
-    return _clean(mask, cut.window, cut.trimap_hw_u8)
+    return _placed(_clean(mask, labels), cut.window, cut.mask_hw.shape)
 
 
 def _window(trimap_hw_u8: np.ndarray) -> tuple[slice, slice]:
@@ -135,11 +136,16 @@ def _view(
     return cv2.remap(map_hw.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _clean(mask_hw: np.ndarray, window: tuple[slice, slice], trimap_hw_u8: np.ndarray) -> np.ndarray:
-    """A window's cut in the whole picture, without specks and pinholes."""
-    full = np.zeros(trimap_hw_u8.shape, dtype=bool)
+def _clean(mask_hw: np.ndarray, trimap_hw_u8: np.ndarray) -> np.ndarray:
+    """A cut without specks and pinholes."""
+    return fill_pinholes(keep_large_components(mask_hw), keep_hw=trimap_hw_u8 == BACKGROUND)
+
+
+def _placed(mask_hw: np.ndarray, window: tuple[slice, slice], size_hw_px: tuple[int, ...]) -> np.ndarray:
+    """A window's cut in the whole picture."""
+    full = np.zeros(size_hw_px, dtype=bool)
     full[window] = mask_hw
-    return fill_pinholes(keep_large_components(full), keep_hw=trimap_hw_u8 == BACKGROUND)
+    return full
 
 
 def _check_cut(mask_hw: np.ndarray, trimap_hw_u8: np.ndarray) -> None:

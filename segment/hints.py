@@ -9,11 +9,12 @@ import numpy as np
 
 from interp.errors import UsageError
 from segment.masks import Box, disc
-from segment.opencv import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND
+from segment.opencv import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND
 from segment.prompts import Seed, box_seed, centre_odds
 
 WORK_PX = 400  # of the first cut: a stroke must be two pixels wide there
 STROKE_SHARE = 0.015  # width of a stroke that names none, of the long side
+NEAR_SHARE = 0.06  # of the long side: what is this near to a stroke of foreground is probably foreground too
 FORM = '{"box": [x, y, w, h], "foreground": [stroke, …], "background": [stroke, …]}'
 STROKE_FORM = '[[x, y], …] or {"points": [[x, y], …], "width": px}, in pixels of the photo; one point is a dot'
 
@@ -76,7 +77,7 @@ def read_hints(data: Any) -> Hints:
 
 
 def hints_seed(size_hw_px: tuple[int, int], hints: Hints) -> Seed:
-    """Start from hints alone: their box, or else everything is probably background but the strokes.
+    """Start from hints alone: their box, or else all is probably background but what is near strokes of foreground.
 
     Args:
         size_hw_px: The photo's height and width.
@@ -88,7 +89,11 @@ def hints_seed(size_hw_px: tuple[int, int], hints: Hints) -> Seed:
     if hints.box_xywh_px is not None:
         start = box_seed(size_hw_px, hints.box_xywh_px)
     elif hints.foreground:
-        trimap = np.full(size_hw_px, MAYBE_BACKGROUND, dtype=np.uint8)
+        near = np.zeros(size_hw_px, dtype=np.uint8)
+        for stroke in hints.foreground:
+            _draw(near, stroke, 1)
+        near = cv2.dilate(near, disc(NEAR_SHARE * max(size_hw_px)))
+        trimap = np.where(near > 0, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
         start = Seed(trimap, "hints", "strokes were given", prior_hw=centre_odds(size_hw_px))
     else:
         raise UsageError("The hints hold only background; expected a stroke of foreground or a box too.")

@@ -6,8 +6,11 @@ import numpy as np
 from interp.errors import UsageError
 from interp.images import quantise_hw01
 from interp.sizes import working_size_hw_px
+from segment.masks import bounding_box
 
-# On 9 photos with a known alpha, at 320 px, radius 4 and 1e-4 leave 30 % of a hard mask's squared error.
+# On 9 photos with a known alpha, at 320 px, radius 4 and 1e-4 leave 30 % of a hard mask's squared error. The radius
+# grows with the root of the size: at 800 px 6 px leave 35 %, 10 px 39 %, for lenses soften an edge by fewer pixels than
+# the picture has more of.
 RADIUS_PX_AT_320 = 4.0
 EPSILON = 1e-4  # variance, colours in [0, 1]
 FILTER_PX = 640  # long side at which the linear models are fitted (He & Sun 2015, "Fast guided filter")
@@ -32,12 +35,14 @@ def matte(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray, feather_px: float | None 
     """
     if feather_px == 0:
         return quantise_hw01(mask_hw)
-    height, width = mask_hw.shape
-    radius = max(1.0, RADIUS_PX_AT_320 * max(height, width) / 320)
-    away = edge_distance_px(mask_hw)
-    filtered = guided_alpha(rgb_hwc_u8, mask_hw)
+    radius = max(1.0, RADIUS_PX_AT_320 * (max(mask_hw.shape) / 320) ** 0.5)
+    alpha = mask_hw.astype(np.float32)
+    near = _window(mask_hw, int(3 * radius) + 1)
+    inside = mask_hw[near]
+    away = edge_distance_px(inside)
+    filtered = guided_alpha(rgb_hwc_u8[near], inside, radius)
     weight = np.clip(2 - away / np.float32(radius), 0, 1)  # all within the radius, none beyond twice the radius
-    alpha = _clamp_tails(mask_hw + weight * (filtered - mask_hw))
+    alpha[near] = _clamp_tails(inside + weight * (filtered - inside))
     return alpha if feather_px is None else soften(alpha, feather_px)
 
 
@@ -73,12 +78,12 @@ def edge_distance_px(mask_hw: np.ndarray) -> np.ndarray:
     return cv2.distanceTransform(inside, cv2.DIST_L2, 5) + cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
 
 
-def guided_alpha(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray) -> np.ndarray:
+def guided_alpha(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray, radius_px: float) -> np.ndarray:
     """The mask as a locally linear function of the photo's colours, (H, W) float32, not clipped to the edge."""
     size_hw_px = working_size_hw_px(mask_hw.shape, FILTER_PX)
     small = cv2.resize(rgb_hwc_u8, size_hw_px[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     share = cv2.resize(mask_hw.astype(np.float32), size_hw_px[::-1], interpolation=cv2.INTER_AREA)
-    radius = max(1, round(RADIUS_PX_AT_320 * max(size_hw_px) / 320))
+    radius = max(1, round(radius_px * max(size_hw_px) / max(mask_hw.shape)))
     return _apply(guided_coefficients(small, share, radius, EPSILON), rgb_hwc_u8)
 
 
@@ -135,6 +140,14 @@ def _apply(coefficients_hwc: np.ndarray, rgb_hwc_u8: np.ndarray) -> np.ndarray:
     return result
 
 
+def _window(mask_hw: np.ndarray, margin_px: int) -> tuple[slice, slice]:
+    """The part of a picture that holds a mask and a margin."""
+    x, y, w, h = bounding_box(mask_hw) if mask_hw.any() else (0, 0, 1, 1)
+    return slice(max(0, y - margin_px), y + h + margin_px), slice(max(0, x - margin_px), x + w + margin_px)
+
+
 def _clamp_tails(alpha_hw: np.ndarray) -> np.ndarray:
-    alpha = np.where(alpha_hw < TAIL, 0, np.where(alpha_hw > 1 - TAIL, 1, alpha_hw))
+    alpha = alpha_hw.astype(np.float32)
+    alpha[alpha < TAIL] = 0
+    alpha[alpha > 1 - TAIL] = 1
     return quantise_hw01(alpha)

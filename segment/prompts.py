@@ -9,6 +9,8 @@ from interp.errors import MaskError, UsageError
 from interp.images import quantise_hw01
 from interp.sizes import working_size_hw_px
 from segment.contrast import centre_prior, contrast_map, focus_map, smooth, unit
+from segment.deepcontrast import deep_contrast_map
+from segment.deepcut import Describe
 from segment.faces import find_faces
 from segment.masks import Box, bounding_box, disc, keep_large_components, resize_labels
 from segment.opencv import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND
@@ -197,6 +199,18 @@ def contrast_seed(rgb_hwc_u8: np.ndarray, *, seed: int = 0) -> Seed:
         raise MaskError("The photo is one flat colour, so nothing stands out. Give a mask (--mask FILE).")
     trimap = _map_trimap(contrast_map(rgb_hwc_u8, seed=seed), (rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]))
     return Seed(trimap, "contrast", "colours that differ from the border's, near the middle, mark the subject")
+
+
+def deep_contrast_seed(rgb_hwc_u8: np.ndarray, describe: Describe, *, seed: int = 0) -> Seed:
+    """What differs from the border in deep features and colour is foreground, rather in the middle of the picture.
+
+    Args:
+        rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
+        describe: What a network says about a small picture.
+        seed: Of the clustering of the border's colours.
+    """
+    trimap = _map_trimap(deep_contrast_map(rgb_hwc_u8, describe, seed=seed), (rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]))
+    return Seed(trimap, "contrast", "deep features and colours that differ from the border's mark the subject")
 
 
 def focus_seed(rgb_hwc_u8: np.ndarray) -> Seed:

@@ -17,6 +17,7 @@ from segment.prompts import (
     box_seed,
     contrast_seed,
     core_seed,
+    deep_contrast_seed,
     earlier_seed,
     face_seed,
     focus_seed,
@@ -86,10 +87,8 @@ class Cutter:
         return self._cut_twice(self.start("saliency"))
 
     def contrast(self) -> tuple[Seed, Cut]:
-        """Cut what differs from the border in colour, or what is sharp before a blurred background."""
-        start, cut = self._cut_twice(self.start("contrast"))
-        if self._separation(cut) < CLEAR_COLOURS:
-            start, cut = self._better_in_focus(start, cut)
+        """Cut what differs from the border: in colour, or, where that is not clear, in what a network says."""
+        start, cut = self._by_colour_or_deep()
         if self._separation(cut) < SHARED_COLOURS:
             doubt = "Inside and outside share many colours: check the outline, or give a box (--box X,Y,W,H)."
             start = replace(start, warnings=(*start.warnings, doubt))
@@ -158,6 +157,28 @@ class Cutter:
         agreement = (cut.mask_hw & second.mask_hw).sum() / (cut.mask_hw | second.mask_hw).sum()
         confirmed = RECUT_GROWTH[0] < growth < RECUT_GROWTH[1] and agreement > RECUT_IOU
         return (again, second) if confirmed else (start, cut)
+
+    def _by_colour_or_deep(self) -> tuple[Seed, Cut]:
+        try:
+            start, cut = replace(self, describe=None)._contrast_by_colour()
+        except MaskError:
+            if self.describe is None:
+                raise
+            return self._deep_contrast(self.describe)
+        if self.describe is None or self._separation(cut) >= CLEAR_COLOURS:
+            return start, cut
+        try:
+            return self._deep_contrast(self.describe)
+        except MaskError:
+            return start, cut
+
+    def _contrast_by_colour(self) -> tuple[Seed, Cut]:
+        start, cut = self._cut_twice(self.start("contrast"))
+        return self._better_in_focus(start, cut) if self._separation(cut) < CLEAR_COLOURS else (start, cut)
+
+    def _deep_contrast(self, describe: Describe) -> tuple[Seed, Cut]:
+        start = deep_contrast_seed(self.rgb_hwc_u8, describe, seed=self.seed)
+        return start, self._cut(start)
 
     def _better_in_focus(self, start: Seed, cut: Cut) -> tuple[Seed, Cut]:
         """The cut of the sharp part, if its colours are separated no worse and it is far sharper than the rest."""

@@ -53,6 +53,7 @@ class Cut:
     area_share: float = 0.25
     components: int = 2
     boundary_px: int = 1400
+    confidence: float = 0.5
     warnings: tuple[str, ...] = ()
 
 
