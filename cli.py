@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from commands.compare import compare
 from commands.doctor import doctor
 from commands.featuremaps import featuremaps
 from commands.gram import gram
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (featuremaps, saliency, gram, layers, segment, stylize, report, weights, doctor):
+for function in (featuremaps, saliency, gram, layers, segment, stylize, compare, report, weights, doctor):
     app.command(function.__name__)(function)
 
 

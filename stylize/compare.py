@@ -64,6 +64,7 @@ class Stability:
         diverged: Whether the loss ended above its start, or stopped being finite.
         jitter_rms: Root mean square change of the result inside the region, 0 … 255, when every value of the photo
             moves by up to 1/255; mean over the repeats, None without any.
+        jitter_share: The same over what the way changes of the photo at all: a way that does little is not calm.
         jitter_style: Change of the mean style distance, likewise.
     """
 
@@ -71,6 +72,7 @@ class Stability:
     gradient_spread: float
     diverged: bool
     jitter_rms: float | None = None
+    jitter_share: float | None = None
     jitter_style: float | None = None
 
 
@@ -346,12 +348,14 @@ def _stability(
     low, high = np.quantile(norms, [0.05, 0.95]) if len(norms) else (math.nan, math.nan)
     diverged = not np.isfinite(losses).all() or losses[-1] > losses[run.scales == run.scales[-1]][0]
     rms = [_rms(result, results[0], contest.alpha_hw01) for result in results[1:]]
+    moved = _rms(results[0], to_hwc_u8(contest.photo_nchw01), contest.alpha_hw01)
     style = [abs(last.mean_style(judge.layers) - lasts[0].mean_style(judge.layers)) for last in lasts[1:]]
     return Stability(
         int(rises.sum()),
         float(high / low) if low > 0 else math.nan,
         bool(diverged),
         float(np.mean(rms)) if rms else None,
+        float(np.mean(rms)) / moved if rms and moved > 0 else None,
         float(np.mean(style)) if style else None,
     )
 

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from interp.sizes import resize_nchw01
 from interp.vgg import Vgg
-from stylize.historical import RecipeEvent, follow
+from stylize.historical import follow
 from stylize.judge import Judge, Reading
 from stylize.recipes import PYTORCH, TENSORFLOW, Recipe
 
-NAMED = "named by the report as a cause"
+NAMED, UNNAMED = "a cause, said the report", "not named by the report"
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,15 @@ class Factor:
 
 
 FACTORS = (
-    Factor("Gram definition", ("gram", "divisor"), "not named by the report"),
-    Factor("optimiser and learning rate", ("optimizer", "learning_rate", "epsilon"), f"learning rate: {NAMED}"),
+    Factor("Gram definition", ("gram", "divisor"), UNNAMED),
+    Factor(
+        "optimiser and learning rate",
+        ("optimizer", "learning_rate", "epsilon"),
+        "learning rate: a cause, said the report",
+    ),
     Factor("style : content weight", ("style_weight", "content_weight"), NAMED),
     Factor("layer weights", ("style_layers",), NAMED),
-    Factor("value range and clamping", ("space", "clamp"), "not named by the report"),
+    Factor("value range and clamping", ("space", "clamp"), UNNAMED),
 )
 ITERATIONS = Factor("iterations", ("iterations",), NAMED)  # read off one trajectory
 PRINT_INTERVAL = Factor("steps shown", ("every",), NAMED)  # no effect, by construction
@@ -103,7 +107,7 @@ class Factorial:
     def attributions(self) -> tuple[Attribution, ...]:
         """Explain each figure of the yardstick by Shapley values."""
         figures: dict[str, Callable[[Reading], float]] = {
-            "Gram distance at layers nobody optimised": lambda reading: reading.mean_style(self.unseen),
+            "Gram distance, unseen layers": lambda reading: reading.mean_style(self.unseen),
             "random-network distance": lambda reading: reading.marks.style_gram,
             "patch distance": lambda reading: reading.marks.patches,
             "distance to the photo": lambda reading: reading.content,
@@ -148,7 +152,7 @@ def factorial(
     *,
     size_px: int = 128,
     iterations: int | None = None,
-    watch: Callable[[RecipeEvent, int, int], None] | None = None,
+    watch: Callable[[int, int], None] | None = None,
 ) -> Factorial:
     """Run every combination of the factors once.
 
@@ -161,7 +165,7 @@ def factorial(
         painting_nchw01: (1, 3, h, w) RGB in [0, 1].
         size_px: Side of the square.
         iterations: Model 1's, shortened; model 2's is two fifths of it, as 2000 is of 5000. None for 5000.
-        watch: Called after every step with the event, the corner's number and their count.
+        watch: Called after every step with the steps so far and in all.
 
     Returns:
         The readings.
@@ -181,7 +185,7 @@ def factorial(
             if event.step == fewer:
                 readings[(*corner, False)] = judge.read(image, event.step, event.elapsed_s)
             if watch:
-                watch(event, number, len(every))
+                watch(number * more + event.step, len(every) * more)
         readings[(*corner, True)] = judge.read(torch.nan_to_num(image), more, 0.0)
         readings.setdefault((*corner, False), readings[(*corner, True)])  # it had ended before, not finite any more
     used = {PYTORCH.content_layer, *PYTORCH.style_layers}

@@ -7,8 +7,9 @@ kept as they were run, mistakes included, so that they can be compared on a yard
 from dataclasses import dataclass, field, replace
 
 from interp.errors import unknown_name
-from interp.layers import FIXED_CONTENT, FIXED_STYLE
 
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # of Gatys et al. 2016, and of everyone after
+CONTENT_LAYER = "relu4_2"
 REPORT = "the original report, table of hyperparameters"
 COURSE = "the PyTorch course notebook whose constants the report's table matches (Udacity, style transfer)"
 TUTORIAL = "the team's TensorFlow notebook, after a well-known tutorial (DataCamp 2019, Keras' VGG19)"
@@ -72,7 +73,7 @@ class Recipe:
 
 def _weights(*values: float) -> dict[str, float]:
     """Weights of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1."""
-    return dict(zip(FIXED_STYLE, values, strict=True))
+    return dict(zip(STYLE_LAYERS, values, strict=True))
 
 
 PYTORCH = Recipe(
@@ -82,7 +83,7 @@ PYTORCH = Recipe(
     learning_rate=0.003,
     epsilon=1e-8,
     style_layers=_weights(1.0, 0.75, 0.2, 0.2, 0.2),
-    content_layer=FIXED_CONTENT,
+    content_layer=CONTENT_LAYER,
     style_weight=1e5,
     content_weight=1.0,
     gram="sum",
@@ -110,7 +111,7 @@ TENSORFLOW = Recipe(
     learning_rate=0.02,
     epsilon=1e-7,
     style_layers=_weights(1.0, 0.8, 0.5, 0.3, 0.1),
-    content_layer=FIXED_CONTENT,
+    content_layer=CONTENT_LAYER,
     style_weight=100 / 5,
     content_weight=10 / 1,
     gram="rowwise",
@@ -156,7 +157,7 @@ GATYS = Recipe(
     learning_rate=1.0,
     epsilon=0.0,
     style_layers=_weights(1.0, 1.0, 1.0, 1.0, 1.0),
-    content_layer=FIXED_CONTENT,
+    content_layer=CONTENT_LAYER,
     style_weight=1e3,
     content_weight=1.0,
     gram="mean",

@@ -57,7 +57,7 @@ def criteria(unseen: Sequence[str]) -> tuple[Criterion, ...]:
     """What is compared, in the order of the table."""
     return (
         Criterion("Gram distance, relu1_1 … relu5_1", lambda trial: trial.last.mean_style(FIXED_STYLE)),
-        Criterion("Gram distance, layers nobody optimised", lambda trial: trial.last.mean_style(unseen)),
+        Criterion("Gram distance, unseen layers", lambda trial: trial.last.mean_style(unseen)),
         Criterion("random-network distance", lambda trial: trial.last.marks.style_gram),
         Criterion("patch distance", lambda trial: trial.last.marks.patches),
         Criterion("distance to the photo, relu4_2", lambda trial: trial.last.content),
@@ -68,7 +68,7 @@ def criteria(unseen: Sequence[str]) -> tuple[Criterion, ...]:
         Criterion("peak memory, MB", lambda trial: None if trial.peak_bytes is None else trial.peak_bytes / 1e6),
         Criterion("spikes of its own loss", lambda trial: float(trial.stability.spikes)),
         Criterion("spread of the gradient norm", lambda trial: trial.stability.gradient_spread),
-        Criterion("change under a jittered photo, of 255", lambda trial: trial.stability.jitter_rms),
+        Criterion("change under a jittered photo, of its own change", lambda trial: trial.stability.jitter_share),
         Criterion("pixels outside changed, %", lambda trial: 100 * trial.changed_outside),
     )
 
@@ -114,25 +114,26 @@ def claim_sentence(trials: Sequence[Trial], unseen: Sequence[str]) -> str | None
     holds = one < two and first.last.marks.patches < second.last.marks.patches
     sentence = (
         f"The report found model 1 better: {'so it is' if holds else 'not on every ruler'}. At layers nobody optimised "
-        f"the photo starts at {start:.2f} of the painting's distance; model 1 ends at {one:.2f}, model 2 as run at "
-        f"{two:.2f}; patches lie {first.last.marks.patches:.2f} and {second.last.marks.patches:.2f} from the painting's."
+        f"the photo starts {start:.2f} from the painting; model 1 ends at {one:.2f}, model 2 as run at {two:.2f}; "
+        f"patches end {first.last.marks.patches:.2f} and {second.last.marks.patches:.2f} from the painting's."
     )
     if TENSORFLOW_FIXED.name not in by_name or two == one:
         return sentence
     fixed = by_name[TENSORFLOW_FIXED.name].last.mean_style(unseen)
     return (
-        f"{sentence} With its Gram matrix repaired and nothing else touched, model 2 ends at {fixed:.2f}: that one line, "
-        f"which the report did not name, is {(two - fixed) / (two - one):.0%} of the gap."
+        f"{sentence} With its Gram matrix repaired and nothing else touched, model 2 ends at {fixed:.2f}: that one "
+        f"line, which the report did not name, closes {(two - fixed) / (two - one):.0%} of the gap."
     )
 
 
 def effect_sentence(effect: Effect, attribution: Attribution) -> str:
     """One factor's part in one figure, beside what the report said."""
     total = attribution.model1 - attribution.model2
-    share = f", {effect.value / total:.0%} of the whole difference" if abs(total) > 1e-9 else ""
+    share = f", {round(100 * effect.value / total) + 0}% of the whole difference" if abs(total) > 1e-9 else ""
+    name = effect.factor.name
     return (
-        f"{effect.factor.name.capitalize()}: {effect.value:+.3f}{share}; from {effect.least:+.3f} to {effect.most:+.3f} "
-        f"depending on the other factors. Report: {effect.factor.claim}."
+        f"{name[:1].upper()}{name[1:]}: {effect.value:+.3f}{share}; from {effect.least:+.3f} to {effect.most:+.3f} "
+        f"depending on the other factors ({effect.factor.claim})."
     )
 
 
