@@ -85,8 +85,8 @@ def standings_section(ranked: "Sequence[Standing]", sentences: Sequence[str], pa
     caption = f"Every way on every criterion{over}. Ways within 2 % of the best share the win."
     blocks = (*map(Paragraph, sentences), Table(caption, ("Criterion", *names, "Wins"), rows))
     intro = (
-        "Measured alike for all, none of it in the units of anyone's own loss. A way that does little keeps much of the "
-        "photo: read the distances to both pictures together."
+        "Measured alike for all, none of it in the units of anyone's own loss. A way that does little keeps much of "
+        "the photo: read the distances to both pictures together."
     )
     return Section("who-wins", "Who wins on what", intro, blocks)
 
@@ -218,9 +218,9 @@ def factors_section(
     about = Paragraph(
         f"All {len(factorial.readings) // 2} combinations of five factors were run at "
         f"{factorial.size_px}×{factorial.size_px} px for {more:,} steps; results after {fewer:,} were read off the "
-        "same runs, so that iterations (5000 and 2000 in the report, here in the same ratio) are a sixth factor. In words: "
-        f"{attributions[0].figure} ({', '.join(factorial.unseen)}), which comes from {attributions[0].model2:.3f} for "
-        f"model 2 to {attributions[0].model1:.3f} for model 1."
+        "same runs, so that iterations (5000 and 2000 in the report; here in the same ratio) are a sixth factor. In "
+        f"words: {attributions[0].figure} ({', '.join(factorial.unseen)}), which comes from "
+        f"{attributions[0].model2:.3f} for model 2 to {attributions[0].model1:.3f} for model 1."
     )
     shown = Paragraph(
         "Steps shown: no effect, by construction. A picture is copied out of the run; the run does not know of it "

@@ -175,7 +175,7 @@ class Contest:
         return stylize(self.vgg, photo_nchw01, [region], self._settings(contestant))
 
     def paste(self, image_nchw01: Tensor, alpha_hw01: np.ndarray) -> Tensor:
-        """Bring a recipe's picture, of any size, into the photo."""
+        """Bring a restyled picture, of any size, into the photo."""
         height, width = self.photo_nchw01.shape[-2:]
         alpha = torch.from_numpy(alpha_hw01).to(self.photo_nchw01)
         return self.photo_nchw01 + alpha * (resize_nchw01(image_nchw01, (height, width)) - self.photo_nchw01)
@@ -272,21 +272,20 @@ def _run(contest: Contest, judge: Judge, contestant: Contestant, clock: _Clock) 
             losses.append(event.losses["total"])
             scales.append(event.scale)
             clock.tick(contestant.name)
-            image = event.image_nchw01
+            image = restyled_nchw01(event)
             if isinstance(event, RecipeEvent):
                 norms.append(event.gradient_norm)
             if event.step in read_at and event.step < steps:
                 if isinstance(event, StepEvent):
                     norms.append(_own_gradient_norm(contest.vgg, event))
-                readings.append(judge.read(_shown(contest, image, event), event.step, seconds))
+                readings.append(judge.read(contest.paste(image, contest.alpha_hw01), event.step, seconds))
             if event.step % every == 0 and event.step < steps:
-                snapshots.append((event.step, to_hwc_u8(_shown(contest, image, event))))
+                snapshots.append((event.step, to_hwc_u8(contest.paste(image, contest.alpha_hw01))))
     images = [image]
     generator = torch.Generator().manual_seed(contest.seed)
     for _ in range(contest.jitters):
-        noise = (2 * torch.rand(contest.photo_nchw01.shape, generator=generator) - 1) * JITTER
-        for event in contest.events(contestant, (contest.photo_nchw01 + noise.to(image)).clamp(0, 1)):
-            image = event.image_nchw01
+        for event in contest.events(contestant, jittered(contest.photo_nchw01, generator)):
+            image = restyled_nchw01(event)
             clock.tick(f"{contestant.name}, photo jittered")
         images.append(image)
     return _Run(
@@ -303,8 +302,7 @@ def _trial(contest: Contest, judge: Judge, contestant: Contestant, run: _Run) ->
         alpha = contest.alpha_hw01
         if cut and contest.cut:
             alpha = contest.cut(to_hwc_u8(contest.paste(image, np.ones_like(alpha))))
-        pasted = contest.paste(image, alpha) if isinstance(contestant, Recipe) else image
-        results.append(to_hwc_u8(pasted))
+        results.append(to_hwc_u8(contest.paste(image, alpha)))
     photo_u8 = to_hwc_u8(contest.photo_nchw01)
     lasts = [judge.read(to_nchw01(result).to(contest.photo_nchw01), len(run.losses), run.seconds) for result in results]
     outside = contest.alpha_hw01 == 0
@@ -347,8 +345,8 @@ def _stability(
     norms = run.gradient_norms[len(run.gradient_norms) // 2 :]
     low, high = np.quantile(norms, [0.05, 0.95]) if len(norms) else (math.nan, math.nan)
     diverged = not np.isfinite(losses).all() or losses[-1] > losses[run.scales == run.scales[-1]][0]
-    rms = [_rms(result, results[0], contest.alpha_hw01) for result in results[1:]]
-    moved = _rms(results[0], to_hwc_u8(contest.photo_nchw01), contest.alpha_hw01)
+    rms = [rms_change(result, results[0], contest.alpha_hw01) for result in results[1:]]
+    moved = rms_change(results[0], to_hwc_u8(contest.photo_nchw01), contest.alpha_hw01)
     style = [abs(last.mean_style(judge.layers) - lasts[0].mean_style(judge.layers)) for last in lasts[1:]]
     return Stability(
         int(rises.sum()),
@@ -360,14 +358,21 @@ def _stability(
     )
 
 
-def _rms(one_hwc_u8: np.ndarray, other_hwc_u8: np.ndarray, alpha_hw01: np.ndarray) -> float:
+def jittered(photo_nchw01: Tensor, generator: torch.Generator) -> Tensor:
+    """The photo with every value moved by up to 1/255."""
+    noise = (2 * torch.rand(photo_nchw01.shape, generator=generator) - 1) * JITTER
+    return (photo_nchw01 + noise.to(photo_nchw01)).clamp(0, 1)
+
+
+def rms_change(one_hwc_u8: np.ndarray, other_hwc_u8: np.ndarray, alpha_hw01: np.ndarray) -> float:
+    """Root mean square difference of two pictures inside a region, 0 … 255."""
     squares = np.square(one_hwc_u8.astype(np.float64) - other_hwc_u8).mean(2)
     return float(np.sqrt((alpha_hw01 * squares).sum() / alpha_hw01.sum()))
 
 
-def _shown(contest: Contest, image_nchw01: Tensor, event: StepEvent | RecipeEvent) -> Tensor:
-    """The photo with the picture in its region; our own events hold that already."""
-    return image_nchw01 if isinstance(event, StepEvent) else contest.paste(image_nchw01, contest.alpha_hw01)
+def restyled_nchw01(event: StepEvent | RecipeEvent) -> Tensor:
+    """What is to be pasted: a recipe's picture, or our own region's image before it is composed."""
+    return event.restyled_rchw if isinstance(event, StepEvent) else event.image_nchw01
 
 
 def _own_gradient_norm(vgg: Vgg, event: StepEvent) -> float:
