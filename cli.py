@@ -13,6 +13,7 @@ from commands.report import report
 from commands.saliency import saliency
 from commands.segment import segment
 from commands.stylize import stylize
+from commands.sweep import sweep
 from commands.weights import weights
 from interp import __version__
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (featuremaps, saliency, gram, layers, segment, stylize, compare, report, weights, doctor):
+for function in (featuremaps, saliency, gram, layers, segment, stylize, compare, sweep, report, weights, doctor):
     app.command(function.__name__)(function)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports import study_figures
-from reports.record import Block, Figure, Gallery, Paragraph, Section, Table, Verdict
+from reports.record import Block, Code, Figure, Gallery, Paragraph, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stylize.compare import Trial
     from stylize.factors import Attribution, Factor, Factorial
     from stylize.recipes import Recipe
+    from stylize.sweep import Attempt
     from stylize.verdicts import Standing
 
 
@@ -243,6 +244,65 @@ def constants_section(recipes: "Sequence[Recipe]") -> Section:
         blocks.append(Table(f"{recipe.name}: {recipe.title}", ("Constant", "Value", "Source"), rows))
     intro = "What each preset is made of, and where each number is from."
     return Section("constants", "Constants and their sources", intro, tuple(blocks))
+
+
+def sweep_sections(
+    store: ImageStore,
+    attempts: "Sequence[Attempt]",
+    best: "Attempt",
+    importances: Mapping[str, Mapping[str, float]],
+    objectives: Sequence[str],
+    preset_text: str,
+) -> list[Section]:
+    """A sweep: its Pareto front, what matters, and the preset that was chosen.
+
+    Args:
+        store: Where pictures go.
+        attempts: Finished trials.
+        best: The chosen one.
+        importances: Objective -> value -> share; empty where there were too few trials.
+        objectives: Their names.
+        preset_text: The chosen values as TOML.
+
+    Returns:
+        Sections `front`, `importance` and `preset`.
+    """
+    front = sorted((attempt for attempt in attempts if attempt.on_front), key=lambda attempt: attempt.objectives)
+    picture = store.png(
+        study_figures.pareto_front(attempts, best),
+        f"{len(attempts)} trials, {len(front)} on the Pareto front; chosen: trial {best.number}.",
+    )
+    caption = "Each dot is a trial; less is better on every axis. None of the three figures is part of the loss."
+    header = ("Trial", *objectives, *best.values)
+    rows = tuple(
+        (
+            f"{attempt.number}{' (chosen)' if attempt is best else ''}",
+            *(number(value) for value in attempt.objectives),
+            *(number(value) if isinstance(value, float) else str(value) for value in attempt.values.values()),
+        )
+        for attempt in front
+    )
+    table = Table("The Pareto front: trials that no other beats on all three", header, rows)
+    rule = (
+        "Three objectives pull apart; no trial beats one of the front on all of them. Chosen is the one whose worst "
+        "place in the three orders of the front is best."
+    )
+    sections = [Section("front", "The Pareto front", rule, (Figure(picture, caption), table))]
+    if importances:
+        alt = "; ".join(
+            f"{name}: most by {max(shares, key=shares.__getitem__)}" for name, shares in importances.items()
+        )
+        bars = Figure(
+            store.png(study_figures.importance_bars(importances), f"Importance. {alt}."),
+            "PED-ANOVA (Watanabe et al. 2023): how differently a value is spread in the best trials and in all. The "
+            "learning rate counts for Adam alone; L-BFGS takes none.",
+        )
+        what: tuple[Block, ...] = (bars,)
+    else:
+        what = (Paragraph("Fewer than ten trials tell nothing about importance."),)
+    sections.append(Section("importance", "What matters", "Which of the searched values decides each objective.", what))
+    use = "Saved beside this page; `stylize --preset FILE` reads it."
+    return [*sections, Section("preset", "The chosen preset", use, (Code(preset_text),))]
 
 
 def _constant(value: object) -> str:

@@ -205,7 +205,9 @@ def pareto_front(attempts: "Sequence[Attempt]", best: "Attempt") -> bytes:
     """
     figure = Figure((WIDTH_IN, 3.9), dpi=DPI, facecolor="white", layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
-    for axis, of, label in zip(axes, (1, 2), ("edges lost", "change under a jittered photo, of 255"), strict=True):
+    for axis, of, label in zip(
+        axes, (1, 2), ("edges lost", "change under a jittered photo, of its own change"), strict=True
+    ):
         styled(axis)
         for front, colour, words in ((False, PALE, "beaten on all three"), (True, ACCENT, "on the Pareto front")):
             points = [attempt.objectives for attempt in attempts if attempt.on_front == front]

@@ -341,7 +341,6 @@ def _stability(
     contest: Contest, judge: Judge, run: _Run, results: Sequence[np.ndarray], lasts: Sequence[Reading]
 ) -> Stability:
     losses = run.losses
-    rises = (losses[1:] > SPIKE * losses[:-1]) & (run.scales[1:] == run.scales[:-1])
     norms = run.gradient_norms[len(run.gradient_norms) // 2 :]
     low, high = np.quantile(norms, [0.05, 0.95]) if len(norms) else (math.nan, math.nan)
     diverged = not np.isfinite(losses).all() or losses[-1] > losses[run.scales == run.scales[-1]][0]
@@ -349,13 +348,18 @@ def _stability(
     moved = rms_change(results[0], to_hwc_u8(contest.photo_nchw01), contest.alpha_hw01)
     style = [abs(last.mean_style(judge.layers) - lasts[0].mean_style(judge.layers)) for last in lasts[1:]]
     return Stability(
-        int(rises.sum()),
+        count_spikes(losses, run.scales),
         float(high / low) if low > 0 else math.nan,
         bool(diverged),
         float(np.mean(rms)) if rms else None,
         float(np.mean(rms)) / moved if rms and moved > 0 else None,
         float(np.mean(style)) if style else None,
     )
+
+
+def count_spikes(losses: np.ndarray, scales: np.ndarray) -> int:
+    """Steps whose loss exceeds 1.1 times that of the step before, at the same scale."""
+    return int(((losses[1:] > SPIKE * losses[:-1]) & (scales[1:] == scales[:-1])).sum())
 
 
 def jittered(photo_nchw01: Tensor, generator: torch.Generator) -> Tensor:

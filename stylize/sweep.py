@@ -1,8 +1,8 @@
 """Searching the settings of our own loop: strength, layer weights, optimiser, learning rate, start.
 
 Three objectives, none of which the loss contains: how far patches lie from the painting's, how much of the photo's
-edges is lost, and how far the result moves when the photo is jittered. Trials live in an SQLite file, one committed
-after the other, so that a study that was killed goes on where it stopped.
+edges is lost, and how far the result moves when the photo is jittered, as a share of what was changed at all. Trials
+live in an SQLite file, one committed after the other, so that a study that was killed goes on where it stopped.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 
 from interp.errors import InputError, MaskError, OutputError, UsageError
 from interp.images import to_hwc_u8, to_nchw01
@@ -194,17 +195,18 @@ def finished(study: "optuna.Study") -> list[Attempt]:
 
 def on_front(objectives: list[tuple[float, ...]]) -> list[bool]:
     """For each point whether no other is at least as small everywhere and smaller somewhere."""
-    points = np.array(objectives, dtype=float).reshape(len(objectives), -1)
+    points = np.array(objectives, dtype=float)
     return [not ((points <= point).all(1) & (points < point).any(1)).any() for point in points]
 
 
 def choose(attempts: list[Attempt]) -> Attempt:
-    """The front's trial nearest to the ideal, by Euclidean distance with each objective brought to [0, 1]."""
+    """The front's trial whose worst place in the three orders of the front is best; ties go to the best sum of places.
+
+    Places, not values: one trial that does nothing, or too much, would stretch every scale.
+    """
     front = [attempt for attempt in attempts if attempt.on_front]
-    points = np.array([attempt.objectives for attempt in front])
-    low, high = points.min(0), points.max(0)
-    scaled = (points - low) / np.where(high > low, high - low, 1)
-    return front[int(np.linalg.norm(scaled, axis=1).argmin())]
+    places = np.stack([rankdata(column, "min") for column in np.array([each.objectives for each in front]).T], axis=1)
+    return front[int(np.lexsort((places.sum(1), places.max(1)))[0])]
 
 
 def importances(study: "optuna.Study") -> dict[str, dict[str, float]]:
@@ -227,6 +229,7 @@ def importances(study: "optuna.Study") -> dict[str, dict[str, float]]:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.filterwarnings("ignore", "PedAnovaImportanceEvaluator computes")  # low is what we want
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             found[name] = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
     return found
@@ -246,4 +249,6 @@ def _objectives(contest: Contest, judge: Judge, own: Own) -> tuple[float, float,
     generator = torch.Generator().manual_seed(contest.seed)
     again = result_of(replace(contest, photo_nchw01=jittered(contest.photo_nchw01, generator)), own)
     marks = judge.read(to_nchw01(result).to(contest.photo_nchw01), 0, 0.0).marks
-    return marks.patches, 1 - marks.edges_kept, rms_change(result, again, contest.alpha_hw01)
+    moved = rms_change(result, to_hwc_u8(contest.photo_nchw01), contest.alpha_hw01)
+    shaken = rms_change(result, again, contest.alpha_hw01) / moved if moved > 0 else 1.0
+    return marks.patches, 1 - marks.edges_kept, shaken
