@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from commands.options import Prompt, Region
+from commands.options import ForegroundOptions, Prompt, Region
 from commands.run import Run
 from interp.errors import UsageError
 
@@ -52,21 +52,6 @@ def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
     return SaliencyFindings(attribution, flashtorch_panels(attribution), verdict)
 
 
-@dataclass(frozen=True)
-class ForegroundOptions:
-    """How the user wants the foreground found."""
-
-    prompt: Prompt
-    box: str | None
-    mask: str | None
-    feather_px: float | None
-
-    @property
-    def needs_saliency(self) -> bool:
-        """Whether the network's opinion is part of finding it."""
-        return self.box is None and self.mask is None and self.prompt in (Prompt.AUTO, Prompt.SALIENCY)
-
-
 def find_foreground(
     run: Run, picture: "Picture", options: ForegroundOptions, findings: SaliencyFindings | None
 ) -> "Segmentation":
@@ -104,7 +89,7 @@ def find_foreground(
         mask_hw01=load_mask(options.mask, picture.size_hw_px) if options.mask else None,
         saliency_hw=believed,
         saliency_note=note,
-        feather_px=options.feather_px,
+        feather_px=options.feather,
         seed=run.options.seed,
     )
     run.say(f"Foreground: {segmentation.reason} It covers {segmentation.area_share:.0%} of the photo.")

@@ -78,8 +78,23 @@ FeatherOption = Annotated[
 
 
 @dataclass(frozen=True)
+class ForegroundOptions:
+    """How the user wants the foreground found."""
+
+    prompt: PromptOption = Prompt.AUTO
+    box: BoxOption = None
+    mask: MaskOption = None
+    feather: FeatherOption = None
+
+    @property
+    def needs_saliency(self) -> bool:
+        """Whether the network's opinion is part of finding it."""
+        return self.box is None and self.mask is None and self.prompt in (Prompt.AUTO, Prompt.SALIENCY)
+
+
+@dataclass(frozen=True)
 class RunOptions:
-    """Options that every command takes; expanded into its signature by `command`."""
+    """Options that every command takes."""
 
     weights: Annotated[
         str,
@@ -142,29 +157,41 @@ class RunOptions:
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Turn `function(context, …, options: RunOptions)` into a command that takes every shared option by name.
+    """Turn a function into a command: a parameter whose type is a dataclass stands for one option a field.
 
-    Errors end in one message on stderr and the exit code of the exception tree; Ctrl-C in 130.
+    One of them must be `options: RunOptions`. Errors end in one message on stderr and the exit code of the exception
+    tree; Ctrl-C in 130.
     """
-    own = list(inspect.signature(function, eval_str=True).parameters.values())
-    hints = get_type_hints(RunOptions, include_extras=True)
-    shared = [
+    own = inspect.signature(function, eval_str=True).parameters
+    groups = {name: each.annotation for name, each in own.items() if dataclasses.is_dataclass(each.annotation)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in own.items():
+        if name not in groups:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    for group in sorted(groups.values(), key=lambda group: group is RunOptions):  # shared ones last in --help
+        parameters += _parameters(group)
+
+    @functools.wraps(function)
+    def run(**kwargs: Any) -> None:
+        filled = {
+            name: group(**{field.name: kwargs.pop(field.name) for field in dataclasses.fields(group)})
+            for name, group in groups.items()
+        }
+        with_errors(functools.partial(function, **kwargs, **filled), filled["options"].debug)
+
+    run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _parameters(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
         )
-        for field in dataclasses.fields(RunOptions)
+        for field in dataclasses.fields(group)
     ]
-    parameters = [parameter for parameter in own if parameter.name != "options"]
-
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> None:
-        options = RunOptions(**{field.name: kwargs.pop(field.name) for field in dataclasses.fields(RunOptions)})
-        with_errors(functools.partial(function, *args, **kwargs, options=options), options.debug)
-
-    keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
-    run.__signature__ = inspect.Signature([*keyword_only, *shared])  # pyright: ignore[reportAttributeAccessIssue]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*keyword_only, *shared]}
-    return run
 
 
 def with_errors(action: Callable[[], None], debug: bool) -> None:

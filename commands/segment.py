@@ -2,17 +2,8 @@
 
 import typer
 
-from commands.evidence import ForegroundOptions, find_foreground, look, parse_box
-from commands.options import (
-    BoxOption,
-    FeatherOption,
-    ImageArgument,
-    MaskOption,
-    Prompt,
-    PromptOption,
-    RunOptions,
-    command,
-)
+from commands.evidence import find_foreground, look, parse_box
+from commands.options import ForegroundOptions, ImageArgument, RunOptions, command
 from commands.run import Run
 
 
@@ -20,20 +11,16 @@ from commands.run import Run
 def segment(
     context: typer.Context,
     options: RunOptions,
+    foreground: ForegroundOptions,
     image: ImageArgument = None,
-    prompt: PromptOption = Prompt.AUTO,
-    box: BoxOption = None,
-    mask: MaskOption = None,
-    feather: FeatherOption = None,
 ) -> None:
     """Cut out the foreground: mask, soft alpha, cut-out with transparency, overlay.
 
     Example: python cli.py segment photo.jpg --box 120,40,300,420
     """
     run = Run(context, options)
-    foreground = ForegroundOptions(prompt, box, mask, feather)
-    if box:
-        parse_box(box)
+    if foreground.box:
+        parse_box(foreground.box)
     picture = run.photo(image, "astronaut")
     run.plan_outputs(picture.stem, {"mask": "png", "alpha": "png", "cutout": "png", "overlay": "png"})
 

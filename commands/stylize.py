@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.evidence import ForegroundOptions, SaliencyFindings, find_foreground, look, parse_box, region_alpha
+from commands.evidence import SaliencyFindings, find_foreground, look, parse_box, region_alpha
 from commands.job import Job, do_job
 from commands.options import (
     INTERRUPTED,
-    BoxOption,
-    FeatherOption,
+    ForegroundOptions,
     ImageArgument,
-    MaskOption,
-    Prompt,
-    PromptOption,
     Region,
     RegionOption,
     RunOptions,
@@ -85,13 +81,10 @@ ContentLayerOption = Annotated[str | None, typer.Option("--content-layer", metav
 def stylize(
     context: typer.Context,
     options: RunOptions,
+    foreground: ForegroundOptions,
     image: ImageArgument = None,
     style: StyleOption = None,
     region: RegionOption = Region.BACKGROUND,
-    prompt: PromptOption = Prompt.AUTO,
-    box: BoxOption = None,
-    mask: MaskOption = None,
-    feather: FeatherOption = None,
     strength: StrengthOption = 1.0,
     style_scale: StyleScaleOption = None,
     keep_colour: ColourOption = Colour.NONE,
@@ -109,10 +102,9 @@ def stylize(
     Example: python cli.py stylize photo.jpg --style painting.jpg --region background -o restyled.png
     """
     run = Run(context, options)
-    foreground = ForegroundOptions(prompt, box, mask, feather)
     layers = _check_layers(style_layers, content_layer)
-    if box:
-        parse_box(box)
+    if foreground.box:
+        parse_box(foreground.box)
     photo, painting = run.photo(image, "astronaut"), run.painting(style)
     run.plan_outputs(photo.stem, {"image": "png", "mask": "png", "alpha": "png"}, region.value)
 
