@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.contest import Pair, prepare, ways_named
-from commands.evidence import ForegroundOptions, parse_box
+from commands.evidence import parse_box
 from commands.options import (
     INTERRUPTED,
-    BoxOption,
-    FeatherOption,
+    ForegroundOptions,
     ImageArgument,
-    MaskOption,
-    Prompt,
-    PromptOption,
     Region,
     RegionOption,
     RunOptions,
@@ -65,16 +61,13 @@ WhyIterationsOption = Annotated[
 def compare(
     context: typer.Context,
     options: RunOptions,
+    foreground: ForegroundOptions,
     image: ImageArgument = None,
     style: StyleOption = None,
     presets: PresetsOption = None,
     also: AlsoOption = None,
     also_style: AlsoStyleOption = None,
     region: RegionOption = Region.ALL,
-    prompt: PromptOption = Prompt.AUTO,
-    box: BoxOption = None,
-    mask: MaskOption = None,
-    feather: FeatherOption = None,
     size: SizeOption = 192,
     iterations: IterationsOption = None,
     jitters: JittersOption = 1,
@@ -87,10 +80,9 @@ def compare(
     Example: python cli.py compare photo.jpg --style painting.jpg --presets default,report-pytorch,gatys --why
     """
     run = Run(context, options)
-    foreground = ForegroundOptions(prompt, box, mask, feather)
-    if box:
-        parse_box(box)
-    if also and (box or mask):
+    if foreground.box:
+        parse_box(foreground.box)
+    if also and (foreground.box or foreground.mask):
         raise UsageError("--box and --mask speak of one photo; with --also, expected --prompt instead.")
     if len(also_style or []) not in (0, len(also or [])):
         raise UsageError(

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.contest import Pair, prepare
-from commands.evidence import ForegroundOptions, parse_box
+from commands.evidence import parse_box
 from commands.options import (
     INTERRUPTED,
-    BoxOption,
-    FeatherOption,
+    ForegroundOptions,
     ImageArgument,
-    MaskOption,
-    Prompt,
-    PromptOption,
     Region,
     RegionOption,
     RunOptions,
@@ -48,16 +44,13 @@ PresetOption = Annotated[str, typer.Option("--preset", help="What is not searche
 def sweep(
     context: typer.Context,
     options: RunOptions,
+    foreground: ForegroundOptions,
     image: ImageArgument = None,
     style: StyleOption = None,
     trials: TrialsOption = 40,
     resume: ResumeOption = None,
     preset: PresetOption = "default",
     region: RegionOption = Region.ALL,
-    prompt: PromptOption = Prompt.AUTO,
-    box: BoxOption = None,
-    mask: MaskOption = None,
-    feather: FeatherOption = None,
     size: SizeOption = 128,
     iterations: IterationsOption = 60,
 ) -> None:
@@ -71,8 +64,8 @@ def sweep(
     from stylize.presets import preset as preset_named
 
     base = read_preset(preset).settings if preset.endswith(".toml") else preset_named(preset)
-    if box:
-        parse_box(box)
+    if foreground.box:
+        parse_box(foreground.box)
     photo, painting = run.photo(image, "astronaut"), run.painting(style)
     extensions = {"figure": "png", "preset": "toml"}
     run.plan_outputs(photo.stem, extensions if resume else {**extensions, "study": "sqlite3"})
@@ -84,7 +77,6 @@ def sweep(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     vgg = run.network()
-    foreground = ForegroundOptions(prompt, box, mask, feather)
     pair = prepare(run, vgg, photo, painting, {}, region, foreground, size)
     tried = replace(base, iterations=iterations, coarse_iterations=min(iterations, base.coarse_iterations))
     identity = _identity(run, pair, vgg.info.sha256, tried, size)
