@@ -108,30 +108,49 @@ def own_way(name: str, file: PresetFile, evidence: "LayerChoice") -> "Own":
     return Own(name, file.settings, choice, 1.0 if file.strength is None else file.strength)
 
 
-def _cutter(
-    run: Run, segmentation: "Segmentation", size_hw_px: tuple[int, int], region: Region
-) -> "Callable[[np.ndarray], np.ndarray]":
-    """GrabCut on a result, inside the box that the foreground has in the photo."""
+def box_of(mask_hw: "np.ndarray", size_hw_px: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The box (x, y, width, height) around a foreground, in pixels of another size.
+
+    Raises:
+        MaskError: If nothing of it is left at that size.
+    """
     import numpy as np
 
-    from interp.images import quantise_hw01
     from interp.sizes import resize_hw01
-    from segment import segment
 
-    mask = resize_hw01(segmentation.mask_hw.astype(np.float32), size_hw_px) >= 0.5
-    rows, columns = np.nonzero(mask)
+    rows, columns = np.nonzero(resize_hw01(mask_hw.astype(np.float32), size_hw_px) >= 0.5)
     if not len(rows):
         raise MaskError(f"The foreground vanishes at {size_hw_px[1]}x{size_hw_px[0]} px. Use a larger --size.")
     left, top = int(columns.min()), int(rows.min())
-    box = left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top
+    return left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top
 
-    def cut(result_hwc_u8: np.ndarray) -> np.ndarray:
-        try:
-            alpha = segment(result_hwc_u8, box_xywh_px=box, seed=run.options.seed).alpha_hw01
-        except MaskError as error:
-            run.warn(f"GrabCut found nothing usable in a result ({error}); the whole box was taken.")
-            alpha = np.zeros(size_hw_px, np.float32)
-            alpha[top : top + box[3], left : left + box[2]] = 1
+
+def grabcut_within(run: Run, box_xywh_px: tuple[int, int, int, int], rgb_hwc_u8: "np.ndarray") -> "np.ndarray":
+    """GrabCut on a result, inside the box that the foreground has in the photo; the foreground's alpha."""
+    import numpy as np
+
+    from segment import segment
+
+    try:
+        return segment(rgb_hwc_u8, box_xywh_px=box_xywh_px, seed=run.options.seed).alpha_hw01
+    except MaskError as error:
+        run.warn(f"GrabCut found nothing usable in a result ({error}); the whole box was taken.")
+        x, y, width, height = box_xywh_px
+        alpha = np.zeros(rgb_hwc_u8.shape[:2], np.float32)
+        alpha[y : y + height, x : x + width] = 1
+        return alpha
+
+
+def _cutter(
+    run: Run, segmentation: "Segmentation", size_hw_px: tuple[int, int], region: Region
+) -> "Callable[[np.ndarray], np.ndarray]":
+    """What a recipe that cuts its result would have taken for the region."""
+    from interp.images import quantise_hw01
+
+    box = box_of(segmentation.mask_hw, size_hw_px)
+
+    def cut(result_hwc_u8: "np.ndarray") -> "np.ndarray":
+        alpha = grabcut_within(run, box, result_hwc_u8)
         return alpha if region is Region.FOREGROUND else quantise_hw01(1 - alpha)
 
     return cut

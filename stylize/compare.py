@@ -12,9 +12,8 @@ from torch import Tensor
 from interp.errors import UsageError
 from interp.images import to_hwc_u8, to_nchw01
 from interp.layers import LayerChoice
-from interp.sizes import resize_nchw01
 from interp.vgg import Vgg
-from stylize.historical import RecipeEvent, RecipeLoss, follow
+from stylize.historical import RecipeEvent, RecipeLoss, follow, paste, recipe_notes
 from stylize.judge import Judge, Reading
 from stylize.optimise import StepEvent, scale_sizes_hw_px, stylize
 from stylize.peak import PeakMemory
@@ -176,9 +175,7 @@ class Contest:
 
     def paste(self, image_nchw01: Tensor, alpha_hw01: np.ndarray) -> Tensor:
         """Bring a restyled picture, of any size, into the photo."""
-        height, width = self.photo_nchw01.shape[-2:]
-        alpha = torch.from_numpy(alpha_hw01).to(self.photo_nchw01)
-        return self.photo_nchw01 + alpha * (resize_nchw01(image_nchw01, (height, width)) - self.photo_nchw01)
+        return paste(self.photo_nchw01, image_nchw01, alpha_hw01)
 
     def _settings(self, contestant: Own) -> Settings:
         settings = replace(contestant.settings, size_px=max(64, *self.photo_nchw01.shape[-2:]))
@@ -312,7 +309,7 @@ def _trial(contest: Contest, judge: Judge, contestant: Contestant, run: _Run) ->
         side = max(contest.photo_nchw01.shape[-2:])
         loss = RecipeLoss(contest.vgg, contest.photo_nchw01, contest.painting_nchw01, contestant, side)
         first = loss.first_style_gradient_norm()
-        notes = _notes(contest, contestant, side, first)
+        notes = recipe_notes(contestant, contest.vgg, side, contest.steps_of(contestant), first)
     readings = (run.readings[0], lasts[0]) if cut else (*run.readings, lasts[0])
     return Trial(
         contestant.name, contestant.title, len(run.losses), run.seconds, run.cpu_seconds, run.peak_bytes,
@@ -320,21 +317,6 @@ def _trial(contest: Contest, judge: Judge, contestant: Contestant, run: _Run) ->
         _stability(contest, judge, run, results, lasts), changed,
         getattr(contestant, "every", OWN_EVERY), () if cut else run.snapshots, results[0], tuple(notes),
     )  # fmt: skip
-
-
-def _notes(contest: Contest, recipe: Recipe, side: int, first_style_gradient: float) -> list[str]:
-    notes = []
-    if contest.vgg.info.name != "imagenet":
-        notes.append(
-            f"Same formulas, another net ({contest.vgg.info.name}; the constants were chosen for ImageNet's VGG-19): "
-            f"the first style gradient's norm is {first_style_gradient:.3g}."
-        )
-    steps = contest.steps_of(recipe)
-    if steps < recipe.iterations:
-        notes.append(f"Shortened: {steps:,} of the recipe's {recipe.iterations:,} iterations.")
-    if side != recipe.size_px:
-        notes.append(f"At {side} px instead of the recipe's {recipe.size_px} px.")
-    return notes
 
 
 def _stability(

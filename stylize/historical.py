@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -208,6 +209,37 @@ def fit(
     if recipe.fit == "area":
         return photo, fit_painting_nchw01(painting, (height, width))
     return photo, resize_nchw01(painting, (height, width))
+
+
+def paste(photo_nchw01: Tensor, image_nchw01: Tensor, alpha_hw01: np.ndarray) -> Tensor:
+    """Bring a restyled picture into the photo.
+
+    Args:
+        photo_nchw01: (1, 3, H, W) RGB in [0, 1].
+        image_nchw01: (1, 3, h, w), any size: brought to the photo's.
+        alpha_hw01: (H, W), where to.
+
+    Returns:
+        (1, 3, H, W); the photo's own values where alpha is 0.
+    """
+    alpha = torch.from_numpy(alpha_hw01).to(photo_nchw01)
+    image = resize_nchw01(image_nchw01.to(photo_nchw01), (photo_nchw01.shape[-2], photo_nchw01.shape[-1]))
+    return photo_nchw01 + alpha * (image - photo_nchw01)
+
+
+def recipe_notes(recipe: Recipe, vgg: Vgg, side_px: int, steps: int, first_style_gradient: float) -> list[str]:
+    """What a reader must know of a run by a recipe: another net, fewer steps, another size."""
+    notes = []
+    if vgg.info.name != "imagenet":
+        notes.append(
+            f"Same formulas, another net ({vgg.info.name}; the constants were chosen for ImageNet's VGG-19): "
+            f"the first style gradient's norm is {first_style_gradient:.3g}."
+        )
+    if steps < recipe.iterations:
+        notes.append(f"Shortened: {steps:,} of the recipe's {recipe.iterations:,} iterations.")
+    if side_px != recipe.size_px:
+        notes.append(f"At {side_px} px instead of the recipe's {recipe.size_px} px.")
+    return notes
 
 
 def feature_scale(recipe: Recipe, vgg: Vgg) -> float:
