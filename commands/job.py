@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stylize.optimise import Step, StepEvent
     from stylize.outcome import Outcome
     from stylize.presets import Settings
-    from stylize.scene import StyledRegion
+    from stylize.region import StyledRegion
 
 SNAPSHOTS_AT = (0.1, 0.3, 0.5, 0.75)  # of the run
 
@@ -25,18 +25,18 @@ class Job:
     """What the optimisation left behind: every step's figures, the last event with its images, and the measures."""
 
     photo: "Picture"
-    styled: "StyledRegion"
+    styled: "list[StyledRegion]"
     settings: "Settings"
     steps: "list[Step]"
     last: "StepEvent"
     snapshots: "list[tuple[str, np.ndarray]]"
     result_hwc_u8: "np.ndarray"
     isolation: "Isolation"
-    outcome: "Outcome"
+    outcomes: "list[Outcome]"
     interrupted: bool
 
 
-def do_job(run: Run, vgg: "Vgg", photo: "Picture", styled: "StyledRegion", settings: "Settings") -> Job:
+def do_job(run: Run, vgg: "Vgg", photo: "Picture", styled: "list[StyledRegion]", settings: "Settings") -> Job:
     """Run the loop with a progress display; on Ctrl-C keep the best images so far."""
     from interp.images import to_hwc_u8, to_nchw01
     from stylize.isolate import compose, measure
@@ -48,7 +48,7 @@ def do_job(run: Run, vgg: "Vgg", photo: "Picture", styled: "StyledRegion", setti
     image = photo.image_nchw01.to(run.device())
     with progress(run.options.progress, run.options.quiet) as display:
         try:
-            for last in optimise(vgg, image, [styled], settings):
+            for last in optimise(vgg, image, styled, settings):
                 steps.append(last.figures)
                 display.show(last, f"{last.size_hw_px[1]}x{last.size_hw_px[0]} px  loss {last.losses['total']:.4f}")
                 if marks and last.step >= marks[0] * last.total:
@@ -60,7 +60,8 @@ def do_job(run: Run, vgg: "Vgg", photo: "Picture", styled: "StyledRegion", setti
         raise KeyboardInterrupt
     if interrupted:
         run.warn(f"Interrupted at step {last.step} of {last.total}: this is the best image until then.")
-    result = compose(photo.rgb_hwc_u8, [styled], last.restyled_rchw)
-    isolation = measure(vgg, photo.rgb_hwc_u8, result, [styled], last.scene, last.restyled_rchw, run.options.seed)
-    outcome = judge(vgg, image, to_nchw01(result).to(run.device()), styled, last.size_hw_px, settings.style_scale)
-    return Job(photo, styled, settings, steps, last, snapshots, result, isolation, outcome, interrupted)
+    result = compose(photo.rgb_hwc_u8, styled, last.restyled_rchw)
+    isolation = measure(vgg, photo.rgb_hwc_u8, result, styled, last.scene, last.restyled_rchw, settings)
+    judged = to_nchw01(result).to(run.device())
+    outcomes = [judge(vgg, image, judged, region, last.size_hw_px, settings.style_scale) for region in styled]
+    return Job(photo, styled, settings, steps, last, snapshots, result, isolation, outcomes, interrupted)

@@ -159,11 +159,14 @@ class RunOptions:
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Turn a function into a command: a parameter whose type is a dataclass stands for one option a field.
 
-    One of them must be `options: RunOptions`. Errors end in one message on stderr and the exit code of the exception
-    tree; Ctrl-C in 130.
+    Errors end in one message on stderr and the exit code of the exception tree; Ctrl-C in 130.
     """
     own = inspect.signature(function, eval_str=True).parameters
-    groups = {name: each.annotation for name, each in own.items() if dataclasses.is_dataclass(each.annotation)}
+    groups: dict[str, Any] = {
+        name: each.annotation
+        for name, each in own.items()
+        if isinstance(each.annotation, type) and dataclasses.is_dataclass(each.annotation)
+    }
     parameters: list[inspect.Parameter] = []
     for name, parameter in own.items():
         if name not in groups:
@@ -177,7 +180,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             name: group(**{field.name: kwargs.pop(field.name) for field in dataclasses.fields(group)})
             for name, group in groups.items()
         }
-        with_errors(functools.partial(function, **kwargs, **filled), filled["options"].debug)
+        debug = any(getattr(group, "debug", False) for group in filled.values())
+        with_errors(functools.partial(function, **kwargs, **filled), debug)
 
     run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -77,9 +77,14 @@ class Run:
         """Load the photo, or a sample photo by name."""
         return self.picture("photo", source, samples.photo(sample) if source is None else Path(source))
 
-    def painting(self, source: str | None) -> "Picture":
-        """Load the painting, or the bundled one."""
-        return self.picture("painting", source, samples.PAINTING)
+    def painting(self, source: str | None, role: str = "painting") -> "Picture":
+        """Load a painting, or the bundled one."""
+        return self.picture(role, source, samples.PAINTING)
+
+    def is_given(self, option: str) -> bool:
+        """Whether the user set an option, by its parameter's name."""
+        source = self.context.get_parameter_source(option)
+        return source is not None and source.name != "DEFAULT"
 
     def plan_outputs(self, stem: str, extensions: Mapping[str, str], region: str = "") -> None:
         """Decide where results will go; see `outputs.plan_outputs`."""

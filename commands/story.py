@@ -1,15 +1,16 @@
 """The stylize report, section by section: from the run's results to a record."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from commands.evidence import percent
 from commands.run import Run
-from interp.images import Picture
 from interp.sizes import resize_nchw01
 
 if TYPE_CHECKING:
     from commands.evidence import SaliencyFindings
     from commands.job import Job
+    from commands.parts import Part
     from interp.features import FeatureMaps
     from interp.gram import GramStats
     from interp.vgg import Vgg
@@ -22,63 +23,88 @@ SHOWN_CHANNELS = 16
 
 
 def tell_stylize(
-    run: Run, vgg: "Vgg", job: "Job", painting: Picture, findings: "SaliencyFindings | None",
-    segmentation: "Segmentation | None", region: str,
+    run: Run, vgg: "Vgg", job: "Job", parts: "list[Part]", findings: "SaliencyFindings | None",
+    segmentation: "Segmentation | None",
 ) -> "RecordBuilder":  # fmt: skip
     """Put a stylize run into a record, in reading order."""
     from reports import evidence, sections
     from reports.store import RecordBuilder
 
-    photo, alpha = job.photo, job.styled.alpha_hw01
-    builder = RecordBuilder("stylize", f"{photo.name}, {region} after {painting.name}", _headline(job, region))
+    photo, first = job.photo, job.styled[0]
+    named = " and ".join(part.name for part in parts)
+    title = f"{photo.name}, {named} after {' and '.join(part.painting.name for part in parts)}"
+    builder = RecordBuilder("stylize", title, _headline(job))
     store, add = builder.images, builder.sections.append
-    add(
-        sections.result_section(
-            store,
-            photo.rgb_hwc_u8,
-            job.result_hwc_u8,
-            alpha,
-            region=region,
-            paintings={painting.name: painting.rgb_hwc_u8},
-        )
-    )
+    paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
+    alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None
+    add(sections.result_section(store, photo.rgb_hwc_u8, job.result_hwc_u8, alpha, region=named, paintings=paintings))
     if segmentation:
-        add(sections.region_section(store, photo.rgb_hwc_u8, segmentation, alpha, job.isolation, region=region))
+        add(
+            sections.region_section(
+                store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, job.isolation, region=first.name
+            )
+        )
     add(evidence.features_section(store, _maps(vgg, job)))
     if findings:
         add(evidence.saliency_section(store, findings.attribution, findings.panels, findings.verdict))
-    add(evidence.gram_section(store, _grams(vgg, job)))
-    add(evidence.layers_section(store, job.styled.choice))
+    for number, region in enumerate(job.styled):
+        several = region.name if len(job.styled) > 1 else ""
+        add(_of(evidence.gram_section(store, _grams(vgg, job, number)), several))
+        add(_of(evidence.layers_section(store, region.choice), several))
     add(
         sections.optimisation_section(
             store, job.steps, [*job.snapshots, ("result", job.result_hwc_u8)], seconds=job.last.elapsed_s
         )
     )
     add(_outcome_section(vgg, job, findings))
-    for name, reason in job.last.scene.dropped[0].items():
-        run.warnings.append(f"Layer {name} was left out at the finest scale: {reason}.")
+    for region, canvas in zip(job.styled, job.last.scene.canvases, strict=True):
+        for name, reason in canvas.dropped.items():
+            run.warnings.append(f"Layer {name} was left out of the {region.name} at the finest scale: {reason}.")
     builder.data = {
         "exact": run.plan.paths["image"].suffix.lower() == ".png",
         "interrupted": job.interrupted,
         "settings": job.settings,
-        "strength": job.styled.strength,
-        "choice": job.styled.choice,
+        "regions": {
+            region.name: {
+                "strength": region.strength,
+                "colour": region.colour,
+                "choice": region.choice,
+                "outcome": outcome,
+                "weights_of_terms": {term.name: term.weight for term in canvas.loss.terms},
+            }
+            for region, outcome, canvas in zip(job.styled, job.outcomes, job.last.scene.canvases, strict=True)
+        },
         "segmentation": segmentation,
         "isolation": job.isolation,
-        "outcome": job.outcome,
         "prediction": findings.attribution.prediction if findings else None,
         "verdict": findings.verdict if findings else None,
-        "weights_of_terms": {term.name: term.weight for term in job.last.scene.losses[0].terms},
         "losses": job.last.losses,
     }
     return builder
 
 
-def _headline(job: "Job", region: str) -> str:
-    before, after = job.outcome.mean(optimised=True)
+def _painting_caption(part: "Part", parts: "list[Part]") -> str:
+    use = f" for the {part.name}" if len(parts) > 1 else ""
+    return f"{part.painting.name}{use}{', its masked part' if part.painting_alpha_hw01 is not None else ''}"
+
+
+def _of(section: "Section", region: str) -> "Section":
+    """A section that is there once for each region."""
+    if not region:
+        return section
+    return replace(section, id=f"{section.id}-{region}", title=f"{section.title}: {region}")
+
+
+def _headline(job: "Job") -> str:
+    moved = []
+    for region, outcome in zip(job.styled, job.outcomes, strict=True):
+        before, after = outcome.mean(optimised=True)
+        moved.append(f"The {region.name} came from {before:.2f} to {after:.2f} of the painting's distance")
+    if not job.isolation.outside_pixels:
+        return f"{'; '.join(moved)}."
     kept = job.isolation.max_abs_outside == 0
     outside = f"{job.isolation.outside_pixels:,} pixels outside are {'bit-identical' if kept else 'not identical'}"
-    return f"The {region} came from {before:.2f} to {after:.2f} of the painting's distance; {outside}."
+    return f"{'; '.join(moved)}; {outside}."
 
 
 def _maps(vgg: "Vgg", job: "Job") -> "list[FeatureMaps]":
@@ -91,47 +117,49 @@ def _maps(vgg: "Vgg", job: "Job") -> "list[FeatureMaps]":
     return [
         feature_maps(vgg, scene.photo_nchw01, "conv1_1", count=SHOWN_CHANNELS),
         feature_maps(
-            vgg, scene.photo_nchw01, job.styled.choice.content_layer, count=SHOWN_CHANNELS,
+            vgg, scene.photo_nchw01, job.styled[0].choice.content_layer, count=SHOWN_CHANNELS,
             rank="contrast" if inside else "mean", alpha_hw01=alpha,
         ),
     ]  # fmt: skip
 
 
-def _grams(vgg: "Vgg", job: "Job") -> "dict[str, list[GramStats]]":
-    """Gram statistics of the style layers: painting, photo's region, result's region."""
+def _grams(vgg: "Vgg", job: "Job", number: int) -> "dict[str, list[GramStats]]":
+    """Gram statistics of a region's style layers: painting, photo's region, result's region."""
     import torch
 
     from interp.gram import gram_stats, region_gram
     from interp.images import to_nchw01
+    from interp.layer_names import layer
+    from interp.regions import pool_mask
 
-    scene = job.last.scene
-    size = job.last.size_hw_px
-    parts = scene.region_layers[0]
-    alpha = scene.alphas_rhw01[0].cpu().numpy()
-    target = job.styled.target_nchw01(scene.photo_nchw01, alpha, job.settings.style_scale)
-    result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(target), size)
+    scene, size = job.last.scene, job.last.size_hw_px
+    alpha, photo = scene.alphas_rhw01[number], scene.photo_nchw01
+    _, painting, learned = job.styled[number].pictures(photo, alpha, size, job.settings.style_scale)
+    result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(photo), size)
+    names = list(scene.canvases[number].masks)
+    pictures = {
+        "painting": (painting, learned), "photo's region": (photo, alpha), "result's region": (result, alpha),
+    }  # fmt: skip
     grams: dict[str, list[GramStats]] = {}
     with torch.no_grad():
-        for name, image in {
-            "painting": target,
-            "photo's region": scene.photo_nchw01,
-            "result's region": result,
-        }.items():
-            maps = vgg.activations(image, list(parts))
-            masks = {layer: None if name == "painting" else part.mask_hw01.to(target) for layer, part in parts.items()}
-            grams[name] = [gram_stats(layer, region_gram(maps[layer], masks[layer])) for layer in parts]
+        for label, (image, part) in pictures.items():
+            maps = vgg.activations(image, names)
+            grams[label] = [gram_stats(name, region_gram(maps[name], pool_mask(part, layer(name)))) for name in names]
     return grams
 
 
 def _outcome_section(vgg: "Vgg", job: "Job", findings: "SaliencyFindings | None") -> "Section":
     from reports.sections import outcome_section
 
-    rows = list(_outcome_rows(job.outcome))
+    rows = []
+    for region, outcome in zip(job.styled, job.outcomes, strict=True):
+        prefix = f"{region.name}: " if len(job.styled) > 1 else ""
+        rows += [(prefix + name, *figures) for name, *figures in _outcome_rows(outcome)]
     if findings:
         from interp.images import to_nchw01
         from interp.saliency import classify
 
-        image = to_nchw01(job.result_hwc_u8).to(job.styled.painting_nchw01)
+        image = to_nchw01(job.result_hwc_u8).to(job.last.scene.photo_nchw01)
         now, then = classify(vgg, image), findings.attribution.prediction
         before, after = (f"{entry.names[0]} ({percent(entry.probabilities[0])})" for entry in (then, now))
         same = "the same class" if now.indices[0] == then.indices[0] else "another class"

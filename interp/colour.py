@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 LUMA_RGB = (0.299, 0.587, 0.114)  # ITU-R BT.601
+MAX_GAIN = 3.0  # a flat picture's noise is not stretched to a painting's contrast
 
 
 def colour_moments(image_nchw01: Tensor, alpha_hw01: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -32,13 +33,15 @@ def match_colour(
 
     Returns:
         (1, 3, H, W) in [0, 1], clipped. Between Gaussians the map is A = S^-1/2 (S^1/2 T S^1/2)^1/2 S^-1/2 (Pitie &
-        Kokaram 2007, "The linear Monge-Kantorovitch linear colour mapping", eq. 6).
+        Kokaram 2007, "The linear Monge-Kantorovitch linear colour mapping", eq. 6), its gain at most 3.
     """
     mean, covariance = colour_moments(image_nchw01, alpha_hw01)
     target_mean, target_covariance = colour_moments(target_nchw01, target_alpha_hw01)
     root = _symmetric_power(covariance, 0.5)
     inverse_root = _symmetric_power(covariance, -0.5)
     transport = inverse_root @ _symmetric_power(root @ target_covariance @ root, 0.5) @ inverse_root
+    gains, axes = torch.linalg.eigh(transport)
+    transport = axes @ torch.diag(gains.clamp(max=MAX_GAIN)) @ axes.T
     flat = image_nchw01[0].flatten(1).double()
     moved = transport @ (flat - mean[:, None]) + target_mean[:, None]
     return moved.view(1, *image_nchw01.shape[1:]).to(image_nchw01.dtype).clamp(0, 1)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+MIN_COVARIANCE = 0.01  # of the squared mean: below, a distance relative to it is a distance relative to noise
+
 
 @dataclass(frozen=True)
 class GramStats:
@@ -58,6 +60,38 @@ def region_gram(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> Tenso
 def relative_distance(gram: Tensor, target: Tensor) -> Tensor:
     """Squared Frobenius distance over the target's squared norm: D = |G - G*|² / |G*|²; 1 for G = 0."""
     return (gram - target).square().sum() / target.square().sum()
+
+
+def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of the channels under a mask: the Gram matrix taken apart, G = covariance + mean meanᵀ.
+
+    Args:
+        features_nchw: (1, C, h, w) activations of one layer.
+        mask_hw01: (h, w) weights in [0, 1]; None for the whole picture.
+
+    Returns:
+        (C,) mean and (C, C) covariance.
+    """
+    flat = features_nchw.flatten(2)[0]  # (C, h*w)
+    weights = torch.ones_like(flat[0]) if mask_hw01 is None else mask_hw01.flatten()
+    weights = weights / weights.sum()
+    mean = flat @ weights
+    centred = flat - mean[:, None]
+    return mean, (centred * weights) @ centred.T
+
+
+def moments_distance(moments: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
+    """Relative distance of mean and covariance, half each; 0 for equal moments, 1 for a silent layer.
+
+    The mean alone makes up most of a Gram matrix after a ReLU; apart, the covariance, where texture is, counts as much.
+    The covariance is measured against at least a hundredth of the squared mean: a flat painting has none of its own.
+    """
+    (mean, covariance), (mean_target, covariance_target) = moments, target
+    mean_energy = mean_target.square().sum()
+    floor = (MIN_COVARIANCE * mean_energy) ** 2
+    of_mean = (mean - mean_target).square().sum() / mean_energy
+    of_covariance = (covariance - covariance_target).square().sum() / covariance_target.square().sum().clamp(min=floor)
+    return (of_mean + of_covariance) / 2
 
 
 def effective_rank(eigenvalues: Tensor) -> float:

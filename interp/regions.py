@@ -55,6 +55,12 @@ def pool_mask(alpha_hw01: Tensor, place: Layer) -> Tensor:
     return F.avg_pool2d(alpha_hw01[None, None], place.stride_px)[0, 0]
 
 
+def effective_cells(mask_hw01: Tensor) -> float:
+    """How many independent cells a mask amounts to: (sum m)² / sum m², 0 for an empty one."""
+    total, squares = float(mask_hw01.sum()), float(mask_hw01.square().sum())
+    return total * total / squares if squares > 0 else 0.0
+
+
 def edge_distance_px(alpha_hw01: np.ndarray) -> np.ndarray:
     """Chessboard distance of each pixel to the nearest pixel with alpha 0; infinite where there is none.
 
@@ -87,8 +93,8 @@ def layer_regions(alpha_hw01: np.ndarray, names: list[str]) -> dict[str, LayerRe
     return {name: _erode(alpha_hw01, distance, components, count, layer(name)) for name in names}
 
 
-def content_mask(alpha_hw01: np.ndarray, name: str) -> Tensor:
-    """A region on a layer's grid without erosion: content must hold the seam too."""
+def layer_mask(alpha_hw01: np.ndarray, name: str) -> Tensor:
+    """A region on a layer's grid without erosion."""
     return pool_mask(torch.from_numpy(alpha_hw01), layer(name))
 
 
@@ -110,10 +116,8 @@ def _erode(
     kept = (nearest > inset[owner]) & (owner > 0)
     pooled = pool_mask(torch.from_numpy(alpha_hw01), place)
     mask = pooled * torch.from_numpy(kept)
-    total, squares = float(mask.sum()), float(mask.square().sum())
-    effective = total * total / squares if squares > 0 else 0.0
     fully = not (kept & emptied[owner]).any()
-    return LayerRegion(place.name, mask, float(pooled.mean()), effective, fully)
+    return LayerRegion(place.name, mask, float(pooled.mean()), effective_cells(mask), fully)
 
 
 def _max_pool(values_hw: np.ndarray, stride_px: int) -> np.ndarray:

@@ -99,12 +99,13 @@ class Vgg(nn.Module):
             )
         return self.head(self.features(self.normalise(image_nchw01)))
 
-    def activations(self, image_nchw01: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    def activations(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> dict[str, Tensor]:
         """Capture the values of named layers in one pass that stops at the deepest.
 
         Args:
             image_nchw01: (N, 3, H, W) float RGB in [0, 1]; gradients flow back to it.
             layers: Names such as `relu4_2`; `convX_Y` is the value before the ReLU.
+            pooling: `max`, as trained, or `average`, whose gradient reaches every pixel (Gatys et al. 2016, section 2).
 
         Returns:
             For each name (N, C, H / stride, W / stride), in the order asked for.
@@ -124,6 +125,8 @@ class Vgg(nn.Module):
             if isinstance(module, nn.ReLU):
                 # In place saves memory traffic, but would rewrite a captured convolution.
                 value = F.relu(value, inplace=name.replace("relu", "conv") not in captured)
+            elif pooling == "average" and isinstance(module, nn.MaxPool2d):
+                value = F.avg_pool2d(value, 2)
             else:
                 value = module(value)
             if name in layers:

@@ -1,4 +1,4 @@
-"""The curves of a run: losses, the leak, insertion and deletion, and lines in general.
+"""The curves of a run: losses, insertion and deletion, and lines in general.
 
 Every function returns PNG bytes at a fixed resolution, on white: equal data give equal bytes.
 """
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from interp.errors import UsageError
-from reports.canvas import ACCENT, COLOURS, INK, SOFT, WARM, chart, legend_beside, literal, plain_log, png
+from reports.canvas import COLOURS, INK, SOFT, WARM, chart, legend_beside, literal, plain_log, png
 
 if TYPE_CHECKING:
     from interp.sanity import Verdict
-    from stylize.isolate import Isolation
 
 
 SHOWN_RANGE = 1e-6  # of the largest loss; the content term starts at rounding, which would flatten the rest
@@ -114,32 +113,6 @@ def _mark_scales(axis: Axes, events: Sequence[Losses]) -> None:
             previous = event.scale
 
 
-def leak_curve(isolation: "Isolation") -> bytes:
-    """Draw how much of the style gradient comes from outside the region, by distance from its edge.
-
-    Args:
-        isolation: Its `leak_distance_px` are the upper ends of the distance bins.
-
-    Returns:
-        PNG.
-
-    Raises:
-        UsageError: If there is no bin.
-    """
-    if not isolation.leak_ratio:
-        raise UsageError("There is no leak measurement to draw; expected at least one distance.")
-    figure, axis = chart(2.9)
-    ends = [f"{end:g}" for end in isolation.leak_distance_px]
-    names = [f"{low}–{high}" for low, high in zip(["0", *ends], ends, strict=False)]
-    bars = axis.bar(names, isolation.leak_ratio, color=ACCENT, width=0.7)
-    axis.bar_label(bars, [_percent(ratio) for ratio in isolation.leak_ratio], fontsize=8, padding=2)
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
-    axis.set_ylim(0, max(0.01, 1.15 * max(isolation.leak_ratio)))
-    axis.set_xlabel("distance from the region's edge inwards, px", fontsize=9)
-    axis.set_ylabel("change of the style gradient", fontsize=9)
-    return png(figure)
-
-
 def verdict_curves(verdict: "Verdict") -> bytes:
     """Draw the insertion and deletion curves behind a verdict on a saliency map.
 
@@ -206,7 +179,3 @@ def _positive(values: Sequence[float]) -> np.ndarray:
     """Values for a logarithmic axis, which has no place for zero."""
     array = np.array(values, dtype=float)
     return np.where(array > 0, array, np.nan)
-
-
-def _percent(ratio: float) -> str:
-    return "0" if ratio == 0 else "< 0.01 %" if ratio < 1e-4 else f"{100 * ratio:.3g} %"

@@ -131,30 +131,19 @@ def _isolation_blocks(store: ImageStore, isolation: "Isolation") -> tuple[Block,
     if isolation.boundary_pixels:
         band = f"{isolation.boundary_mean_abs:.1f} of 255, over {isolation.boundary_pixels:,} pixels"
         blocks.append(Facts((("Mean change within 2 px of the edge", band),)))
-    if isolation.leak_ratio:
-        blocks += _leak_blocks(store, isolation)
+    if isolation.outside_pixels:
+        blocks.append(Paragraph(_leak_sentence(max(isolation.leak))))
     return tuple(blocks)
 
 
-def _leak_blocks(store: ImageStore, isolation: "Isolation") -> tuple[Block, ...]:
-    near, far = percent(isolation.leak_ratio[0]), percent(isolation.leak_ratio[-1])
-    explained = (
-        "That pixels outside stay the same follows from how the result is made. What could still cross the "
-        "edge is influence: the network sees neighbouring pixels. To measure it, everything outside was "
-        f"made noise; the style gradient changed by {percent(isolation.leak_total)} over the whole region."
+def _leak_sentence(leak: float) -> str:
+    """What came in from outside."""
+    found = "it stayed the same to the last bit" if leak == 0 else f"it changed by {percent(leak)}"
+    return (
+        "That pixels outside stay the same follows from how the result is made. The other question is whether anything "
+        "outside reached the inside: the network sees neighbouring pixels. To measure it, every pixel outside was made "
+        f"noise and the gradient that paints the inside was taken again: {found}."
     )
-    if isolation.fully_eroded:
-        explained += (
-            f" {', '.join(isolation.fully_eroded)} count only cells that see nothing outside: they leak nothing."
-        )
-    if isolation.partly_eroded:
-        explained += f" The region is too narrow for that at {', '.join(isolation.partly_eroded)}: the leak is theirs."
-    alt = f"Bar chart of the leak by distance to the edge: {near} at the edge, {far} farthest inside."
-    caption = (
-        "Change of the style gradient when the outside becomes noise, by distance from the edge; 0 means "
-        "that nothing outside has any influence there."
-    )
-    return Paragraph(explained), Figure(store.png(curves.leak_curve(isolation), alt), caption)
 
 
 def _isolation_verdict(isolation: "Isolation") -> Verdict:

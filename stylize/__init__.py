@@ -7,12 +7,12 @@ if TYPE_CHECKING:
     from stylize.optimise import StepEvent as StepEvent
     from stylize.optimise import stylize as stylize
     from stylize.presets import Settings as Settings
-    from stylize.scene import StyledRegion as StyledRegion
+    from stylize.region import StyledRegion as StyledRegion
 
 _HOMES = {
     "Settings": "stylize.presets",
     "StepEvent": "stylize.optimise",
-    "StyledRegion": "stylize.scene",
+    "StyledRegion": "stylize.region",
     "compose": "stylize.isolate",
     "stylize": "stylize.optimise",
 }

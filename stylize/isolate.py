@@ -1,8 +1,8 @@
 """Composite, boundary, and the proof of isolation.
 
-Where a region's alpha is 0 the result equals the photo bit for bit: true by construction, so the honest measure is the
-leak. Everything outside is replaced by noise and the style gradient inside is taken again: what changes came from
-outside. In layers that are fully eroded nothing can.
+Where a region's alpha is 0 the result equals the photo bit for bit: true by construction. The honest question is the
+other one: does anything outside reach the inside? So everything outside is replaced by noise, the canvas is built
+again, and the loss's gradient inside is compared.
 """
 
 from collections.abc import Sequence
@@ -17,38 +17,32 @@ from interp.images import to_hwc_u8, to_nchw01
 from interp.regions import edge_distance_px
 from interp.sizes import resize_nchw01
 from interp.vgg import Vgg
-from stylize.losses import StyleLoss
-from stylize.scene import Scene, StyledRegion
+from stylize.canvas import Canvas, Scene, build_canvas, own_photo
+from stylize.fill import with_border
+from stylize.presets import Settings
+from stylize.region import StyledRegion
 
 BOUNDARY_PX = 2  # half width of the band along the mask's edge
-LEAK_BINS_PX = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
 class Isolation:
-    """How well the style stayed inside.
+    """How well the style stayed inside, and the outside outside.
 
     Attributes:
         outside_pixels: Pixels where every region's alpha is 0.
         max_abs_outside: Largest change of any of their channels, 0 … 255.
-        leak_distance_px: Upper ends of the distance bins, from the region's edge inwards.
-        leak_ratio: In each bin, the style gradient's change when the outside becomes noise, over its size.
-        leak_total: The same over the whole region.
+        leak: For each region, change of the loss's gradient inside when all pixels outside become noise, over its size;
+            0 where there is no outside.
         boundary_pixels: Pixels within 2 px of the edge.
         boundary_mean_abs: Their mean change, 0 … 255.
-        fully_eroded: Style layers none of whose counted cells sees a pixel outside; their leak is zero.
-        partly_eroded: Style layers that had no such cell in some part of the region; all leak comes through them.
     """
 
     outside_pixels: int
     max_abs_outside: int
-    leak_distance_px: tuple[float, ...]
-    leak_ratio: tuple[float, ...]
-    leak_total: float
+    leak: tuple[float, ...]
     boundary_pixels: int
     boundary_mean_abs: float
-    fully_eroded: tuple[str, ...] = ()
-    partly_eroded: tuple[str, ...] = ()
 
 
 def compose(photo_hwc_u8: np.ndarray, regions: Sequence[StyledRegion], restyled_rchw: Tensor) -> np.ndarray:
@@ -80,9 +74,9 @@ def compose(photo_hwc_u8: np.ndarray, regions: Sequence[StyledRegion], restyled_
 
 def measure(
     vgg: Vgg, photo_hwc_u8: np.ndarray, result_hwc_u8: np.ndarray, regions: Sequence[StyledRegion], scene: Scene,
-    restyled_rchw: Tensor, seed: int = 0,
+    restyled_rchw: Tensor, settings: Settings,
 ) -> Isolation:  # fmt: skip
-    """Measure isolation on the saved pixels, and the leak by one extra evaluation.
+    """Measure isolation on the saved pixels, and the leak by one extra evaluation a region.
 
     Args:
         vgg: The network.
@@ -91,62 +85,59 @@ def measure(
         regions: As given to `stylize`.
         scene: The finest scale.
         restyled_rchw: Its images.
-        seed: Of the noise.
+        settings: As given to `stylize`.
 
     Returns:
         The figures.
     """
     change = np.abs(result_hwc_u8.astype(np.int16) - photo_hwc_u8.astype(np.int16))
-    covered = sum(region.alpha_hw01 for region in regions)
-    outside = np.asarray(covered) == 0
+    outside = np.asarray(sum(region.alpha_hw01 for region in regions)) == 0
     boundary = _boundary(outside)
-    distances, ratios, total = leak(vgg, scene, restyled_rchw, seed)
-    parts = [(name, part.fully_eroded) for layers in scene.region_layers for name, part in layers.items()]
     return Isolation(
-        fully_eroded=tuple(dict.fromkeys(name for name, fully in parts if fully)),
-        partly_eroded=tuple(dict.fromkeys(name for name, fully in parts if not fully)),
         outside_pixels=int(outside.sum()),
         max_abs_outside=int(change[outside].max()) if outside.any() else 0,
-        leak_distance_px=distances,
-        leak_ratio=ratios,
-        leak_total=total,
+        leak=tuple(
+            leak(vgg, to_nchw01(photo_hwc_u8).to(restyled_rchw), region, canvas, image[None], settings)
+            for region, canvas, image in zip(regions, scene.canvases, restyled_rchw, strict=True)
+        ),
         boundary_pixels=int(boundary.sum()),
         boundary_mean_abs=float(change[boundary].mean()) if boundary.any() else 0.0,
     )
 
 
 def leak(
-    vgg: Vgg, scene: Scene, restyled_rchw: Tensor, seed: int = 0
-) -> tuple[tuple[float, ...], tuple[float, ...], float]:
-    """Replace everything outside by noise and compare the first region's style gradient inside.
+    vgg: Vgg, photo_nchw01: Tensor, region: StyledRegion, canvas: Canvas, image_nchw01: Tensor, settings: Settings
+) -> float:
+    """How much the gradient inside a region changes when everything outside becomes noise.
+
+    Args:
+        vgg: The network.
+        photo_nchw01: (1, 3, H, W) at its own size.
+        region: As given to `stylize`.
+        canvas: The region's at the scale to measure at.
+        image_nchw01: (1, 3, h, w) at that scale, where the gradient is taken.
+        settings: As given to `stylize`.
 
     Returns:
-        Upper ends of the distance bins in pixels, the relative change in each, and over the whole region.
+        Sum over the pixels inside of the gradient's change, over the sum of its size.
     """
-    alpha = scene.crop.of(scene.alphas_rhw01)[0]
-    image = scene.composite(scene.crop.of(restyled_rchw))
-    noise = torch.rand(image.shape, generator=torch.Generator().manual_seed(seed)).to(image)
-    replaced = torch.where(alpha > 0, image, noise)
-    before, after = (_style_gradient(vgg, scene, picture) for picture in (image, replaced))
-    size, change = (before.norm(dim=1)[0].cpu().numpy(), (after - before).norm(dim=1)[0].cpu().numpy())
-    distance = edge_distance_px(alpha.cpu().numpy())
-    inside = distance > 0
-    ends, ratios, lower = [], [], 0.0
-    for upper in LEAK_BINS_PX:
-        ring = (distance > lower) & (distance <= upper)
-        if ring.any():
-            ends.append(float(upper))
-            ratios.append(float(change[ring].sum() / max(size[ring].sum(), 1e-30)))
-        lower = upper
-    return tuple(ends), tuple(ratios), float(change[inside].sum() / max(size[inside].sum(), 1e-30))
+    noise = torch.rand(photo_nchw01.shape, generator=torch.Generator().manual_seed(settings.seed))
+    inside = torch.from_numpy(region.alpha_hw01).to(photo_nchw01.device) > 0
+    noisy = torch.where(inside, photo_nchw01, noise.to(photo_nchw01.device))
+    size = image_nchw01.shape[-2], image_nchw01.shape[-1]
+    again = build_canvas(vgg, own_photo(noisy, region), region, size, settings)
+    before, after = (
+        _gradient(vgg, each, with_border(image_nchw01)[each.crop.here], settings) for each in (canvas, again)
+    )
+    shown = canvas.alpha_hw01 > 0
+    length, change = (values.norm(dim=1)[0][shown].sum() for values in (before, after - before))
+    return float(change / length.clamp(min=1e-30))
 
 
-def _style_gradient(vgg: Vgg, scene: Scene, image_nchw01: Tensor) -> Tensor:
+def _gradient(vgg: Vgg, canvas: Canvas, image_nchw01: Tensor, settings: Settings) -> Tensor:
     image = image_nchw01.detach().clone().requires_grad_()
-    features = vgg.activations(image, scene.layers)
-    terms = [term for term in scene.losses[0].terms if isinstance(term, StyleLoss)]
-    total = torch.stack([term.weight * term(features, image) for term in terms]).sum()
-    return torch.autograd.grad(total, image)[0]
+    value, _ = canvas.loss(vgg.activations(image, canvas.layers, settings.pooling), image)
+    return torch.autograd.grad(value, image)[0]
 
 
 def _boundary(outside_hw: np.ndarray) -> np.ndarray:

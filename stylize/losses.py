@@ -1,4 +1,4 @@
-"""The terms of the loss: content, region Gram, total variation. Small modules that add up, each with a name.
+"""The terms of the loss: content, the region's style, total variation. Small modules that add up, each with a name.
 
     L = N * ( sum_l w_l D_l + kappa C / strength + tau TV ),   sum w = 1
 
@@ -12,33 +12,39 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from interp.gram import region_gram, relative_distance
+from interp.gram import moments_distance, region_moments
 
 CONTENT_SHARE = 1 / 30  # kappa
 
 
 class StyleLoss(nn.Module):
-    """Relative distance of a region's Gram matrix to the painting's (Gatys et al. 2016, eq. 3-5, made relative).
+    """Relative distance of the channels' mean and covariance in a region to the painting's.
+
+    Together they are the Gram matrix of Gatys et al. 2016 (eq. 3-5); judged apart as in Risser et al. 2017, "Stable and
+    controllable neural texture synthesis", section 4, and in crowsonkb/style-transfer-pytorch.
 
     Args:
         layer: Name of the layer.
-        target: (C, C) Gram matrix of the painting.
-        mask_hw01: (h, w) eroded region on the layer's grid.
+        target: (C,) mean and (C, C) covariance of the painting.
+        mask_hw01: (h, w) region on the layer's grid.
         weight: Share of the style loss.
     """
 
-    target: Tensor
+    mean: Tensor
+    covariance: Tensor
     mask_hw01: Tensor
 
-    def __init__(self, layer: str, target: Tensor, mask_hw01: Tensor, weight: float) -> None:
+    def __init__(self, layer: str, target: tuple[Tensor, Tensor], mask_hw01: Tensor, weight: float) -> None:
         super().__init__()
         self.layer, self.weight, self.name = layer, weight, f"style {layer}"
-        self.register_buffer("target", target)
+        self.register_buffer("mean", target[0])
+        self.register_buffer("covariance", target[1])
         self.register_buffer("mask_hw01", mask_hw01)
 
     def forward(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
         """Distance at the current image, unweighted."""
-        return relative_distance(region_gram(features[self.layer], self.mask_hw01), self.target)
+        own = region_moments(features[self.layer], self.mask_hw01)
+        return moments_distance(own, (self.mean, self.covariance))
 
 
 class ContentLoss(nn.Module):
@@ -47,7 +53,7 @@ class ContentLoss(nn.Module):
     Args:
         layer: Name of the layer.
         target_nchw: (1, C, h, w) features of the photo.
-        mask_hw01: (h, w) region on the layer's grid, not eroded: content holds the seam.
+        mask_hw01: (h, w) region on the layer's grid.
         weight: kappa / strength.
     """
 

@@ -1,7 +1,7 @@
 """The multi-scale loop: a generator of StepEvent.
 
-The image that the network sees is the composite (1 - sum α) photo + sum α y, with one y a region. So the loss sees the
-seam, and outside the regions the gradient is exactly zero for any optimiser.
+Each region is painted on a canvas of its own; the result is the composite (1 - sum α) photo + sum α y. So outside the
+regions nothing changes, for any optimiser, and a region's loss reaches its own y alone.
 """
 
 import math
@@ -9,14 +9,17 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from interp.errors import MaskError, UsageError
-from interp.sizes import resize_nchw01, working_size_hw_px
+from interp.sizes import resize_hw01, resize_nchw01, working_size_hw_px
 from interp.vgg import Vgg
+from stylize.canvas import Canvas, Scene, build_canvas, own_photo
+from stylize.fill import with_border, without_border
 from stylize.presets import DEFAULT, Settings
-from stylize.scene import Scene, StyledRegion, build_scene
+from stylize.region import StyledRegion
 
 LBFGS_HISTORY = 10  # 24 bytes a pixel and entry; crowsonkb/style-transfer-pytorch uses the same
 ADAM_BETAS = (0.9, 0.99)  # the same source
@@ -27,12 +30,13 @@ class Step:
     """The figures of one evaluation of the loss; light enough to keep all of them.
 
     Attributes:
-        step: Evaluations so far, from 1.
+        step: Evaluations so far, from 1, over all regions.
         total: Evaluations in all.
         scale: Number of the scale, from 1.
         scales: Number of scales.
         size_hw_px: Height and width of this scale.
-        losses: Each term's unweighted value by name; `total` is the weighted sum a pixel.
+        losses: Each term's latest unweighted value by name; `total` is the weighted sum a pixel. With several regions
+            the names begin with the region's, and `total` is that of the one being painted.
         elapsed_s: Seconds since the start.
     """
 
@@ -50,7 +54,7 @@ class StepEvent(Step):
     """One evaluation with its images: what feeds progress, previews and report.
 
     Attributes:
-        restyled_rchw: (R, 3, H, W), the best image of each region at this scale so far.
+        restyled_rchw: (R, 3, H, W), the best image of each region so far; outside its canvas, the photo at first.
         scene: The scale being optimised.
     """
 
@@ -103,46 +107,43 @@ def stylize(
     check_regions(photo_nchw01, regions)
     sizes = scale_sizes_hw_px((photo_nchw01.shape[-2], photo_nchw01.shape[-1]), settings)
     counts = [settings.coarse_iterations] * (len(sizes) - 1) + [settings.iterations]
-    started, step, restyled = time.monotonic(), 0, None
+    steps = len(regions) * sum(counts)
+    started, step, restyled, losses = time.monotonic(), 0, None, {}
+    photos = [own_photo(photo_nchw01, region) for region in regions]
     for scale, (size, count) in enumerate(zip(sizes, counts, strict=True), start=1):
-        scene = build_scene(vgg, photo_nchw01, regions, size, settings)
-        restyled = _start(scene, restyled, settings)  # (R, 3, H, W)
-        for losses, part in _descend(vgg, scene, scene.crop.of(restyled).clone(), count, settings):
-            scene.crop.of(restyled).copy_(part)
-            step += 1
-            elapsed = time.monotonic() - started
-            yield StepEvent(step, sum(counts), scale, len(sizes), size, losses, elapsed, restyled.clone(), scene)
+        canvases = tuple(build_canvas(vgg, *each, size, settings) for each in zip(photos, regions, strict=True))
+        alphas = np.stack([resize_hw01(region.alpha_hw01, size) for region in regions])
+        scene = Scene(resize_nchw01(photo_nchw01, size), torch.from_numpy(alphas).to(photo_nchw01.device), canvases)
+        restyled = _start(scene, restyled, settings)  # (R, 3, H + 32, W + 32)
+        for region, canvas, image in zip(regions, scene.canvases, restyled, strict=True):
+            prefix = f"{region.name}: " if len(regions) > 1 else ""
+            for terms, best in _descend(vgg, canvas, image[canvas.crop.here][None].clone(), count, settings):
+                image[canvas.crop.here] = best[0]
+                step += 1
+                losses = {**losses, **{prefix + name: value for name, value in terms.items()}, "total": terms["total"]}
+                elapsed = time.monotonic() - started
+                yield StepEvent(
+                    step, steps, scale, len(sizes), size, losses, elapsed, without_border(restyled).clone(), scene
+                )
 
 
 def _descend(
-    vgg: Vgg, scene: Scene, start_rchw: Tensor, count: int, settings: Settings
+    vgg: Vgg, canvas: Canvas, start_nchw01: Tensor, count: int, settings: Settings
 ) -> Iterator[tuple[dict[str, float], Tensor]]:
-    """Minimise the regions' losses; yield each evaluation's terms and the best images so far.
-
-    A region's loss reaches its own y alone: the gradient of y_r is α_r times that of loss r at the composite.
-    """
-    restyled = start_rchw.requires_grad_()
-    alphas = scene.crop.of(scene.alphas_rhw01)[:, None]
-    best, best_loss, losses = restyled.detach().clone(), float("inf"), {}
-    optimizer = _optimizer(restyled, settings)
+    """Minimise a region's loss on its canvas; yield each evaluation's terms and the best image so far."""
+    image = start_nchw01.contiguous().requires_grad_()
+    best, best_loss, losses = image.detach().clone(), float("inf"), {}
+    optimizer = _optimizer(image, settings)
 
     def evaluate() -> float:
         nonlocal best_loss, losses
-        image = scene.composite(restyled.detach()).requires_grad_()
-        features = vgg.activations(image, scene.layers)
-        restyled.grad = torch.empty_like(restyled)
-        total, losses = 0.0, {}
-        for number, loss in enumerate(scene.losses):
-            value, terms = loss(features, image)
-            (gradient,) = torch.autograd.grad(value, image, retain_graph=number + 1 < len(scene.losses))
-            restyled.grad[number] = alphas[number] * gradient[0]
-            total += float(value.detach())
-            prefix = f"region {number + 1}: " if len(scene.losses) > 1 else ""
-            losses |= {prefix + name: term for name, term in terms.items()}
-        losses["total"] = total / sum(loss.pixels for loss in scene.losses)
-        if losses["total"] < best_loss:
-            best_loss = losses["total"]
-            best.copy_(restyled.detach())
+        value, losses = canvas.loss(vgg.activations(image, canvas.layers, settings.pooling), image)
+        image.grad = torch.autograd.grad(value, image)[0].contiguous()  # L-BFGS flattens it
+        total = float(value.detach())
+        losses["total"] = total / canvas.loss.pixels
+        if total < best_loss:
+            best_loss = total
+            best.copy_(image.detach())
         return total
 
     for step in range(count):
@@ -151,29 +152,31 @@ def _descend(
         optimizer.step(evaluate)
         if settings.optimizer == "adam":
             with torch.no_grad():
-                restyled.clamp_(0, 1)
+                image.clamp_(0, 1)
         yield losses, best
 
 
-def _optimizer(restyled: Tensor, settings: Settings) -> torch.optim.Optimizer:
+def _optimizer(image: Tensor, settings: Settings) -> torch.optim.Optimizer:
     if settings.optimizer == "adam":
-        return torch.optim.Adam([restyled], lr=settings.learning_rate, betas=ADAM_BETAS)
+        return torch.optim.Adam([image], lr=settings.learning_rate, betas=ADAM_BETAS)
     # One evaluation a step; tolerances off, because they are absolute and would freeze large pictures.
     return torch.optim.LBFGS(
-        [restyled], lr=1, max_iter=1, history_size=LBFGS_HISTORY, tolerance_grad=-1, tolerance_change=-1
+        [image], lr=1, max_iter=1, history_size=LBFGS_HISTORY, tolerance_grad=-1, tolerance_change=-1
     )
 
 
 def _start(scene: Scene, coarser_rchw: Tensor | None, settings: Settings) -> Tensor:
-    """The images a scale starts from: the coarser scale's, enlarged; at first the photo, or noise."""
+    """The images a scale starts from: the coarser scale's, enlarged; at first each region's draft, or noise."""
     photo = scene.photo_nchw01
-    count = len(scene.losses)
     if coarser_rchw is not None:
-        return resize_nchw01(coarser_rchw, (photo.shape[-2], photo.shape[-1]))
-    if settings.start == "noise":
-        noise = torch.rand((count, *photo.shape[1:]), generator=torch.Generator().manual_seed(settings.seed))
-        return noise.to(photo.device)
-    return photo.repeat(count, 1, 1, 1)
+        return with_border(resize_nchw01(without_border(coarser_rchw), (photo.shape[-2], photo.shape[-1])))
+    images = with_border(photo).repeat(len(scene.canvases), 1, 1, 1)
+    generator = torch.Generator().manual_seed(settings.seed)
+    for image, canvas in zip(images, scene.canvases, strict=True):
+        noisy = settings.start == "noise"
+        start = torch.rand(canvas.draft_nchw01.shape, generator=generator) if noisy else canvas.draft_nchw01
+        image[canvas.crop.here] = start[0].to(image)
+    return images
 
 
 def scale_sizes_hw_px(photo_hw_px: tuple[int, int], settings: Settings) -> list[tuple[int, int]]:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from interp.gram import region_gram, relative_distance
-from interp.layer_names import RELU_NAMES
-from interp.regions import content_mask, layer_regions
+from interp.layer_names import RELU_NAMES, layer
+from interp.regions import layer_mask, layer_regions, pool_mask
 from interp.sizes import resize_hw01, resize_nchw01
 from interp.vgg import Vgg
-from stylize.scene import StyledRegion
+from stylize.region import StyledRegion
 
 
 @dataclass(frozen=True)
@@ -68,21 +68,24 @@ def judge(
     photo = resize_nchw01(photo_nchw01, size_hw_px)
     content = region.choice.content_layer
     with torch.no_grad():
-        targets = vgg.activations(region.target_nchw01(photo, alpha, style_scale), RELU_NAMES)
+        _, painting, part = region.pictures(photo, torch.from_numpy(alpha).to(photo.device), size_hw_px, style_scale)
+        targets = vgg.activations(painting, RELU_NAMES)
+        learned = {name: pool_mask(part, layer(name)) for name in parts}
         before = vgg.activations(photo, RELU_NAMES)
         after = vgg.activations(resize_nchw01(result_nchw01, size_hw_px), RELU_NAMES)
         distances = {
             name: [
                 float(
                     relative_distance(
-                        region_gram(maps[name], part.mask_hw01.to(maps[name])), region_gram(targets[name])
+                        region_gram(maps[name], part.mask_hw01.to(maps[name])),
+                        region_gram(targets[name], learned[name]),
                     )
                 )
                 for maps in (before, after)
             ]
             for name, part in parts.items()
         }
-        mask = content_mask(alpha, content).to(before[content])
+        mask = layer_mask(alpha, content).to(before[content])
         moved = ((after[content] - before[content]).square() * mask).sum() / (before[content].square() * mask).sum()
     return Outcome(
         layers=tuple(distances),

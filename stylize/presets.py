@@ -7,6 +7,7 @@ from interp.errors import UsageError, unknown_name
 
 COLOURS = ("none", "luminance", "match")
 OPTIMIZERS = ("lbfgs", "adam")
+POOLINGS = ("average", "max")
 STARTS = ("photo", "noise")
 
 
@@ -23,6 +24,7 @@ class Settings:
         optimizer: `lbfgs` (history 10, tolerances off) or `adam`.
         learning_rate: Adam's first, in units of the [0, 1] range, falling to 0 along a half cosine.
         style_scale: Size of the painting's strokes; 1 brings the painting to the working photo's area.
+        pooling: `average` or `max`, in place of the network's own: averages let the gradient reach every pixel.
         start: `photo` or `noise`, where the coarsest scale begins.
         total_variation: tau, 0 for none.
         seed: Of the noise.
@@ -35,6 +37,7 @@ class Settings:
     optimizer: str = "lbfgs"
     learning_rate: float = 0.05
     style_scale: float = 1.0
+    pooling: str = "average"
     start: str = "photo"
     total_variation: float = 0.0
     seed: int = 0
@@ -51,6 +54,8 @@ class Settings:
                 raise UsageError(f"{name.replace('_', ' ').capitalize()} {value}; expected a number above 0.")
         if self.optimizer not in OPTIMIZERS:
             raise unknown_name("optimizer", self.optimizer, OPTIMIZERS)
+        if self.pooling not in POOLINGS:
+            raise unknown_name("pooling", self.pooling, POOLINGS)
         if self.start not in STARTS:
             raise unknown_name("start", self.start, STARTS)
 

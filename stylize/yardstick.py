@@ -113,9 +113,8 @@ class Yardstick:
         for band in laplacian_pyramid(image_nchw01, PYRAMID_LEVELS):
             directions = torch.randn(DIRECTIONS, 3 * PATCH_PX**2, generator=generator)
             directions /= directions.norm(dim=1, keepdim=True)
-            inside = -F.max_pool2d(
-                -F.adaptive_avg_pool2d(alpha, band.shape[-2:]), PATCH_PX, 1
-            )  # smallest under a patch
+            covered = F.adaptive_avg_pool2d(alpha, (band.shape[-2], band.shape[-1]))
+            inside = -F.max_pool2d(-covered, PATCH_PX, 1)  # smallest alpha under each patch
             where = torch.nonzero(inside.flatten() > 0.999)[:, 0]
             if len(where) < QUANTILES:
                 bands.append(None)

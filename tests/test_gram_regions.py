@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from interp.gram import effective_rank, gram_stats, region_gram, relative_distance
 from interp.layer_names import LAYERS
-from interp.regions import content_mask, edge_distance_px, layer_region, pool_mask
+from interp.regions import edge_distance_px, layer_mask, layer_region, pool_mask
 
 UNIT = st.floats(0, 1, width=32)
 FEATURES = hnp.arrays(np.float32, (3, 4, 5), elements=st.floats(-3, 3, width=32))
@@ -116,4 +116,4 @@ def test_layer_mask_is_the_mean_over_a_cell(rng: np.random.Generator) -> None:
     alpha = rng.random((35, 50)).astype(np.float32)
     expected = alpha[:32, :48].reshape(4, 8, 6, 8).mean((1, 3))
     np.testing.assert_allclose(pool_mask(torch.from_numpy(alpha), LAYERS["relu4_1"]).numpy(), expected, rtol=1e-5)
-    np.testing.assert_allclose(content_mask(alpha, "relu4_2").numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(layer_mask(alpha, "relu4_2").numpy(), expected, rtol=1e-5)

@@ -17,7 +17,6 @@ from interp.saliency import Attribution, FlashtorchPanels, Prediction
 from interp.sanity import Verdict
 from reports import curves, figures
 from reports.figures import HEAD_PX, LABEL_PX, MARGIN_PX
-from stylize.isolate import Isolation
 
 NAN = float("nan")
 
@@ -82,10 +81,6 @@ def gram_stats(first: float = 0.7) -> dict[str, list[GramStats]]:
     }
 
 
-def isolation(leak: float = 0.1) -> Isolation:
-    return Isolation(100, 0, (1.0, 2.0, 4.0), (leak, 1e-6, 0.0), 0.01, 40, 3.0)
-
-
 def verdict(top: float = 0.9) -> Verdict:
     curve = (0.1, 0.5, top)
     return Verdict("follows the class", "Words.", 0.5, 0.1, 0.2, 0.1, 0.1, (0.0, 0.5, 1.0), curve, curve[::-1])
@@ -110,7 +105,6 @@ FIGURES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
         lambda: figures.layer_evidence(layer_choice(0.2)),
     ),
     "gram": (lambda: figures.gram_spectra(gram_stats()), lambda: figures.gram_spectra(gram_stats(0.9))),
-    "leak": (lambda: curves.leak_curve(isolation()), lambda: curves.leak_curve(isolation(0.2))),
     "verdict": (lambda: curves.verdict_curves(verdict()), lambda: curves.verdict_curves(verdict(0.7))),
 }
 
@@ -173,7 +167,6 @@ def test_evidence_that_is_missing_leaves_its_panel_out() -> None:
 def test_odd_data_can_be_drawn() -> None:
     assert curves.loss_curves([Step(1, 1, (64, 64), {"total": 0.0, "content relu4_2": NAN})])
     assert curves.loss_curves([Step(1, 1, (64, 64), {"region 1: style relu1_1": 1.0, "region 2: style relu1_1": 0.5})])
-    assert curves.leak_curve(replace(isolation(), leak_ratio=(0.0, 0.0, 0.0)))
     attribution, panels = saliency()
     odd = replace(attribution, target="$\\frac{1}{ 猫 \x07")
     flat = replace(panels, max_hw01=np.full((10, 12), 0.5, np.float32))
@@ -187,7 +180,6 @@ def test_odd_data_can_be_drawn() -> None:
     "draw",
     [
         lambda: curves.loss_curves([]),
-        lambda: curves.leak_curve(replace(isolation(), leak_distance_px=(), leak_ratio=())),
         lambda: curves.verdict_curves(Verdict("not tested", "Not tested.")),
         lambda: figures.gram_spectra({"photo": []}),
     ],

@@ -107,7 +107,7 @@ def check_self_test() -> Check:
     from interp.weights import load_vgg
     from stylize import isolate, optimise
     from stylize.presets import Settings
-    from stylize.scene import StyledRegion
+    from stylize.region import StyledRegion
 
     photo_hwc_u8 = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     alpha_hw01 = np.zeros((96, 96), np.float32)

@@ -1,0 +1,146 @@
+"""Contact sheets of style transfers and what neutral judges say of them: every content with every style, by variant.
+
+The folder holds content/, style/ and, for photos with a region, content_masks/NAME.png (white = foreground). Each row
+of a sheet is one pair: photo, painting, then one result a variant. The table gives the judges' means
+(stylize.yardstick: none of them is part of any loss) and CPU seconds.
+
+    PYTHONPATH=. python benchmarks/look.py DATASET OUT [--contents flower] [--size 512] [--variants default,fixed]
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from interp.images import Picture, encode_png, load_mask, load_picture, quantise_hw01, to_nchw01
+from interp.layers import choose_layers, fixed_choice
+from interp.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
+from interp.weights import load_vgg
+from stylize import Settings, StyledRegion, compose, stylize
+from stylize.yardstick import Marks, Yardstick
+
+CELL_PX, LABEL_PX = 384, 16
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to restyle: changes to the default settings, the usual layers instead of the evidence's, a strength."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    fixed: bool = False
+    strength: float = 1.0
+
+
+VARIANTS: dict[str, Variant] = {
+    "default": Variant(),
+    "fixed": Variant(fixed=True),
+    "max pools": Variant({"pooling": "max"}),
+    "noise": Variant({"start": "noise"}),
+    "adam": Variant({"optimizer": "adam"}),
+    "tv": Variant({"total_variation": 0.1}),
+    "one scale": Variant({"coarsest_px": 8192, "iterations": 100}),
+    "weak": Variant(strength=0.3),
+    "strong": Variant(strength=3.0),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--contents", default="flower,tubingen", help="names, comma-separated")
+    parser.add_argument("--styles", help="names, comma-separated; default all")
+    parser.add_argument("--regions", default="all", help="of foreground,background,all; masked photos only")
+    parser.add_argument("--variants", default="default", help=f"of {', '.join(VARIANTS)}")
+    parser.add_argument("--size", type=int, default=512, help="long side in px")
+    arguments = parser.parse_args()
+    torch.set_flush_denormal(True)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    names = arguments.variants.split(",")
+    styles = sorted((arguments.dataset / "style").iterdir())
+    if arguments.styles:
+        styles = [path for path in styles if path.stem in arguments.styles.split(",")]
+    marks: dict[str, list[tuple[Marks, float]]] = {name: [] for name in names}
+    for content in arguments.contents.split(","):
+        photo = load_picture(next((arguments.dataset / "content").glob(f"{content}.*")))
+        for region in arguments.regions.split(","):
+            alpha = region_of(arguments.dataset, content, photo, region)
+            rows = []
+            for path in styles:
+                painting = load_picture(path)
+                judge = judge_of(photo, painting, alpha, arguments.size)
+                row = [photo.rgb_hwc_u8, painting.rgb_hwc_u8]
+                for name in names:
+                    result, seconds = restyle(photo, painting, alpha, VARIANTS[name], arguments.size)
+                    marks[name].append((judge(result), seconds))
+                    row.append(result)
+                    target = arguments.output / f"{content}-{path.stem}-{region}-{name.replace(' ', '_')}.png"
+                    target.write_bytes(encode_png(result))
+                    print(f"{target.name:64} {describe(*marks[name][-1])}", flush=True)
+                rows.append(row)
+            sheet(rows, ["photo", "painting", *names]).save(arguments.output / f"sheet-{content}-{region}.png")
+    print(f"\n{'variant':20} {'style':>7} {'patches':>8} {'edges':>6} {'cpu s':>7}   means of {len(marks[names[0]])}")
+    for name, pairs in marks.items():
+        columns = np.array([(m.style_gram, m.patches, m.edges_kept, seconds) for m, seconds in pairs])
+        print(f"{name:20} {describe(Marks(*columns[:, :3].mean(0)), columns[:, 3].mean())}")
+
+
+def region_of(dataset: Path, content: str, photo: Picture, region: str) -> np.ndarray:
+    """The region's alpha at the photo's size."""
+    if region == "all":
+        return np.ones(photo.size_hw_px, np.float32)
+    mask = load_mask(dataset / "content_masks" / f"{content}.png", photo.size_hw_px)
+    return mask if region == "foreground" else quantise_hw01(1 - mask)
+
+
+def judge_of(photo: Picture, painting: Picture, alpha: np.ndarray, size_px: int) -> Callable[[np.ndarray], Marks]:
+    """A judge of results at the working size."""
+    size = working_size_hw_px(photo.size_hw_px, size_px)
+    small = resize_nchw01(photo.image_nchw01, size)
+    yardstick = Yardstick(small, painting.image_nchw01, resize_hw01(alpha, size))
+    return lambda result: yardstick.mark(resize_nchw01(to_nchw01(result), size))
+
+
+def restyle(
+    photo: Picture, painting: Picture, alpha: np.ndarray, variant: Variant, size_px: int
+) -> tuple[np.ndarray, float]:
+    """The result and its CPU seconds, layer choice included."""
+    vgg = load_vgg("compact").to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    started = time.process_time()
+    settings = replace(Settings(size_px=size_px), **variant.settings)
+    size = working_size_hw_px(photo.size_hw_px, size_px)
+    choice = fixed_choice()
+    if not variant.fixed:
+        small = resize_nchw01(photo.image_nchw01, size)
+        fitted = fit_painting_nchw01(painting.image_nchw01, size)
+        choice = choose_layers(vgg, small, fitted, resize_hw01(alpha, size))
+    styled = StyledRegion(alpha, painting.image_nchw01, choice, variant.strength)
+    *_, last = stylize(vgg, photo.image_nchw01, [styled], settings)
+    return compose(photo.rgb_hwc_u8, [styled], last.restyled_rchw), time.process_time() - started
+
+
+def describe(marks: Marks, seconds: float) -> str:
+    return f"{marks.style_gram:7.3f} {marks.patches:8.3f} {marks.edges_kept:6.2f} {seconds:7.1f}"
+
+
+def sheet(rows: list[list[np.ndarray]], names: list[str]) -> Image.Image:
+    """A labelled grid of pictures, each fitted into a square cell."""
+    canvas = Image.new("RGB", (CELL_PX * len(names), LABEL_PX + CELL_PX * len(rows)), "white")
+    draw = ImageDraw.Draw(canvas)
+    for column, name in enumerate(names):
+        draw.text((CELL_PX * column + 4, 2), name, fill="black")
+        for number, row in enumerate(rows):
+            picture = Image.fromarray(row[column])
+            picture.thumbnail((CELL_PX - 4, CELL_PX - 4), Image.Resampling.LANCZOS)
+            canvas.paste(picture, (CELL_PX * column, LABEL_PX + CELL_PX * number))
+    return canvas
+
+
+if __name__ == "__main__":
+    main()

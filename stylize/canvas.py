@@ -1,0 +1,194 @@
+"""One scale of the job: the photo at that size, and for each region a canvas of its own with its loss.
+
+A canvas is the rectangle around a region, reaching 16 px beyond the picture's border. What lies outside the region
+there is replaced by a smooth continuation of the inside, and the optimiser may paint it too, although nobody will see
+it. So the style's statistics count every cell of the region in full, up to the edge; strokes run across it; and no
+pixel outside has any influence on the inside. Work follows the region, not the picture.
+"""
+
+from dataclasses import dataclass
+from types import EllipsisType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interp.errors import MaskError
+from interp.gram import region_moments
+from interp.layer_names import LAYERS, layer
+from interp.regions import MIN_EFFECTIVE_CELLS, effective_cells, pool_mask
+from interp.sizes import resize_hw01, resize_nchw01
+from interp.vgg import Vgg
+from stylize.fill import continue_outside, with_border
+from stylize.losses import CONTENT_SHARE, ContentLoss, RegionLoss, StyleLoss, Term, TotalVariation
+from stylize.presets import Settings
+from stylize.region import StyledRegion
+
+GRID_PX = 16  # the coarsest stride in use: cutting at its multiples leaves every pool's grid unchanged
+MARGIN_PX = LAYERS["relu4_2"].reach_px  # what a content cell at the region's edge sees beyond it
+VANISHING = 1e-12  # of the photo's own energy: a target below it cannot be matched relatively
+BLOCK_DECAY = 0.5  # share of a block's pull that the next deeper one gets: with equal pulls, flat areas turn grainy
+EQUALISE_FLOOR = 0.01  # of the largest gradient norm: a nearly flat layer is not blown up without bound
+EQUALISE_NOISE = 0.1  # at the start itself the content's gradient is zero and the style's that of a corner case
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A rectangle of the picture in pixels, half-open."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def here(self) -> tuple[EllipsisType, slice, slice]:
+        """Index of the part of (…, H, W) under the rectangle."""
+        return ..., slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """One region at one scale, ready to optimise.
+
+    Attributes:
+        crop: Where it lies in the picture with its border.
+        alpha_hw01: (h, w), the region on the canvas.
+        draft_nchw01: (1, 3, h, w), the continued photo in the colours wanted: the start, and what content means.
+        loss: The region's loss.
+        layers: Layers that it needs.
+        masks: The region on the grid of each style layer in use.
+        dropped: Layers left out at this scale, with the reason.
+    """
+
+    crop: Crop
+    alpha_hw01: Tensor
+    draft_nchw01: Tensor
+    loss: RegionLoss
+    layers: tuple[str, ...]
+    masks: dict[str, Tensor]
+    dropped: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scale.
+
+    Attributes:
+        photo_nchw01: (1, 3, H, W), the whole photo at this scale.
+        alphas_rhw01: (R, H, W), the regions at this scale.
+        canvases: One a region.
+    """
+
+    photo_nchw01: Tensor
+    alphas_rhw01: Tensor
+    canvases: tuple[Canvas, ...]
+
+
+def own_photo(photo_nchw01: Tensor, region: StyledRegion) -> Tensor:
+    """The photo as a region knows it: itself inside, continued smoothly outside; (1, 3, H, W) at the photo's size."""
+    return continue_outside(photo_nchw01, torch.from_numpy(region.alpha_hw01).to(photo_nchw01.device))
+
+
+def build_canvas(
+    vgg: Vgg, own_photo_nchw01: Tensor, region: StyledRegion, size_hw_px: tuple[int, int], settings: Settings
+) -> Canvas:
+    """Bring a region to one scale and build its loss.
+
+    Args:
+        vgg: The network.
+        own_photo_nchw01: (1, 3, H, W) at the photo's size, as `own_photo` returns it.
+        region: What to restyle, at the photo's size.
+        size_hw_px: Height and width of this scale.
+        settings: Style scale, pooling, total variation and seed are used.
+
+    Returns:
+        The canvas.
+
+    Raises:
+        MaskError: If the region keeps no style layer at this scale.
+    """
+    small = torch.from_numpy(resize_hw01(region.alpha_hw01, size_hw_px)).to(own_photo_nchw01.device)
+    bordered = with_border(small, "constant")
+    crop = crop_around(bordered)
+    alpha = bordered[crop.here].contiguous()
+    photo = with_border(resize_nchw01(own_photo_nchw01, size_hw_px))[crop.here]
+    draft, painting, part = region.pictures(photo, alpha, size_hw_px, settings.style_scale)
+    content = region.choice.content_layer
+    names = [*region.choice.style_weights, *([] if content in region.choice.style_weights else [content])]
+    with torch.no_grad():
+        style = vgg.activations(painting, list(region.choice.style_weights), settings.pooling)
+        own = vgg.activations(draft, names, settings.pooling)
+    terms: list[Term] = []
+    masks, dropped = {}, {}
+    for name, weight in region.choice.style_weights.items():
+        mask, learned = pool_mask(alpha, layer(name)), pool_mask(part, layer(name))
+        reason = _unusable(name, style[name], own[name], mask, learned)
+        if reason:
+            dropped[name] = reason
+        else:
+            masks[name] = mask
+            terms.append(StyleLoss(name, region_moments(style[name], learned), mask, weight))
+    if not terms:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
+        raise MaskError(
+            f"The {region.name} is too small to carry a style ({reasons}). Use a larger --size or another region."
+        )
+    equalise(vgg, draft, alpha, [term for term in terms if isinstance(term, StyleLoss)], settings)
+    held = ContentLoss(content, own[content], pool_mask(alpha, layer(content)), CONTENT_SHARE / region.strength)
+    if held.energy > VANISHING * float(own[content].square().sum()):
+        terms.append(held)
+    else:
+        dropped[content] = "the photo's region leaves the content layer silent"
+    if settings.total_variation > 0:
+        terms.append(TotalVariation(alpha, settings.total_variation))
+    loss = RegionLoss(terms, float(alpha.sum())).to(draft.device)
+    layers = tuple(dict.fromkeys(term.layer for term in terms if not isinstance(term, TotalVariation)))
+    return Canvas(crop, alpha, draft, loss, layers, masks, dropped)
+
+
+def equalise(vgg: Vgg, draft_nchw01: Tensor, alpha_hw01: Tensor, terms: list[StyleLoss], settings: Settings) -> None:
+    """Divide each style weight by its layer's gradient norm, so that a weight says how hard a layer pulls.
+
+    w_l becomes proportional to w_l 2^(1 - block) / max(g_l, 0.01 max g), sum 1, with g_l = |dD_l / dx| in the region,
+    at draft + 0.1 N(0, 1).
+    """
+    noise = torch.randn(draft_nchw01.shape, generator=torch.Generator().manual_seed(settings.seed))
+    image = (draft_nchw01 + EQUALISE_NOISE * noise.to(draft_nchw01)).contiguous().requires_grad_()
+    features = vgg.activations(image, [term.layer for term in terms], settings.pooling)
+    norms = []
+    for term in terms:
+        (gradient,) = torch.autograd.grad(term(features, image), image, retain_graph=True)
+        norms.append(float((gradient * alpha_hw01).norm()))
+    floor = max(EQUALISE_FLOOR * max(norms), 1e-30)
+    weights = [
+        term.weight * BLOCK_DECAY ** (layer(term.layer).block - 1) / max(norm, floor)
+        for term, norm in zip(terms, norms, strict=True)
+    ]
+    for term, weight in zip(terms, weights, strict=True):
+        term.weight = weight / sum(weights)
+
+
+def crop_around(alpha_hw01: Tensor) -> Crop:
+    """Bounding box of a region plus the margin, on the coarsest pool's grid, within the picture."""
+    height, width = alpha_hw01.shape
+    rows, columns = np.nonzero(alpha_hw01.cpu().numpy())
+    if not len(rows):
+        raise MaskError(f"The region vanishes at {width}x{height} px. Use a larger --size or another region.")
+    return Crop(
+        max(0, (int(rows.min()) - MARGIN_PX) // GRID_PX * GRID_PX),
+        max(0, (int(columns.min()) - MARGIN_PX) // GRID_PX * GRID_PX),
+        min(height, -(-(int(rows.max()) + 1 + MARGIN_PX) // GRID_PX) * GRID_PX),
+        min(width, -(-(int(columns.max()) + 1 + MARGIN_PX) // GRID_PX) * GRID_PX),
+    )
+
+
+def _unusable(name: str, style: Tensor, own: Tensor, mask_hw01: Tensor, learned_hw01: Tensor) -> str | None:
+    """Why a layer cannot carry style here, if it cannot."""
+    for whose, mask in (("region", mask_hw01), ("painting", learned_hw01)):
+        cells = effective_cells(mask)
+        if cells < MIN_EFFECTIVE_CELLS:
+            return f"the {whose} has {cells:.0f} cells there, {MIN_EFFECTIVE_CELLS} needed"
+    if float((style.square() * learned_hw01).sum()) <= VANISHING * float(own.square().sum()):
+        return "the painting leaves the layer silent"
+    return None
