@@ -1,7 +1,7 @@
 """What a study compares: ways by name, and pairs of pictures brought to one size with their region."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from commands.evidence import find_foreground, look, region_alpha
@@ -96,16 +96,21 @@ def prepare(
 
 def own_way(name: str, file: PresetFile, evidence: "LayerChoice") -> "Own":
     """Our own loop as a contestant: a preset's layers where it names them, else those of the evidence."""
-    from dataclasses import replace
-
     from stylize.compare import Own
 
-    choice = evidence
+    return Own(name, file.settings, with_layers_of(file, evidence), 1.0 if file.strength is None else file.strength)
+
+
+def with_layers_of(file: PresetFile, choice: "LayerChoice") -> "LayerChoice":
+    """A choice of layers, overridden by those that a preset file names, with its weights."""
     if file.style_layers is not None:
-        choice = replace(choice, style_weights=file.style_layers, mode="given")
+        shares = ", ".join(f"{name} {weight:.0%}" for name, weight in file.style_layers.items())
+        sentences = (*choice.sentences, f"The preset sets the style layers: {shares}.")
+        choice = replace(choice, style_weights=file.style_layers, mode="given", sentences=sentences)
     if file.content_layer is not None:
-        choice = replace(choice, content_layer=file.content_layer, mode="given")
-    return Own(name, file.settings, choice, 1.0 if file.strength is None else file.strength)
+        sentences = (*choice.sentences, f"The preset sets the content layer: {file.content_layer}.")
+        choice = replace(choice, content_layer=file.content_layer, mode="given", sentences=sentences)
+    return choice
 
 
 def box_of(mask_hw: "np.ndarray", size_hw_px: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -1,12 +1,13 @@
 """`stylize --preset report-pytorch` and the like: follow a recipe of other work on everything, paste the region."""
 
 import math
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import typer
 
 from commands.contest import box_of, grabcut_within
-from commands.options import INTERRUPTED, Region
+from commands.options import INTERRUPTED, ForegroundOptions, Region, RunOptions
 from commands.progress import progress
 from commands.run import Run
 from interp.errors import UsageError
@@ -24,27 +25,24 @@ if TYPE_CHECKING:
     from stylize.optimise import Step
     from stylize.recipes import Recipe
 
-APPLY = ("preset", "size", "iterations", "region", "prompt", "box", "mask", "hints", "feather", "image", "style")
+# What a recipe leaves open; beside these, every option of the run and of finding the foreground.
+OPEN = ("image", "style", "style_foreground", "style_background", "region", "preset", "size", "iterations")
 
 
-def check_options(run: Run, recipe: "Recipe", shared: set[str], region: Region) -> None:
+def check_options(run: Run, recipe: "Recipe") -> None:
     """Refuse options that a recipe leaves no room for.
 
     Raises:
         UsageError: If one was given.
     """
-    given = [
-        f"--{name.replace('_', '-')}"
-        for name in run.context.params
-        if name not in shared and name not in APPLY and _was_given(run, name)
-    ]
+    shared = {item.name for group in (RunOptions, ForegroundOptions) for item in fields(group)}
+    given = [name for name in run.context.params if name not in {*shared, *OPEN} and run.is_given(name)]
     if given:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(
-            f"{', '.join(given)} cannot be combined with preset {recipe.name!r}, which fixes every constant; expected "
-            "--size and --iterations at most."
+            f"{named} cannot be combined with preset {recipe.name!r}, which fixes every constant; of the loop's "
+            "options only --size and --iterations go with it."
         )
-    if recipe.cut_result and region is Region.ALL:
-        raise UsageError(f"Preset {recipe.name!r} cuts a region out; expected --region foreground or background.")
 
 
 def follow_recipe(
@@ -86,11 +84,6 @@ def follow_recipe(
     run.finish()
     if interrupted:
         raise typer.Exit(INTERRUPTED)
-
-
-def _was_given(run: Run, name: str) -> bool:
-    source = run.context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
 
 
 def _run(
@@ -173,7 +166,7 @@ def _isolation(photo_hwc_u8: "np.ndarray", result_hwc_u8: "np.ndarray", alpha_hw
 
     outside = alpha_hw01 == 0
     change = np.abs(result_hwc_u8.astype(np.int16) - photo_hwc_u8)[outside]
-    return Isolation(int(outside.sum()), int(change.max()) if change.size else 0, (), (), math.nan, 0, 0.0)
+    return Isolation(int(outside.sum()), int(change.max()) if change.size else 0, (), 0, 0.0)
 
 
 def _outcome_section(

@@ -46,7 +46,7 @@ def results_section(
         Section `results`, or `results-2` and so on.
     """
     pictures = [
-        Figure(store.photo(photo_hwc_u8, f"The photo of {pair}."), "The photo: every way's start."),
+        Figure(store.photo(photo_hwc_u8, f"The photo of {pair}."), "The photo."),
         Figure(store.photo(painting_hwc_u8, f"The painting of {pair}."), "The painting."),
     ]
     pictures += [
@@ -58,7 +58,7 @@ def results_section(
     rows = tuple((trial.name, " ".join(trial.notes)) for trial in trials if trial.notes)
     if rows:
         blocks.append(Table("To be kept in mind", ("Preset", "Note"), rows))
-    intro = "The same start, weights, size and region for all."
+    intro = "The same photo, painting, weights, size and region for all."
     return Section(_id("results", place), f"Results: {pair}", intro, tuple(blocks))
 
 

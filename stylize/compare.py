@@ -1,4 +1,4 @@
-"""The comparative study: several ways to restyle one photo, from the same start, with the same weights and region."""
+"""The comparative study: several ways to restyle one photo, with the same painting, weights, size and region."""
 
 import math
 import time
@@ -19,7 +19,7 @@ from stylize.optimise import StepEvent, scale_sizes_hw_px, stylize
 from stylize.peak import PeakMemory
 from stylize.presets import Settings
 from stylize.recipes import Recipe
-from stylize.scene import StyledRegion
+from stylize.region import StyledRegion
 
 READINGS = 20  # a run, at steps that grow geometrically
 SPIKE = 1.1  # a loss this many times the step before it
@@ -270,11 +270,8 @@ def _run(contest: Contest, judge: Judge, contestant: Contestant, clock: _Clock) 
             scales.append(event.scale)
             clock.tick(contestant.name)
             image = restyled_nchw01(event)
-            if isinstance(event, RecipeEvent):
-                norms.append(event.gradient_norm)
+            norms.append(event.gradient_norm)
             if event.step in read_at and event.step < steps:
-                if isinstance(event, StepEvent):
-                    norms.append(_own_gradient_norm(contest.vgg, event))
                 readings.append(judge.read(contest.paste(image, contest.alpha_hw01), event.step, seconds))
             if event.step % every == 0 and event.step < steps:
                 snapshots.append((event.step, to_hwc_u8(contest.paste(image, contest.alpha_hw01))))
@@ -305,6 +302,8 @@ def _trial(contest: Contest, judge: Judge, contestant: Contestant, run: _Run) ->
     outside = contest.alpha_hw01 == 0
     changed = float((results[0] != photo_u8).any(2)[outside].mean()) if outside.any() else 0.0
     first = None
+    if isinstance(contestant, Own):
+        notes.append(f"Starts from {_start_in_words(contestant.settings)}; the recipes start from the photo itself.")
     if isinstance(contestant, Recipe):
         side = max(contest.photo_nchw01.shape[-2:])
         loss = RecipeLoss(contest.vgg, contest.photo_nchw01, contest.painting_nchw01, contestant, side)
@@ -317,6 +316,10 @@ def _trial(contest: Contest, judge: Judge, contestant: Contestant, run: _Run) ->
         _stability(contest, judge, run, results, lasts), changed,
         getattr(contestant, "every", OWN_EVERY), () if cut else run.snapshots, results[0], tuple(notes),
     )  # fmt: skip
+
+
+def _start_in_words(settings: Settings) -> str:
+    return "noise" if settings.start == "noise" else "the photo recoloured to the painting"
 
 
 def _stability(
@@ -359,16 +362,6 @@ def rms_change(one_hwc_u8: np.ndarray, other_hwc_u8: np.ndarray, alpha_hw01: np.
 def restyled_nchw01(event: StepEvent | RecipeEvent) -> Tensor:
     """What is to be pasted: a recipe's picture, or our own region's image before it is composed."""
     return event.restyled_rchw if isinstance(event, StepEvent) else event.image_nchw01
-
-
-def _own_gradient_norm(vgg: Vgg, event: StepEvent) -> float:
-    """Of our own loss at an event's image: the loop does not tell it."""
-    scene = event.scene
-    image = scene.crop.of(event.image_nchw01).clone().requires_grad_()
-    features = vgg.activations(image, scene.layers)
-    total = torch.stack([loss(features, image)[0] for loss in scene.losses]).sum()
-    (gradient,) = torch.autograd.grad(total, image)
-    return float((scene.crop.of(scene.alphas_rhw01).sum(0) * gradient).norm())
 
 
 def _optimised(contestant: Contestant) -> tuple[str, ...]:

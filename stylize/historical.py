@@ -27,17 +27,10 @@ class RecipeEvent(Step):
     """One evaluation of a recipe's loss.
 
     Attributes:
-        gradient_norm: Of the loss with respect to the optimised image, in the recipe's own units.
         image_nchw01: (1, 3, h, w), the image after the step, clipped to [0, 1] as it would be shown.
     """
 
-    gradient_norm: float
     image_nchw01: Tensor = field(repr=False)
-
-    @property
-    def figures(self) -> Step:
-        """The event without its image."""
-        return Step(self.step, self.total, self.scale, self.scales, self.size_hw_px, self.losses, self.elapsed_s)
 
 
 class RecipeLoss:

@@ -14,7 +14,7 @@ from torch import Tensor
 from interp.gram import region_gram, relative_distance
 from interp.layer_names import RELU_NAMES
 from interp.layers import FIXED_CONTENT
-from interp.regions import content_mask, layer_regions
+from interp.regions import layer_mask, layer_regions
 from interp.sizes import fit_painting_nchw01
 from interp.vgg import Vgg
 from stylize.yardstick import Marks, Yardstick
@@ -62,7 +62,7 @@ class Judge:
         parts = layer_regions(alpha_hw01, list(RELU_NAMES))
         self.masks = {name: part.mask_hw01.to(photo_nchw01) for name, part in parts.items() if part.usable}
         self.layers = tuple(self.masks)
-        self.content_mask = content_mask(alpha_hw01, FIXED_CONTENT).to(photo_nchw01)
+        self.content_mask = layer_mask(alpha_hw01, FIXED_CONTENT).to(photo_nchw01)
         painting = fit_painting_nchw01(
             painting_nchw01.to(photo_nchw01), (photo_nchw01.shape[-2], photo_nchw01.shape[-1])
         )
