@@ -9,12 +9,15 @@ from interp.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from interp.images import Picture
     from interp.saliency import Attribution, FlashtorchPanels
     from interp.sanity import Verdict
     from interp.vgg import Vgg
     from segment.result import Segmentation
+
+TEXTURE_PX, TEXTURE_STEPS = 80, 30  # enough to see strokes, two seconds for all layers
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,15 @@ def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation
     if segmentation is None:
         return np.ones(picture.size_hw_px, dtype=np.float32)
     return segmentation.alpha_hw01 if region is Region.FOREGROUND else quantise_hw01(1 - segmentation.alpha_hw01)
+
+
+def layer_textures(vgg: "Vgg", painting_nchw01: "Tensor") -> "dict[str, np.ndarray]":
+    """What each ReLU layer's statistics of a painting carry, as small textures, (h, w, 3) uint8 by layer."""
+    from interp.images import to_hwc_u8
+    from interp.layer_names import RELU_NAMES
+    from stylize.texture import synthesise
+
+    return {name: to_hwc_u8(synthesise(vgg, painting_nchw01, name, TEXTURE_PX, TEXTURE_STEPS)) for name in RELU_NAMES}
 
 
 def percent(share: float) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from commands.evidence import layer_textures
 from commands.options import ImageArgument, RunOptions, StyleOption, command
 from commands.run import Run
 
@@ -33,15 +34,15 @@ def layers(
     vgg = run.network()
     looked_at = working_size_hw_px(photo.size_hw_px, size)
     photo_small = resize_nchw01(photo.image_nchw01, looked_at).to(run.device())
-    painting_small = fit_painting_nchw01(painting.image_nchw01, looked_at)
-    choice = choose_layers(vgg, photo_small, painting_small.to(run.device()), seed=options.seed)
+    painting_small = fit_painting_nchw01(painting.image_nchw01, looked_at).to(run.device())
+    choice = choose_layers(vgg, photo_small, painting_small, seed=options.seed)
     for sentence in choice.sentences:
         run.say(sentence)
     run.write("figure", figures.layer_evidence(choice))
     if not options.no_report:
         builder = RecordBuilder("layers", f"Layers for {photo.name} after {painting.name}")
         builder.headline = f"Style from {', '.join(choice.style_weights)}; content from {choice.content_layer}."
-        builder.sections.append(layers_section(builder.images, choice))
+        builder.sections.append(layers_section(builder.images, choice, layer_textures(vgg, painting_small)))
         builder.data = {"choice": choice}
         run.write_report(builder, vgg)
     run.finish()

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from commands.evidence import percent
+from commands.evidence import layer_textures, percent
 from commands.run import Run
-from interp.sizes import resize_nchw01
+from interp.sizes import fit_painting_nchw01, resize_nchw01
 
 if TYPE_CHECKING:
     from commands.evidence import SaliencyFindings
@@ -30,7 +30,7 @@ def tell_stylize(
     from reports import evidence, sections
     from reports.store import RecordBuilder
 
-    photo, first = job.photo, job.styled[0]
+    photo, first, size = job.photo, job.styled[0], job.last.size_hw_px
     named = " and ".join(part.name for part in parts)
     title = f"{photo.name}, {named} after {' and '.join(part.painting.name for part in parts)}"
     builder = RecordBuilder("stylize", title, _headline(job))
@@ -50,7 +50,8 @@ def tell_stylize(
     for number, region in enumerate(job.styled):
         several = region.name if len(job.styled) > 1 else ""
         add(_of(evidence.gram_section(store, _grams(vgg, job, number)), several))
-        add(_of(evidence.layers_section(store, region.choice), several))
+        textures = layer_textures(vgg, fit_painting_nchw01(region.painting_nchw01, size, job.settings.style_scale))
+        add(_of(evidence.layers_section(store, region.choice, textures), several))
     add(
         sections.optimisation_section(
             store, job.steps, [*job.snapshots, ("result", job.result_hwc_u8)], seconds=job.last.elapsed_s

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from interp.errors import UsageError
 from interp.evidence import ContentEvidence, StyleEvidence, content_evidence, style_evidence
-from interp.layer_names import RELU_NAMES, layer
-from interp.regions import layer_regions
+from interp.layer_names import layer
+from interp.regions import MIN_EFFECTIVE_CELLS, effective_cells, layer_mask
 from interp.vgg import Vgg
 
 FIXED_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # Gatys et al. 2016, section 3
@@ -102,8 +102,7 @@ def choose_layers(
     with torch.no_grad():
         style = style_evidence(vgg, photo_nchw01, painting_nchw01, alpha_hw01, generator)
         content = content_evidence(vgg, photo_nchw01, painting_nchw01, alpha_hw01, generator)
-    regions = layer_regions(alpha_hw01, list(RELU_NAMES))
-    usable = [entry for entry in style if regions[entry.layer].usable]
+    usable = [entry for entry in style if effective_cells(layer_mask(alpha_hw01, entry.layer)) >= MIN_EFFECTIVE_CELLS]
     content_layer = max(content, key=lambda entry: entry.score).layer if content else FIXED_CONTENT
     content = tuple(replace(entry, chosen=entry.layer == content_layer) for entry in content)
     if not any(entry.measured and entry.separation > entry.null95 for entry in usable):

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reports import curves, figures
-from reports.record import Block, Figure, Level, Paragraph, Section, Table, Verdict
+from reports.record import Block, Figure, Gallery, Level, Paragraph, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from interp.features import FeatureMaps
     from interp.gram import GramStats
     from interp.layers import LayerChoice
@@ -177,12 +179,15 @@ def gram_section(
     return Section("gram", "Gram statistics", intro, tuple(blocks))
 
 
-def layers_section(store: ImageStore, choice: "LayerChoice") -> Section:
+def layers_section(
+    store: ImageStore, choice: "LayerChoice", textures: "Mapping[str, np.ndarray] | None" = None
+) -> Section:
     """Why these layers: the evidence for every candidate, and the choice.
 
     Args:
         store: Where pictures go.
         choice: The evidence and the choice.
+        textures: (h, w, 3) uint8 RGB by layer: what the layer's statistics alone make of noise.
 
     Returns:
         Section `layers`.
@@ -201,8 +206,26 @@ def layers_section(store: ImageStore, choice: "LayerChoice") -> Section:
     blocks.append(Figure(store.png(figures.layer_evidence(choice), alt), caption))
     if choice.style_evidence:
         blocks.append(_style_table(choice))
+    if textures:
+        blocks += _texture_blocks(store, choice, textures)
     intro = LAYER_MODES.get(choice.mode, choice.mode)
     return Section("layers", "Why these layers", intro, tuple(blocks))
+
+
+def _texture_blocks(
+    store: ImageStore, choice: "LayerChoice", textures: "Mapping[str, np.ndarray]"
+) -> tuple[Block, ...]:
+    explained = (
+        "What each layer carries: noise in the painting's colours, changed until this one layer's statistics are the "
+        "painting's. Where a layer says nothing, the noise remains."
+    )
+    figures_shown = []
+    for name, image in textures.items():
+        weight = choice.style_weights.get(name)
+        used = f"{weight:.0%} of the style" if weight else "not used"
+        alt = f"Texture from the painting's statistics at {name} alone."
+        figures_shown.append(Figure(store.photo(image, alt), f"{name}: {used}"))
+    return Paragraph(explained), Gallery(tuple(figures_shown))
 
 
 def _style_table(choice: "LayerChoice") -> Table:

@@ -159,13 +159,17 @@ def _descend(
         yield losses, float(image.grad.norm()), best
 
 
-def _optimizer(image: Tensor, settings: Settings) -> torch.optim.Optimizer:
-    if settings.optimizer == "adam":
-        return torch.optim.Adam([image], lr=settings.learning_rate, betas=ADAM_BETAS)
-    # One evaluation a step; tolerances off, because they are absolute and would freeze large pictures.
+def lbfgs(image: Tensor) -> torch.optim.LBFGS:
+    """L-BFGS, one evaluation a step; its tolerances are off, because they are absolute and freeze large pictures."""
     return torch.optim.LBFGS(
         [image], lr=1, max_iter=1, history_size=LBFGS_HISTORY, tolerance_grad=-1, tolerance_change=-1
     )
+
+
+def _optimizer(image: Tensor, settings: Settings) -> torch.optim.Optimizer:
+    if settings.optimizer == "adam":
+        return torch.optim.Adam([image], lr=settings.learning_rate, betas=ADAM_BETAS)
+    return lbfgs(image)
 
 
 def _start(scene: Scene, coarser_rchw: Tensor | None, settings: Settings) -> Tensor:
