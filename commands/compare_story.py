@@ -46,7 +46,7 @@ def tell_compare(
     attributions = factorial.attributions() if factorial else None
     if factorial and attributions:
         sentences = [effect_sentence(effect, attributions[0]) for effect in attributions[0].effects]
-        add(study.factors_section(store, factorial, attributions, sentences, PRINT_INTERVAL))
+        add(study.factors_section(store, pairs[0].name, factorial, attributions, sentences, PRINT_INTERVAL))
     for place, (pair, entry) in enumerate(done, start=1):
         add(study.curves_section(store, pair.name, entry, unseen, place))
         add(study.stability_section(store, pair.name, entry, place))

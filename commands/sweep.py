@@ -70,6 +70,8 @@ def sweep(
     extensions = {"figure": "png", "preset": "toml"}
     run.plan_outputs(photo.stem, extensions if resume else {**extensions, "study": "sqlite3"})
     store = resume or run.plan.paths["study"]
+    if not resume:
+        store.unlink(missing_ok=True)  # there is one only where --overwrite was given
 
     import optuna
 

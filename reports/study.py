@@ -184,6 +184,7 @@ def stability_section(store: ImageStore, pair: str, trials: "Sequence[Trial]", p
 
 def factors_section(
     store: ImageStore,
+    pair: str,
     factorial: "Factorial",
     attributions: "Sequence[Attribution]",
     sentences: Sequence[str],
@@ -193,6 +194,7 @@ def factors_section(
 
     Args:
         store: Where pictures go.
+        pair: Name of the pair they were made on.
         factorial: The runs.
         attributions: The figures explained; the first is the one that the sentences are about.
         sentences: One a factor.
@@ -228,7 +230,7 @@ def factors_section(
         f"({print_interval.claim})."
     )
     blocks = (about, chart, *map(Paragraph, sentences), shown, Table("Every factor on every figure", header, rows))
-    intro = "Model 2 turned into model 1, factor by factor, in every combination."
+    intro = f"Model 2 turned into model 1, factor by factor, in every combination, on {pair}."
     return Section("why", "Which difference matters", intro, blocks)
 
 

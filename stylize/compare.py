@@ -272,7 +272,8 @@ def _run(contest: Contest, judge: Judge, contestant: Contestant, clock: _Clock) 
             image = restyled_nchw01(event)
             norms.append(event.gradient_norm)
             if event.step in read_at and event.step < steps:
-                readings.append(judge.read(contest.paste(image, contest.alpha_hw01), event.step, seconds))
+                with peak.paused():
+                    readings.append(judge.read(contest.paste(image, contest.alpha_hw01), event.step, seconds))
             if event.step % every == 0 and event.step < steps:
                 snapshots.append((event.step, to_hwc_u8(contest.paste(image, contest.alpha_hw01))))
     images = [image]

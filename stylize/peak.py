@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -19,32 +20,43 @@ class PeakMemory:
     """
 
     def __init__(self, device: str) -> None:
-        self.device = device
+        self.cuda = device == "cuda"
         self.bytes: int | None = None
+        self.before: int | None = None
 
     def __enter__(self) -> "PeakMemory":
         """Reset the mark."""
-        if self.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-            self.before = torch.cuda.memory_allocated()
-            return self
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)  # glibc keeps freed blocks: the run would seem to need nothing
-        try:
-            Path("/proc/self/clear_refs").write_text("5")
-            self.before = _status_bytes("VmRSS")
-        except (OSError, ValueError):
-            self.before = None
+        with contextlib.suppress(OSError, ValueError):  # no /proc, or one that may not be written
+            self._reset()
+            self.before = torch.cuda.memory_allocated() if self.cuda else _status_bytes("VmRSS")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Read the mark."""
-        if self.before is None:
+        self._read()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the work within out of the measurement."""
+        self._read()
+        yield
+        if self.before is not None:
+            self._reset()
+
+    def _read(self) -> None:
+        if self.before is not None:
+            peak = torch.cuda.max_memory_allocated() if self.cuda else _status_bytes("VmHWM")
+            self.bytes = max(self.bytes or 0, peak - self.before)
+
+    def _reset(self) -> None:
+        if self.cuda:
+            torch.cuda.reset_peak_memory_stats()
             return
-        peak = torch.cuda.max_memory_allocated() if self.device == "cuda" else _status_bytes("VmHWM")
-        self.bytes = max(0, peak - self.before)
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)  # glibc keeps freed blocks: the work would seem to need nothing, or more
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _status_bytes(key: str) -> int:
