@@ -106,8 +106,9 @@ def sweep(
 def _check_optuna() -> None:
     from importlib.util import find_spec
 
-    if find_spec("optuna") is None:
-        raise UsageError("sweep needs Optuna, which is not installed. Run: pip install 'gramscope[sweep]'")
+    missing = [name for name in ("optuna", "sklearn") if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"sweep needs {' and '.join(missing)}, not installed here. Run: pip install 'gramscope[sweep]'")
 
 
 def _identity(run: Run, pair: Pair, weights_sha256: str, tried: object, size_px: int) -> dict[str, str]:

@@ -274,7 +274,11 @@ def sweep_sections(
         study_figures.pareto_front(attempts, best),
         f"{len(attempts)} trials, {len(front)} on the Pareto front; chosen: trial {best.number}.",
     )
-    caption = "Each dot is a trial; less is better on every axis. None of the three figures is part of the loss."
+    caption = (
+        "Each dot is a trial; less is better on every axis, and none of the three figures is part of the loss. Patch "
+        "distance: to the painting's, 1 is the photo untouched. Edges lost: 1 is no likeness. Change under jitter: of "
+        "what was changed at all, when every value of the photo moves by up to 1/255."
+    )
     header = ("Trial", *objectives, *best.values)
     rows = tuple(
         (
@@ -286,8 +290,8 @@ def sweep_sections(
     )
     table = Table("The Pareto front: trials that no other beats on all three", header, rows)
     rule = (
-        "Three objectives pull apart; no trial beats one of the front on all of them. Chosen is the one whose worst "
-        "place in the three orders of the front is best."
+        "Three objectives pull apart; no trial beats one of the front on all of them. Each is 0 at best and about 1 "
+        "where it has failed; chosen is the trial of the front nearest to 0 on all three."
     )
     sections = [Section("front", "The Pareto front", rule, (Figure(picture, caption), table))]
     if importances:
@@ -296,8 +300,8 @@ def sweep_sections(
         )
         bars = Figure(
             store.png(study_figures.importance_bars(importances), f"Importance. {alt}."),
-            "PED-ANOVA (Watanabe et al. 2023): how differently a value is spread in the best trials and in all. The "
-            "learning rate counts for Adam alone; L-BFGS takes none.",
+            "fANOVA (Hutter et al. 2014): the share of an objective's variance that each value explains by itself, in a "
+            "random forest fitted to the trials. The learning rate counts for Adam alone; L-BFGS takes none.",
         )
         what: tuple[Block, ...] = (bars,)
     else:

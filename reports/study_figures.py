@@ -215,7 +215,7 @@ def pareto_front(attempts: "Sequence[Attempt]", best: "Attempt") -> bytes:
         axis.scatter(best.objectives[of], best.objectives[0], s=120, facecolors="none", edgecolors=WARM, linewidths=2)
         axis.set_xlabel(label, fontsize=9)
     axes[0].scatter([], [], s=120, facecolors="none", edgecolors=WARM, linewidths=2, label="chosen")
-    axes[0].set_ylabel("patch distance to the painting", fontsize=9)
+    axes[0].set_ylabel("patch distance to the painting, of the photo's", fontsize=9)
     _legend_above(figure, axes[0])
     return png(figure)
 

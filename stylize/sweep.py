@@ -1,10 +1,12 @@
 """Searching the settings of our own loop: strength, layer weights, optimiser, learning rate, start.
 
-Three objectives, none of which the loss contains: how far patches lie from the painting's, how much of the photo's
-edges is lost, and how far the result moves when the photo is jittered, as a share of what was changed at all. Trials
-live in an SQLite file, one committed after the other, so that a study that was killed goes on where it stopped.
+Three objectives, none of which the loss contains, each 0 at best and about 1 where it has failed: how far patches lie
+from the painting's, as a share of how far the photo's do; how much of the photo's edges is lost; and how far the result
+moves when the photo is jittered, as a share of what was changed at all. Trials live in an SQLite file, one committed
+after the other, so that a study that was killed goes on where it stopped.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 
 from interp.errors import InputError, MaskError, OutputError, UsageError
 from interp.images import to_hwc_u8, to_nchw01
@@ -129,8 +130,8 @@ def sweep(
     import optuna
 
     judge = Judge(contest.vgg, contest.photo_nchw01, contest.painting_nchw01, contest.alpha_hw01)
-    marks = judge.read(contest.photo_nchw01, 0, 0.0).marks
-    if not np.isfinite([marks.patches, marks.edges_kept]).all():
+    untouched = judge.read(contest.photo_nchw01, 0, 0.0).marks
+    if not np.isfinite([untouched.patches, untouched.edges_kept]).all():
         raise MaskError("The region is too small to judge results by. Use a larger --size or another region.")
     failures = 0
     while (done := len(finished(study))) < trials:
@@ -138,7 +139,7 @@ def sweep(
             watch(done)
         trial = study.ask()
         own = own_way(ask_values(trial), base)
-        objectives = _objectives(contest, judge, own)
+        objectives = _objectives(contest, judge, own, max(untouched.patches, 1e-6))
         if not np.isfinite(objectives).all():
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             failures += 1
@@ -200,23 +201,21 @@ def on_front(objectives: list[tuple[float, ...]]) -> list[bool]:
 
 
 def choose(attempts: list[Attempt]) -> Attempt:
-    """The front's trial whose worst place in the three orders of the front is best; ties go to the best sum of places.
-
-    Places, not values: one trial that does nothing, or too much, would stretch every scale.
-    """
+    """The front's trial nearest to (0, 0, 0): each objective is 0 at best and about 1 where it has failed."""
     front = [attempt for attempt in attempts if attempt.on_front]
-    places = np.stack([rankdata(column, "min") for column in np.array([each.objectives for each in front]).T], axis=1)
-    return front[int(np.lexsort((places.sum(1), places.max(1)))[0])]
+    return min(front, key=lambda attempt: math.hypot(*attempt.objectives))
 
 
-def importances(study: "optuna.Study") -> dict[str, dict[str, float]]:
-    """How much each value matters to each objective (PED-ANOVA, Watanabe et al. 2023), shares that add up to 1.
+def importances(study: "optuna.Study", seed: int = 0) -> dict[str, dict[str, float]]:
+    """How much each value matters to each objective: fANOVA (Hutter et al. 2014), shares that add up to 1.
+
+    Args:
+        study: From `open_study`.
+        seed: Of the random forest that fANOVA takes apart.
 
     Returns:
         Objective -> value -> share; empty with fewer than ten finished trials, which tell nothing.
     """
-    import warnings
-
     import optuna
 
     if len(finished(study)) < 10:
@@ -227,11 +226,8 @@ def importances(study: "optuna.Study") -> dict[str, dict[str, float]]:
         def target(trial: "optuna.trial.FrozenTrial", place: int = place) -> float:
             return trial.values[place]
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            warnings.filterwarnings("ignore", "PedAnovaImportanceEvaluator computes")  # low is what we want
-            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-            found[name] = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+        found[name] = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
     return found
 
 
@@ -243,7 +239,7 @@ def result_of(contest: Contest, own: Own) -> np.ndarray:
     return to_hwc_u8(contest.paste(image, contest.alpha_hw01))
 
 
-def _objectives(contest: Contest, judge: Judge, own: Own) -> tuple[float, float, float]:
+def _objectives(contest: Contest, judge: Judge, own: Own, photo_patches: float) -> tuple[float, float, float]:
     """Run a way twice, the second time from a jittered photo, and judge it."""
     result = result_of(contest, own)
     generator = torch.Generator().manual_seed(contest.seed)
@@ -251,4 +247,4 @@ def _objectives(contest: Contest, judge: Judge, own: Own) -> tuple[float, float,
     marks = judge.read(to_nchw01(result).to(contest.photo_nchw01), 0, 0.0).marks
     moved = rms_change(result, to_hwc_u8(contest.photo_nchw01), contest.alpha_hw01)
     shaken = rms_change(result, again, contest.alpha_hw01) / moved if moved > 0 else 1.0
-    return marks.patches, 1 - marks.edges_kept, shaken
+    return marks.patches / photo_patches, 1 - marks.edges_kept, shaken

@@ -29,8 +29,8 @@ def test_front_by_the_definition(rng: np.random.Generator) -> None:
 
 
 def test_the_choice_is_no_extreme() -> None:
-    """Doing nothing is best on two objectives of three, and is not chosen."""
-    points = [(0.9, 0.0, 0.0), (0.1, 0.9, 0.8), (0.3, 0.3, 0.3), (0.5, 0.2, 0.4), (0.95, 0.9, 0.9)]
+    """Doing nothing and doing too much lie on the front too, and are not chosen."""
+    points = [(1.0, 0.0, 0.9), (0.1, 0.9, 0.8), (0.3, 0.3, 0.3), (0.5, 0.2, 0.4), (1.0, 0.9, 0.95)]
     front = on_front(points)
     attempts = [Attempt(i, {}, point, best) for i, (point, best) in enumerate(zip(points, front, strict=True))]
     assert [attempt.on_front for attempt in attempts] == [True, True, True, True, False]
