@@ -8,9 +8,12 @@ from commands.compare import compare
 from commands.doctor import doctor
 from commands.featuremaps import featuremaps
 from commands.gram import gram
+from commands.kmeans import kmeans
 from commands.layers import layers
+from commands.maximise import maximise
 from commands.report import report
 from commands.saliency import saliency
+from commands.sanity import sanity
 from commands.segment import segment
 from commands.stylize import stylize
 from commands.sweep import sweep
@@ -23,7 +26,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (featuremaps, saliency, gram, layers, segment, stylize, compare, sweep, report, weights, doctor):
+COMMANDS = (
+    featuremaps, maximise, saliency, sanity, gram, layers, kmeans, segment, stylize, compare,
+    sweep, report, weights, doctor,
+)  # fmt: skip
+for function in COMMANDS:
     app.command(function.__name__)(function)
 
 

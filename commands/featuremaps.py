@@ -2,19 +2,36 @@
 
 import json
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.options import ImageArgument, LayersOption, RunOptions, command
+from commands.evidence import ForegroundOptions, find_foreground, look, parse_box
+from commands.options import (
+    BoxOption,
+    ImageArgument,
+    LayersOption,
+    MaskOption,
+    Prompt,
+    PromptOption,
+    RunOptions,
+    TargetOption,
+    command,
+)
 from commands.run import Run, names_of
+from interp.errors import UsageError
 from interp.layer_names import LAYERS, layer
+
+if TYPE_CHECKING:
+    from interp.features import FeatureMaps, Selection
+    from interp.images import Picture
+    from interp.vgg import Vgg
 
 
 class Scale(StrEnum):
     """Colour scale of a grid."""
 
-    MAP = "map"
+    OWN = "own"
     SHARED = "shared"
 
 
@@ -24,6 +41,15 @@ class Rank(StrEnum):
     INDEX = "index"
     MEAN = "mean"
     VARIANCE = "variance"
+    ENERGY = "energy"
+    GRADIENT = "gradient"
+    CONTRAST = "contrast"
+
+
+RANK_HELP = (
+    "Which channels come first: by number, mean activation, variance, energy (the Gram matrix's diagonal), gradient of "
+    "a class's score times activation, or contrast between the foreground and the rest."
+)
 
 
 @command
@@ -32,9 +58,17 @@ def featuremaps(
     options: RunOptions,
     image: ImageArgument = None,
     layers: LayersOption = "conv1_1",
-    rank: Annotated[Rank, typer.Option("--rank", help="Which channels come first.")] = Rank.INDEX,
-    scale: Annotated[Scale, typer.Option("--scale", help="One colour scale a map, or one for all.")] = Scale.MAP,
+    rank: Annotated[Rank, typer.Option("--rank", help=RANK_HELP)] = Rank.INDEX,
+    channels: Annotated[
+        str | None,
+        typer.Option("--channels", metavar="LIST", help="Channels to show instead, such as 3,17,40-47."),
+    ] = None,
+    scale: Annotated[Scale, typer.Option("--scale", help="One colour scale a map, or one for all.")] = Scale.OWN,
     count: Annotated[int, typer.Option("--count", min=1, max=512, help="Channels a layer at most.")] = 64,
+    target: TargetOption = None,
+    prompt: PromptOption = Prompt.AUTO,
+    box: BoxOption = None,
+    mask: MaskOption = None,
     size: Annotated[
         int, typer.Option("--size", min=32, max=4096, help="Long side at which the network looks, in px.")
     ] = 512,
@@ -44,40 +78,98 @@ def featuremaps(
     Example: python cli.py featuremaps photo.jpg --layers conv1_1,relu4_2 --rank mean
     """
     run = Run(context, options)
-    names = [layer(name).name for name in names_of(layers, list(LAYERS))]
+    names = sorted({layer(name).name for name in names_of(layers, list(LAYERS))}, key=list(LAYERS).index)
+    if not names:
+        raise UsageError("No layer was named; expected names such as conv1_1,relu4_2, or `all`.")
+    shown = parse_channels(channels) if channels is not None else None
+    foreground = ForegroundOptions(prompt, box, mask, None)
+    if box:
+        parse_box(box)
     picture = run.photo(image, "chelsea")
     grids = {"grid" if len(names) == 1 else f"grid:{name}": "png" for name in names}
     run.plan_outputs(picture.stem, {**grids, "stats": "json"})
 
-    from interp.features import feature_maps
-    from interp.sizes import resize_nchw01, working_size_hw_px
-    from reports import figures
-    from reports.evidence import features_section
-    from reports.store import RecordBuilder
+    from interp.features import Selection, feature_maps_of
+    from interp.sizes import resize_hw01, resize_nchw01, working_size_hw_px
+    from reports.grids import feature_grid
 
     vgg = run.network()
     looked_at = working_size_hw_px(picture.size_hw_px, size)
     photo = resize_nchw01(picture.image_nchw01, looked_at).to(run.device())
-    maps = [feature_maps(vgg, photo, name, rank=rank.value, count=count) for name in names]
-    for output, entry in zip(grids, maps, strict=True):
-        run.write(output, figures.feature_grid(entry, shared_scale=scale is Scale.SHARED))
-    stats = {
-        entry.layer: {
-            "stage": entry.stage,
-            "mean": entry.stats.mean_c.tolist(),
-            "std": entry.stats.std_c.tolist(),
-            "maximum": entry.stats.maximum_c.tolist(),
-            "dead": entry.stats.dead_c.tolist(),
-        }
-        for entry in maps
-    }
+    more: dict[str, Any] = {}
+    if rank is Rank.CONTRAST and shown is None:
+        findings = look(run, vgg, picture) if foreground.needs_saliency else None
+        more["alpha_hw01"] = resize_hw01(find_foreground(run, picture, foreground, findings).alpha_hw01, looked_at)
+    if rank is Rank.GRADIENT and shown is None:
+        more["evidence"] = _class_evidence(run, vgg, picture, names, target)
+    selection = Selection(rank.value, count, shown, **more)
+    maps = []
+    for output, entry in zip(grids, feature_maps_of(vgg, photo, names, selection), strict=True):
+        run.write(output, feature_grid(entry, shared_scale=scale is Scale.SHARED))
+        maps.append(entry)
+    stats = {entry.layer: _stats(entry, selection) for entry in maps}
     run.write("stats", json.dumps(stats, indent=1).encode())
     if not options.no_report:
-        builder = RecordBuilder("featuremaps", f"Feature maps of {picture.name}")
-        builder.headline = (
-            f"{len(names)} layer{'s' if len(names) > 1 else ''} of {vgg.info.name} at {looked_at[1]}x{looked_at[0]} px."
-        )
-        builder.sections.append(features_section(builder.images, maps, shared_scale=scale is Scale.SHARED))
-        builder.data = {"layers": stats}
-        run.write_report(builder, vgg)
+        _report(run, vgg, picture, maps, stats, looked_at, scale)
     run.finish()
+
+
+def parse_channels(text: str) -> list[int]:
+    """Read `3,17,40-47`.
+
+    Raises:
+        UsageError: If it is not a list of numbers and ranges.
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UsageError(f"Channels {text!r} are not a list of numbers; expected something like 3,17,40-47.")
+        numbers += range(int(first), int(last if dash else first) + 1)
+    if not numbers or len(set(numbers)) < len(numbers) or len(numbers) > 512:
+        raise UsageError(f"Channels {text!r} name {len(numbers)} channels; expected 1 to 512, each once.")
+    return numbers
+
+
+def _class_evidence(run: Run, vgg: "Vgg", picture: "Picture", names: list[str], target: str | None) -> Any:
+    from interp.channels import class_evidence
+    from interp.targets import parse_target
+
+    chosen = None if target is None else parse_target(vgg, target)
+    if chosen is not None and not chosen.is_class:
+        raise UsageError(f"Rank gradient needs a class; {target!r} is a layer.")
+    evidence = class_evidence(vgg, picture.image_nchw01.to(run.device()), names, chosen and chosen.index)
+    run.say(f"Ranked by the score of {evidence.target}.")
+    return evidence
+
+
+def _stats(entry: "FeatureMaps", selection: "Selection") -> dict[str, Any]:
+    statistics = {
+        "stage": entry.stage,
+        "rule": entry.rule,
+        "shown": list(entry.channels),
+        "scores": list(entry.scores),
+        "mean": entry.stats.mean_c.tolist(),
+        "std": entry.stats.std_c.tolist(),
+        "maximum": entry.stats.maximum_c.tolist(),
+        "energy": entry.stats.energy_c.tolist(),
+        "dead": entry.stats.dead_c.tolist(),
+    }
+    if selection.evidence:
+        statistics["gradient x activation"] = selection.evidence.scores[entry.layer].tolist()
+    return statistics
+
+
+def _report(
+    run: Run, vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", stats: dict[str, Any],
+    looked_at: tuple[int, int], scale: Scale,
+) -> None:  # fmt: skip
+    from reports.evidence import features_section
+    from reports.store import RecordBuilder
+
+    several = "s" if len(maps) > 1 else ""
+    seen = f"{len(maps)} layer{several} of {vgg.info.name} at {looked_at[1]}x{looked_at[0]} px."
+    builder = RecordBuilder("featuremaps", f"Feature maps of {picture.name}", seen)
+    builder.sections.append(features_section(builder.images, maps, shared_scale=scale is Scale.SHARED))
+    builder.data = {"layers": stats}
+    run.write_report(builder, vgg)

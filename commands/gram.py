@@ -1,56 +1,112 @@
-"""`gram`: Gram statistics of a picture, layer by layer."""
+"""`gram`: Gram statistics of a picture, layer by layer, or which layers tell several pictures apart."""
 
 import json
-from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands import samples
 from commands.options import LayersOption, RunOptions, command
 from commands.run import Run, names_of
+from interp.errors import UsageError
 from interp.layer_names import LAYERS, layer
+
+if TYPE_CHECKING:
+    from interp.gram_compare import GramComparison
+    from interp.images import Picture
+
+MAX_PICTURES = 12
 
 
 @command
 def gram(
     context: typer.Context,
     options: RunOptions,
-    image: Annotated[
-        str | None, typer.Argument(metavar="IMAGE", help="Picture.", show_default="the bundled painting")
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGE]…", help="One picture, or several to compare.", show_default="the bundled painting"
+        ),
     ] = None,
     layers: LayersOption = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
     size: Annotated[
         int, typer.Option("--size", min=64, max=4096, help="Long side at which the network looks, in px.")
     ] = 512,
 ) -> None:
-    """Show energy, spectrum and effective rank of the layers' Gram matrices.
+    """Show what the layers' Gram matrices say about a picture, or which layers tell several pictures apart.
 
-    Example: python cli.py gram painting.jpg --layers relu1_1,relu3_1
+    Example: python cli.py gram monet.jpg vangogh.jpg photo.jpg
     """
     run = Run(context, options)
-    names = [layer(name).name for name in names_of(layers, list(LAYERS))]
-    picture = run.painting(image)
-    run.plan_outputs(picture.stem, {"figure": "png", "stats": "json"})
+    names = sorted({layer(name).name for name in names_of(layers, list(LAYERS))}, key=list(LAYERS).index)
+    if not names:
+        raise UsageError("No layer was named; expected names such as relu1_1,relu3_1, or `all`.")
+    pictures = _pictures(run, images or [])
+    run.plan_outputs(next(iter(pictures.values())).stem, {"figure": "png", "stats": "json"})
 
-    import torch
-
-    from interp.gram import gram_stats, region_gram
-    from interp.sizes import resize_nchw01, working_size_hw_px
+    from interp.gram_compare import compare_grams
+    from interp.sizes import painting_size_hw_px, resize_nchw01, working_size_hw_px
     from reports import figures
-    from reports.evidence import gram_section
-    from reports.store import RecordBuilder
+    from reports.gram import gram_distances, gram_sections
+    from reports.store import RecordBuilder, plain
 
     vgg = run.network()
-    looked_at = working_size_hw_px(picture.size_hw_px, size)
-    with torch.no_grad():
-        maps = vgg.activations(resize_nchw01(picture.image_nchw01, looked_at).to(run.device()), names)
-        stats = {picture.name: [gram_stats(name, region_gram(values)) for name, values in maps.items()]}
-    run.write("figure", figures.gram_spectra(stats))
-    run.write("stats", json.dumps([asdict(entry) for entry in stats[picture.name]], indent=1).encode())
+    working = [working_size_hw_px(picture.size_hw_px, size) for picture in pictures.values()]
+    smallest = min(working, key=lambda size_hw: size_hw[0] * size_hw[1])
+    sizes = working if len(working) == 1 else [painting_size_hw_px(size_hw, smallest) for size_hw in working]
+    small = [
+        resize_nchw01(picture.image_nchw01, size_hw).to(run.device())
+        for picture, size_hw in zip(pictures.values(), sizes, strict=True)
+    ]
+    comparison = compare_grams(vgg, small, names, run.options.seed)
+    for sentence in sentences(comparison, list(pictures)):
+        run.say(sentence)
+    spectra = {name: [entry.stats for entry in style] for name, style in zip(pictures, comparison.styles, strict=True)}
+    several = len(pictures) > 1
+    run.write("figure", gram_distances(comparison, list(pictures)) if several else figures.gram_spectra(spectra))
+    stats = plain({"pictures": dict(zip(pictures, comparison.styles, strict=True)), "layers": comparison.layers})
+    run.write("stats", json.dumps(stats, indent=1).encode())
     if not options.no_report:
-        builder = RecordBuilder("gram", f"Gram statistics of {picture.name}")
-        builder.headline = f"{len(names)} layers of {vgg.info.name} at {looked_at[1]}x{looked_at[0]} px."
-        builder.sections.append(gram_section(builder.images, stats))
-        builder.data = {"stats": stats}
+        shown = ", ".join(pictures)
+        seen = " and ".join(dict.fromkeys(f"{width}x{height}" for height, width in sizes))
+        headline = sentences(comparison, list(pictures))[0] if several else ""
+        builder = RecordBuilder("gram", f"Gram statistics of {shown}", headline)
+        builder.headline = headline or f"{len(names)} layers of {vgg.info.name} at {seen} px."
+        builder.sections += gram_sections(builder.images, comparison, list(pictures))
+        builder.data = {"sizes_hw_px": sizes, **stats}
         run.write_report(builder, vgg)
     run.finish()
+
+
+def sentences(comparison: "GramComparison", names: list[str]) -> list[str]:
+    """What the comparison says, in words; nothing for one picture."""
+    if not comparison.layers:
+        return []
+    couples = len(names) * (len(names) - 1) // 2
+    best = next((entry for entry in comparison.layers if entry.layer == comparison.best), None)
+    if best is None:
+        return ["No layer has enough cells to be measured at this size; use a larger --size."]
+    a, b = best.farthest
+    return [
+        f"{best.layer} tells the pictures apart best: separation {best.separation:.2f}; {best.beyond_chance} of "
+        f"{couples} pair{'s' if couples > 1 else ''} beyond chance. Farthest apart: {names[a]} and {names[b]}."
+    ]
+
+
+def _pictures(run: Run, sources: list[str]) -> "dict[str, Picture]":
+    """The pictures by name, equal names numbered."""
+    if len(sources) > MAX_PICTURES:
+        raise UsageError(f"Got {len(sources)} pictures; expected at most {MAX_PICTURES} at a time.")
+    if sources.count("-") > 1:
+        raise UsageError("Standard input can be read once; expected at most one `-`.")
+    if len(sources) < 2:
+        picture = run.painting(sources[0] if sources else None)
+        return {picture.name: picture}
+    pictures: dict[str, Picture] = {}
+    for number, source in enumerate(sources, 1):
+        path = source if source == "-" else str(Path(source))
+        picture = run.picture(f"picture {number}", path, samples.PAINTING)
+        name = picture.name if picture.name not in pictures else f"{picture.name} ({number})"
+        pictures[name] = picture
+    return pictures

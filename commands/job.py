@@ -36,7 +36,10 @@ class Job:
     interrupted: bool
 
 
-def do_job(run: Run, vgg: "Vgg", photo: "Picture", styled: "list[StyledRegion]", settings: "Settings") -> Job:
+def do_job(
+    run: Run, vgg: "Vgg", photo: "Picture", styled: "list[StyledRegion]", settings: "Settings",
+    kept_hwc_u8: "np.ndarray | None" = None,
+) -> Job:  # fmt: skip
     """Run the loop with a progress display; on Ctrl-C keep the best images so far."""
     from interp.images import to_hwc_u8, to_nchw01
     from stylize.isolate import compose, measure
@@ -60,7 +63,7 @@ def do_job(run: Run, vgg: "Vgg", photo: "Picture", styled: "list[StyledRegion]",
         raise KeyboardInterrupt
     if interrupted:
         run.warn(f"Interrupted at step {last.step} of {last.total}: this is the best image until then.")
-    result = compose(photo.rgb_hwc_u8, styled, last.restyled_rchw)
+    result = compose(photo.rgb_hwc_u8, styled, last.restyled_rchw, kept_hwc_u8)
     isolation = measure(vgg, photo.rgb_hwc_u8, result, styled, last.scene, last.restyled_rchw, settings)
     judged = to_nchw01(result).to(run.device())
     outcomes = [judge(vgg, image, judged, region, last.size_hw_px, settings.style_scale) for region in styled]

@@ -54,6 +54,14 @@ class Prompt(StrEnum):
     CONTRAST = "contrast"
 
 
+class Features(StrEnum):
+    """What tells the foreground from the background."""
+
+    COLOR = "color"
+    VGG = "vgg"
+    DEEPLAB = "deeplab"
+
+
 ImageArgument = Annotated[
     str | None, typer.Argument(metavar="IMAGE", help="Photo, or - for standard input.", show_default="a bundled sample")
 ]
@@ -64,13 +72,41 @@ StyleOption = Annotated[
 LayersOption = Annotated[
     str | None, typer.Option("--layers", "--layer", metavar="NAMES", help="Layer names, separated by commas, or `all`.")
 ]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="CLASS|LAYER:CHANNEL|LAYER",
+        help="What to explain: a class by name or number, a channel, or a layer.",
+        show_default="the most probable class",
+    ),
+]
 RegionOption = Annotated[Region, typer.Option("--region", help="Which part of the photo.")]
 PromptOption = Annotated[Prompt, typer.Option("--prompt", help="How to find the foreground.")]
 BoxOption = Annotated[
     str | None, typer.Option("--box", metavar="X,Y,W,H", help="Box around the foreground, in pixels of the photo.")
 ]
 MaskOption = Annotated[
-    str | None, typer.Option("--mask", metavar="FILE", help="Mask of the foreground: white inside, black outside.")
+    str | None,
+    typer.Option(
+        "--mask",
+        metavar="FILE",
+        help="Mask of the foreground: white inside, black outside. With --hints, an earlier result to be corrected.",
+    ),
+]
+HintsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hints",
+        metavar="FILE.json",
+        help='Strokes in pixels of the photo: {"foreground": [[[x, y], ...], ...], "background": [...], "box": [...]}.',
+    ),
+]
+FeaturesOption = Annotated[
+    Features, typer.Option("--features", help="What the cut goes by: colours alone, or deep features beside them.")
+]
+RoundsOption = Annotated[
+    int, typer.Option("--rounds", min=1, max=50, help="Alternations of learning both sides and cutting.")
 ]
 FeatherOption = Annotated[
     float | None, typer.Option("--feather", metavar="PX", min=0, help="Soften the region's edge by this many pixels.")
@@ -83,13 +119,23 @@ class ForegroundOptions:
 
     prompt: PromptOption = Prompt.AUTO
     box: BoxOption = None
+    hints: HintsOption = None
     mask: MaskOption = None
+    features: FeaturesOption = Features.VGG
+    rounds: RoundsOption = 5
     feather: FeatherOption = None
 
     @property
     def needs_saliency(self) -> bool:
-        """Whether the network's opinion is part of finding it."""
-        return self.box is None and self.mask is None and self.prompt in (Prompt.AUTO, Prompt.SALIENCY)
+        """Whether the network's opinion of the class is part of finding it."""
+        if self.prompt is Prompt.SALIENCY:
+            return True
+        return self.prompt is Prompt.AUTO and not (self.box or self.mask or self.hints)
+
+    @property
+    def needs_cut(self) -> bool:
+        """Whether anything is left to decide."""
+        return self.mask is None or self.hints is not None
 
 
 @dataclass(frozen=True)

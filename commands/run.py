@@ -17,8 +17,10 @@ import typer
 from commands import samples
 from commands.options import Device, RunOptions
 from commands.outputs import RECORD, REPORT, OutputPlan, plan_outputs
+from interp.errors import UsageError
 
 if TYPE_CHECKING:
+    from interp.classify import Classifier
     from interp.images import Picture
     from interp.vgg import Vgg
     from reports.record import Section
@@ -48,6 +50,7 @@ class Run:
         self.warnings: list[str] = []
         self.written: dict[str, Path] = {}
         self.plan = OutputPlan({})
+        self._vgg: Vgg | None = None
 
     def say(self, message: str) -> None:
         """Tell the user something on stderr."""
@@ -96,7 +99,9 @@ class Run:
         )  # fmt: skip
 
     def network(self) -> "Vgg":
-        """Load the network as the options say, and say which."""
+        """Load the network as the options say, once, and say which."""
+        if self._vgg:
+            return self._vgg
         import torch
 
         from interp.weights import load_vgg
@@ -109,7 +114,29 @@ class Run:
             options.weights, width=options.width, seed=options.seed, layout=options.weights_format, device=self.device()
         ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- missing in torch's stub
         self.say(f"Network: {vgg.info.name} ({vgg.info.note}).")
+        self._vgg = vgg
         return vgg
+
+    def classifier(self, arch: str | None) -> "Classifier":
+        """Load one of torchvision's classifiers, or VGG-19 where none is named.
+
+        Raises:
+            UsageError: If an option is given that only VGG-19 has.
+        """
+        if arch is None:
+            return self.network()
+        if self.options.weights_format is not None:
+            raise UsageError(f"--weights-format is VGG-19's; leave it out with --arch {arch}.")
+        import torch
+
+        from interp.classifiers import load_classifier
+
+        torch.set_flush_denormal(True)
+        if self.options.threads:
+            torch.set_num_threads(self.options.threads)
+        loaded = load_classifier(arch, self.options.weights, seed=self.options.seed, device=self.device())
+        self.say(f"Network: {loaded.info.name} ({loaded.info.note}).")
+        return loaded
 
     def device(self) -> str:
         """Name of the device to compute on."""
@@ -125,7 +152,9 @@ class Run:
         """Write one planned output."""
         self.written[name] = self.plan.write(name, data)
 
-    def write_report(self, builder: "RecordBuilder", vgg: "Vgg | None", extra: Mapping[str, str] | None = None) -> None:
+    def write_report(
+        self, builder: "RecordBuilder", vgg: "Classifier | None", extra: Mapping[str, str] | None = None
+    ) -> None:
         """Complete the record with the run's own facts and write record and page."""
         if self.options.no_report:
             return
@@ -153,7 +182,7 @@ class Run:
         if self.options.open_report and REPORT in self.written:
             webbrowser.open(self.written[REPORT].resolve().as_uri())
 
-    def _reproduce(self, vgg: "Vgg | None", facts: Mapping[str, str]) -> "Section":
+    def _reproduce(self, vgg: "Classifier | None", facts: Mapping[str, str]) -> "Section":
         from reports.sections import reproduce_section
 
         inputs = [(f"{role}: {picture.name}", picture.sha256) for role, picture in self.inputs.items()]

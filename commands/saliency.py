@@ -1,11 +1,48 @@
 """`saliency`: which pixels a class score depends on, and whether to believe it."""
 
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from commands.evidence import SaliencyFindings, look
-from commands.options import ImageArgument, RunOptions, command
+from commands.attributing import (
+    ArchOption,
+    BatchOption,
+    CamLayerOption,
+    LookAtOption,
+    MethodsOption,
+    SamplesOption,
+    attributions,
+    request,
+    verdicts,
+)
+from commands.evidence import percent
+from commands.options import ImageArgument, RunOptions, TargetOption, command
 from commands.run import Run
-from interp.errors import WeightsError
+
+if TYPE_CHECKING:
+    from interp.classify import Classifier
+    from interp.images import Picture
+    from interp.saliency import Attribution
+    from interp.sanity import Verdict
+
+
+class Convention(StrEnum):
+    """How a map is turned into a picture."""
+
+    FLASHTORCH = "flashtorch"
+    PERCENTILE99 = "percentile99"
+    SYMMETRIC = "symmetric"
+    SHARED = "shared"
+
+
+ConventionOption = Annotated[
+    Convention | None,
+    typer.Option(
+        "--convention", help="How to draw a map.", show_default="flashtorch for one method, percentile99 for several"
+    ),
+]
 
 
 @command
@@ -13,44 +50,123 @@ def saliency(
     context: typer.Context,
     options: RunOptions,
     image: ImageArgument = None,
+    methods: MethodsOption = "guided-backprop",
+    target: TargetOption = None,
+    convention: ConventionOption = None,
+    arch: ArchOption = None,
+    layer: CamLayerOption = None,
+    size: LookAtOption = None,
+    samples: SamplesOption = 50,
+    batch: BatchOption = 16,
+    no_verdict: Annotated[
+        bool, typer.Option("--no-verdict", help="Leave the verdict out of figure and terminal; the report shows it.")
+    ] = False,
 ) -> None:
-    """Show guided backprop for the most probable class, with a verdict on the map.
+    """Show which pixels a class depends on, by one method or several, with a verdict on each map.
 
-    Example: python cli.py saliency photo.jpg -o saliency.png
+    Example: python cli.py saliency photo.jpg --methods all --target tabby
     """
     run = Run(context, options)
+    asked = request(methods, target, size, samples, batch, layer)
     picture = run.photo(image, "coffee")
-    run.plan_outputs(picture.stem, {"figure": "png", "map": "png"})
+    several = len(asked.methods) > 1
+    run.plan_outputs(picture.stem, {"figure": "png", **({"stats": "json"} if several else {"map": "png"})})
 
+    classifier = run.classifier(arch)
+    maps = attributions(run, classifier, picture, asked)
+    announce(run, maps[0])
+    judged = [] if no_verdict and options.no_report else verdicts(run, classifier, picture, maps)
+    if not no_verdict:
+        for entry, verdict in zip(maps, judged, strict=True):
+            run.say(in_one_line(entry, verdict) if several else verdict.sentence)
+    chosen = (convention or (Convention.PERCENTILE99 if several else Convention.FLASHTORCH)).value
+    run.write("figure", _figure(maps, [] if no_verdict else judged, chosen))
+    if several:
+        run.write("stats", json.dumps(_stats(maps, judged, chosen), indent=1).encode())
+    else:
+        run.write("map", _grey(maps[0]))
+    if not options.no_report:
+        _report(run, classifier, picture, maps, judged, chosen)
+    run.finish()
+
+
+def announce(run: Run, entry: "Attribution") -> None:
+    """Say what the network sees, at which size, and what is explained."""
+    from interp.randomisation import target_of
+
+    height, width = entry.prediction.size_hw_px
+    seen = f"Seen at {width}x{height} px"
+    if entry.prediction.names:
+        unsure = "unsure, " if entry.prediction.unsure else ""
+        seen += f": {entry.prediction.names[0]} ({unsure}{percent(entry.prediction.probabilities[0])})"
+    run.say(f"{seen}. Explained: {target_of(entry).phrase}.")
+
+
+def in_one_line(entry: "Attribution", verdict: "Verdict") -> str:
+    """The verdict with its numbers, short."""
+    line = f"{entry.title:20}  {verdict.word:27}"
+    if verdict.margin is None or verdict.random_quantile95 is None:
+        return line.rstrip()
+    other = "  – " if verdict.random_logit_correlation is None else f"{verdict.random_logit_correlation:.2f}"
+    return (
+        f"{line}  insertion - deletion {verdict.margin:.3f}, chance {verdict.random_quantile95:.3f}; rank correlation: "
+        f"another class {other}, random head {verdict.random_head_correlation:.2f}"
+    )
+
+
+def _figure(maps: "list[Attribution]", judged: "list[Verdict]", convention: str) -> bytes:
+    from interp.conventions import flashtorch_panels, views
+    from reports import figures
+    from reports.saliency import method_sheet
+
+    if len(maps) == 1 and convention == "flashtorch":
+        sentence = judged[0].sentence if judged else ""
+        return figures.saliency_panels(maps[0], flashtorch_panels(maps[0]), sentence)
+    return method_sheet(maps, views(maps, convention), judged)
+
+
+def _grey(entry: "Attribution") -> bytes:
     import numpy as np
 
     from interp.images import encode_png
     from interp.saliency import magnitude_hw
-    from reports import figures
+
+    strength = magnitude_hw(entry)
+    return encode_png(np.round(255 * strength / max(float(strength.max()), 1e-30)).astype(np.uint8))
+
+
+def _stats(maps: "list[Attribution]", judged: "list[Verdict]", convention: str) -> dict[str, object]:
+    from interp.conventions import views
+    from reports.store import plain
+
+    rows = {}
+    for place, (entry, view) in enumerate(zip(maps, views(maps, convention), strict=True)):
+        rows[entry.method] = {"vmin": view.low, "vmax": view.high, "verdict": judged[place] if judged else None}
+    return plain({"target": maps[0].target, "prediction": maps[0].prediction, "convention": convention, "maps": rows})
+
+
+def _report(
+    run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]", judged: "list[Verdict]",
+    convention: str,
+) -> None:  # fmt: skip
+    from interp.conventions import flashtorch_panels, views
     from reports.evidence import saliency_section
+    from reports.saliency import methods_section
     from reports.store import RecordBuilder
 
-    vgg = run.network()
-    findings = look(run, vgg, picture)
-    if findings is None:
-        raise WeightsError(
-            f"Weights {vgg.info.name!r} have no classifier. Use --weights compact, or weights with a head."
-        )
-    announce(run, findings)
-    attribution = findings.attribution
-    run.write("figure", figures.saliency_panels(attribution, findings.panels, findings.verdict.sentence))
-    strength = magnitude_hw(attribution)
-    run.write("map", encode_png(np.round(255 * strength / max(float(strength.max()), 1e-30)).astype(np.uint8)))
-    if not options.no_report:
-        builder = RecordBuilder("saliency", f"Saliency of {picture.name}", f"{findings.sentence}.")
-        builder.sections.append(saliency_section(builder.images, attribution, findings.panels, findings.verdict))
-        builder.data = {"prediction": attribution.prediction, "verdict": findings.verdict}
-        run.write_report(builder, vgg)
-    run.finish()
-
-
-def announce(run: Run, findings: SaliencyFindings) -> None:
-    """Say what the network sees, at which size, and what the map is worth."""
-    height, width = findings.attribution.prediction.size_hw_px
-    run.say(f"Seen at {width}x{height} px, the network's native size: {findings.sentence}.")
-    run.say(findings.verdict.sentence)
+    several = len(maps) > 1
+    if several:
+        believed = sum(verdict.word == "follows the class" for verdict in judged)
+        headline = f"{believed} of {len(maps)} maps follow {maps[0].target!r}; the others do not."
+        if judged[0].word == "not tested":
+            headline = f"{len(maps)} maps of {maps[0].target}; they could not be tested."
+    else:
+        headline = judged[0].sentence
+    builder = RecordBuilder("saliency", f"Saliency of {picture.name}", headline)
+    if several or convention != "flashtorch":
+        builder.sections.append(methods_section(builder.images, maps, views(maps, convention), judged))
+    else:
+        panels = flashtorch_panels(maps[0])
+        builder.sections.append(saliency_section(builder.images, maps[0], panels, judged[0]))
+    builder.data = _stats(maps, judged, convention)
+    run.write_report(builder, classifier)

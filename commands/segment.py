@@ -1,10 +1,17 @@
 """`segment`: cut the foreground out of a photo."""
 
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
 import typer
 
-from commands.evidence import find_foreground, look, parse_box
+from commands.evidence import find_foreground, load_hints, look, parse_box
 from commands.options import ForegroundOptions, ImageArgument, RunOptions, command
 from commands.run import Run
+
+if TYPE_CHECKING:
+    from segment.result import Segmentation
 
 
 @command
@@ -14,31 +21,35 @@ def segment(
     foreground: ForegroundOptions,
     image: ImageArgument = None,
 ) -> None:
-    """Cut out the foreground: mask, soft alpha, cut-out with transparency, overlay.
+    """Cut out the foreground: mask, soft alpha, cut-out with transparency, overlay, measures.
 
-    Example: python cli.py segment photo.jpg --box 120,40,300,420
+    Examples: python cli.py segment photo.jpg --box 120,40,300,420, and to correct what came out:
+    python cli.py segment photo.jpg --mask out/photo.segment.png --hints strokes.json
     """
     run = Run(context, options)
     if foreground.box:
         parse_box(foreground.box)
+    if foreground.hints:
+        load_hints(foreground.hints)
     picture = run.photo(image, "astronaut")
-    run.plan_outputs(picture.stem, {"mask": "png", "alpha": "png", "cutout": "png", "overlay": "png"})
-
-    import numpy as np
+    pictures = dict.fromkeys(("mask", "alpha", "cutout", "overlay"), "png")
+    run.plan_outputs(picture.stem, {**pictures, "measures": "json"})
 
     from interp.images import encode_png, mask_u8
     from reports.sections import region_section
     from reports.store import RecordBuilder
+    from segment.foreground import cutout
     from segment.result import overlay
 
     vgg = run.network() if foreground.needs_saliency else None
     findings = look(run, vgg, picture) if vgg else None
     segmentation = find_foreground(run, picture, foreground, findings)
-    alpha_u8 = mask_u8(segmentation.alpha_hw01)
     run.write("mask", encode_png(mask_u8(segmentation.mask_hw)))
-    run.write("alpha", encode_png(alpha_u8))
-    run.write("cutout", encode_png(np.dstack([picture.rgb_hwc_u8, alpha_u8])))
+    run.write("alpha", encode_png(mask_u8(segmentation.alpha_hw01)))
+    run.write("cutout", encode_png(cutout(picture.rgb_hwc_u8, segmentation.alpha_hw01)))
     run.write("overlay", encode_png(overlay(picture.rgb_hwc_u8, segmentation)))
+    measured = measures(segmentation, replay(run.sources[0], foreground, segmentation, options))
+    run.write("measures", json.dumps(measured, indent=1).encode())
     if not options.no_report:
         builder = RecordBuilder("segment", f"Foreground of {picture.name}", segmentation.reason)
         builder.sections.append(
@@ -50,6 +61,37 @@ def segment(
             builder.sections.append(
                 saliency_section(builder.images, findings.attribution, findings.panels, findings.verdict)
             )
-        builder.data = {"segmentation": segmentation}
+        builder.data = {"segmentation": segmentation, "measures": measured}
         run.write_report(builder, vgg)
     run.finish()
+
+
+def measures(segmentation: "Segmentation", command_line: str) -> dict[str, Any]:
+    """The cut in numbers, for programs."""
+    height, width = segmentation.mask_hw.shape
+    return {
+        "size_wh_px": [width, height],
+        "prompt": segmentation.prompt,
+        "reason": segmentation.reason,
+        "box_xywh_px": segmentation.box_xywh_px,
+        "area_px": int(segmentation.mask_hw.sum()),
+        "area_share": segmentation.area_share,
+        "components": segmentation.components,
+        "boundary_px": segmentation.boundary_px,
+        "soft_px": segmentation.soft_px,
+        "confidence": segmentation.confidence,
+        "warnings": list(segmentation.warnings),
+        "replay": command_line,
+    }
+
+
+def replay(source: str, foreground: ForegroundOptions, segmentation: "Segmentation", options: RunOptions) -> str:
+    """The command line that cuts the same again, with the prompt that `auto` chose by name."""
+    words = ["python", "cli.py", "segment", source]
+    for name, value in (("--box", foreground.box), ("--mask", foreground.mask), ("--hints", foreground.hints)):
+        words += [name, value] if value else []
+    if segmentation.prompt in ("face", "saliency", "contrast"):
+        words += ["--prompt", segmentation.prompt]
+    words += ["--features", foreground.features.value, "--rounds", str(foreground.rounds), "--seed", str(options.seed)]
+    words += ["--weights", options.weights]
+    return shlex.join([*words, *([] if foreground.feather is None else ["--feather", f"{foreground.feather:g}"])])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from interp.vgg import Vgg
     from segment.result import Segmentation
     from stylize.presets import Settings
+    from stylize.region import StyledRegion
 
 LOOP, LAYERS = "Optimisation", "Layers"
 STRENGTHS = ("strength", "strength_foreground", "strength_background")
@@ -159,7 +160,7 @@ def stylize(
                 part.painting_alpha_hw01, part.name,
             )
         )  # fmt: skip
-    job = do_job(run, vgg, photo, styled, settings)
+    job = do_job(run, vgg, photo, styled, settings, _kept(photo, styled, segmentation, foreground))
     _write_pictures(run, job, segmentation, parts)
     if not options.no_report:
         from commands.story import tell_stylize
@@ -226,6 +227,17 @@ def _choose(
         (height, width), own = size, photo.size_hw_px
         run.say(f"Working at {width}x{height} px; the restyled {part.name} is enlarged to {own[1]}x{own[0]} px.")
     return choice
+
+
+def _kept(
+    photo: "Picture", styled: "list[StyledRegion]", segmentation: "Segmentation | None", foreground: ForegroundOptions
+) -> "np.ndarray | None":
+    """The photo with the kept side's own colours at a soft edge; not where a feather made the edge soft."""
+    from segment.foreground import foreground_colours
+
+    if segmentation is None or len(styled) > 1 or foreground.feather:
+        return None
+    return foreground_colours(photo.rgb_hwc_u8, 1 - styled[0].alpha_hw01)
 
 
 def _write_pictures(run: Run, job: Job, segmentation: "Segmentation | None", parts: list[Part]) -> None:

@@ -108,7 +108,9 @@ def _check_optuna() -> None:
 
     missing = [name for name in ("optuna", "sklearn") if find_spec(name) is None]
     if missing:
-        raise UsageError(f"sweep needs {' and '.join(missing)}, not installed here. Run: pip install 'gramscope[sweep]'")
+        raise UsageError(
+            f"sweep needs {' and '.join(missing)}, not installed here. Run: pip install 'gramscope[sweep]'"
+        )
 
 
 def _identity(run: Run, pair: Pair, weights_sha256: str, tried: object, size_px: int) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Evidence -> LayerChoice: which style and content layers, with what weights, and why.
 
-The best layer of each of VGG-19's five scales carries style, weighted by its separation; the layer with the highest
+The best layer of each of VGG-19's five scales carries style, weighted by the square of its separation: with the
+separation itself, five layers of which one is best would pull almost alike. The layer with the highest
 product of layout and indifference carries content. `interp.evidence` defines the scores.
 """
 
@@ -118,14 +119,14 @@ def choose_layers(
 
 
 def _best_of_each_scale(evidence: list[StyleEvidence]) -> dict[str, float]:
-    """The best layer of each block with a positive score, weighted by score."""
+    """The best layer of each block with a positive score, weighted by the score's square."""
     best: dict[int, StyleEvidence] = {}
     for entry in evidence:
         block = layer(entry.layer).block
         if entry.separation > 0 and (block not in best or entry.separation > best[block].separation):
             best[block] = entry
-    total = sum(entry.separation for entry in best.values())
-    return {entry.layer: entry.separation / total for _, entry in sorted(best.items())}
+    total = sum(entry.separation**2 for entry in best.values())
+    return {entry.layer: entry.separation**2 / total for _, entry in sorted(best.items())}
 
 
 def _sentences(

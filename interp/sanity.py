@@ -1,4 +1,4 @@
-"""Is this map to be believed? A verdict by a stated rule, from three short tests.
+"""Is this map to be believed? A verdict by a stated rule, from three short tests; and the long form of each.
 
 Insertion and deletion (Petsiuk et al. 2018, "RISE") ask whether the pixels that the map names matter to the
 class. A random logit (Sixt et al. 2020, "When Explanations Lie") asks whether the map depends on the class, a
@@ -6,35 +6,42 @@ random head (Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3) 
 classifier learnt.
 """
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from scipy import ndimage, stats
-from torch import Tensor, nn
+from torch import Tensor
 
+from interp.attribution import METHODS
+from interp.classify import Classifier, class_name
 from interp.errors import UsageError
-from interp.saliency import GUIDED, Attribution, class_name, guided_gradient, magnitude_hw
+from interp.fidelity import Perturbation, blurred, class_probability, curve_auc, perturb, ranking
+from interp.randomisation import (
+    Cascade,
+    OnStage,
+    Similarity,
+    cascade,
+    edges_hw,
+    heat_again,
+    rank_correlation,
+    similarity,
+    target_of,
+    with_random_head,
+)
+from interp.saliency import Attribution, heat_hw
 from interp.sizes import resize_nchw01
-from interp.vgg import Vgg
+from interp.targets import class_count, class_target
 
 RANDOM = "no better than random"
 EDGES = "follows edges, not the class"
 CLASS = "follows the class"
 NOT_TESTED = "not tested"
-METHODS: dict[str, Callable[[nn.Module, Tensor, int], Tensor]] = {GUIDED: guided_gradient}
 
 RANDOM_RANKINGS = 20
+RANDOM_LOGITS = 5  # of the long form
 SAME_MAP_ABOVE = 0.9  # rank correlation above which two maps count as the same
 STEPS = 32  # of each curve
 STEPS_LARGE = 8  # where one picture costs more than LARGE_ABOVE: 32 steps would take minutes on two cores
 LARGE_ABOVE = 1 << 12  # pixels x width²: 256 for the compact weights, 50,176 for ImageNet's
-BLUR_SIGMA_PX, BLUR_RADIUS_PX = 5.0, 5  # RISE's evaluation.py: an 11-px kernel with sigma 5
-PIXELS_PER_BATCH = 1 << 18
-
-Score = Callable[[Tensor], Tensor]  # (N, 3, h, w) RGB in [0, 1] -> (N,) probability of the class
 
 
 @dataclass(frozen=True)
@@ -66,47 +73,63 @@ class Verdict:
     insertion_curve: tuple[float, ...] = ()
     deletion_curve: tuple[float, ...] = ()
 
+    @property
+    def margin(self) -> float | None:
+        """Insertion AUC - deletion AUC."""
+        if self.insertion_auc is None or self.deletion_auc is None:
+            return None
+        return self.insertion_auc - self.deletion_auc
+
 
 @dataclass(frozen=True)
-class Perturbation:
-    """Insertion and deletion curves of one ranking of the pixels.
+class SanityCheck:
+    """The long form: one map through every test.
 
     Attributes:
-        fractions: Shares of the pixels changed, from 0 to 1, (n,).
-        insertion: Score at each share while pixels are inserted, (n,).
-        deletion: Score at each share while pixels are deleted, (n,).
+        attribution: The map.
+        verdict: By the stated rule.
+        cascade: The map while layers lose their weights, from the top down.
+        other_classes: Names of up to five other classes, drawn at random.
+        logits: How much the map for each of them is like this one.
+        edges: How much an edge detector's picture is like this one.
     """
 
-    fractions: np.ndarray
-    insertion: np.ndarray
-    deletion: np.ndarray
-
-    @property
-    def margin(self) -> float:
-        """Insertion AUC - deletion AUC."""
-        return curve_auc(self.fractions, self.insertion) - curve_auc(self.fractions, self.deletion)
+    attribution: Attribution
+    verdict: Verdict
+    cascade: Cascade
+    other_classes: tuple[str, ...]
+    logits: tuple[Similarity, ...]
+    edges: Similarity
 
 
 def quick_verdict(
-    vgg: Vgg, image_nchw01: Tensor, attribution: Attribution, *, seed: int = 0, steps: int | None = None
+    classifier: Classifier,
+    image_nchw01: Tensor,
+    attribution: Attribution,
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    random_quantile95: float | None = None,
 ) -> Verdict:
     """Judge a map by the stated rule.
 
     Insertion - deletion AUC not above the 95 % quantile of 20 random rankings: "no better than random". Else,
     a rank correlation above .9 with the map for one random other logit, or with the map after the head is
-    randomised: "follows edges, not the class". Else "follows the class".
+    randomised: "follows edges, not the class". Else "follows the class". Contributions are ranked by value, maps
+    compared by the size of the values.
 
     What it cannot tell: a random ranking is pixel noise, and a network answers to patches, so a map that is
     merely smooth has an advantage over it (of rankings by blurred noise, sigma 3 px, nearly half pass with
     the compact weights). Failing the first test condemns a map, passing it proves little. The second test
-    draws one logit and one head; a cascade down the layers says more (Adebayo et al. 2018).
+    draws one logit and one head; a cascade down the layers says more (`sanity_check`).
 
     Args:
-        vgg: The network the map was made with.
+        classifier: The network the map was made with.
         image_nchw01: (1, 3, H, W) the picture it was made from, any size.
         attribution: The map.
         seed: Of the rankings, the other logit and the head.
         steps: Points of each curve beyond the first; None for 32, or 8 where pixels x width² exceed 4096.
+        random_quantile95: What `random_margin95` gave for the same picture, class, seed and steps; None to compute it.
 
     Returns:
         The verdict; "not tested" if the weights have no head or the target is no class.
@@ -114,141 +137,121 @@ def quick_verdict(
     Raises:
         UsageError: If the map's method is unknown, so that it cannot be repeated.
     """
-    if vgg.head is None or attribution.target_index < 0:
-        why = "the weights have no classifier" if vgg.head is None else "its target is not a class"
+    if classifier.head is None or attribution.target_index < 0:
+        why = "the weights have no classifier" if classifier.head is None else "its target is not a class"
         return Verdict(NOT_TESTED, f"Not tested: {why}.")
     if attribution.method not in METHODS:
         raise UsageError(f"Cannot repeat a map by {attribution.method!r}; expected one by {', '.join(METHODS)}.")
-    image_nchw01 = resize_nchw01(image_nchw01.detach(), attribution.prediction.size_hw_px)
-    magnitude = magnitude_hw(attribution)
-    steps = steps or (STEPS_LARGE if magnitude.size * vgg.info.width**2 > LARGE_ABOVE else STEPS)
-    rng = np.random.default_rng(seed)
+    image = resize_nchw01(image_nchw01.detach(), attribution.prediction.size_hw_px)
+    quantile = random_quantile95
+    if quantile is None:
+        quantile = random_margin95(classifier, image, attribution, seed=seed, steps=steps)
+    order = ranking(heat_hw(attribution), np.random.default_rng(seed))
+    own = _perturbed(classifier, image, attribution, order, steps)
 
-    score = class_probability(vgg, attribution.target_index)
-    start, gone = blurred(image_nchw01), vgg.normalise.mean.expand_as(image_nchw01)
-    own = perturb(score, image_nchw01, start, gone, ranking(magnitude, rng), steps)
-    orders = [rng.permutation(magnitude.size) for _ in range(RANDOM_RANKINGS)]
-    margins = [perturb(score, image_nchw01, start, gone, order, steps).margin for order in orders]
-    quantile = float(np.quantile(margins, 0.95))
-
-    other, logit_correlation = _random_logit(vgg, image_nchw01, attribution, rng)
-    reheaded = nn.Sequential(vgg.normalise, vgg.features, randomised(vgg.head, seed))
-    head_correlation = _correlation(reheaded, image_nchw01, attribution, attribution.target_index)
-    word = _word(own.margin, quantile, logit_correlation, head_correlation)
+    heat = np.abs(heat_hw(attribution))
+    others = other_classes(classifier, attribution.target_index, seed, 1)
+    name, logit = "", None
+    if others:
+        name = class_name(classifier, others[0])
+        other = heat_again(classifier, attribution, class_target(classifier, others[0]))
+        logit = rank_correlation(heat, other)
+    reheaded = with_random_head(classifier, seed)
+    head = rank_correlation(heat, heat_again(reheaded, attribution, target_of(attribution)))
+    word = _word(own.margin, quantile, logit, head)
     return Verdict(
         word=word,
-        sentence=_sentence(word, own.margin, quantile, other, logit_correlation, head_correlation),
+        sentence=_sentence(word, own.margin, quantile, name, logit, head),
         insertion_auc=curve_auc(own.fractions, own.insertion),
         deletion_auc=curve_auc(own.fractions, own.deletion),
         random_quantile95=quantile,
-        random_logit_correlation=logit_correlation,
-        random_head_correlation=head_correlation,
+        random_logit_correlation=logit,
+        random_head_correlation=head,
         fractions=tuple(own.fractions.tolist()),
         insertion_curve=tuple(own.insertion.tolist()),
         deletion_curve=tuple(own.deletion.tolist()),
     )
 
 
-def curve_auc(fractions: np.ndarray, scores: np.ndarray) -> float:
-    """Area under a curve by the trapezoidal rule.
+def random_margin95(
+    classifier: Classifier, image_nchw01: Tensor, attribution: Attribution, *, seed: int = 0, steps: int | None = None
+) -> float:
+    """95 % quantile of insertion - deletion over 20 random rankings: what a map must beat.
 
-    With equal steps this is RISE's (sum - first/2 - last/2) / (n - 1).
+    It depends on the picture and the class alone, so maps of several methods can share it.
 
     Args:
-        fractions: (n,) rising from 0 to 1.
-        scores: (n,).
+        classifier: The network.
+        image_nchw01: (1, 3, H, W) any size.
+        attribution: A map of that picture: its class and its size are used, its values are not.
+        seed: Of the rankings.
+        steps: As in `quick_verdict`.
     """
-    return float(np.trapezoid(scores, fractions))
+    image = resize_nchw01(image_nchw01.detach(), attribution.prediction.size_hw_px)
+    rng = np.random.default_rng([seed, 1])
+    orders = [rng.permutation(image.shape[-2] * image.shape[-1]) for _ in range(RANDOM_RANKINGS)]
+    margins = [_perturbed(classifier, image, attribution, order, steps).margin for order in orders]
+    return float(np.quantile(margins, 0.95))
 
 
-def ranking(values_hw: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Flat pixel indices by falling value; ties in random order, so that a flat map is a random ranking."""
-    return np.lexsort((rng.random(values_hw.size), -values_hw.ravel()))
-
-
-def perturb(score: Score, image: Tensor, start: Tensor, gone: Tensor, order: np.ndarray, steps: int) -> Perturbation:
-    """Insert and delete the pixels of an image in a given order.
+def sanity_check(
+    classifier: Classifier,
+    image_nchw01: Tensor,
+    attribution: Attribution,
+    *,
+    seed: int = 0,
+    draws: int = 3,
+    random_quantile95: float | None = None,
+    on_stage: OnStage | None = None,
+) -> SanityCheck:
+    """Put a map through every test at length.
 
     Args:
-        score: What to follow, batches of images to one number each.
-        image: (1, 3, h, w).
-        start: Same shape; insertion goes from it to `image`.
-        gone: Same shape; deletion goes from `image` to it.
-        order: (h * w,) flat pixel indices, the first to change first.
-        steps: In how many equal steps.
+        classifier: The network the map was made with.
+        image_nchw01: (1, 3, H, W) the picture it was made from, any size.
+        attribution: The map.
+        seed: Of everything random.
+        draws: Cascades to average.
+        random_quantile95: As in `quick_verdict`.
+        on_stage: Called after each stage of the cascade with their number so far and in all.
 
     Returns:
-        Both curves, steps + 1 points each (fewer if there are fewer pixels).
+        The verdict and what lies behind it.
+
+    Raises:
+        UsageError: If there is less than one draw.
     """
-    counts = np.unique(np.round(np.linspace(0, order.size, steps + 1)).astype(np.int64))
-    position = np.empty(order.size, dtype=np.int64)
-    position[order] = np.arange(order.size)
-    changed = torch.from_numpy(position < counts[:, None]).view(-1, 1, *image.shape[-2:]).to(image.device)
-    insertion = _scores(score, start, image, changed)
-    deletion = _scores(score, image, gone, changed)
-    return Perturbation(counts / order.size, insertion, deletion)
+    if draws < 1:
+        raise UsageError(f"Got {draws} draws; expected at least 1.")
+    image = resize_nchw01(image_nchw01.detach(), attribution.prediction.size_hw_px)
+    verdict = quick_verdict(classifier, image, attribution, seed=seed, random_quantile95=random_quantile95)
+    heat = np.abs(heat_hw(attribution))
+    is_class = attribution.target_index >= 0
+    others = other_classes(classifier, attribution.target_index, seed, RANDOM_LOGITS) if is_class else []
+    maps = [heat_again(classifier, attribution, class_target(classifier, index)) for index in others]
+    return SanityCheck(
+        attribution,
+        verdict,
+        cascade(classifier, attribution, seed=seed, draws=draws, on_stage=on_stage),
+        tuple(class_name(classifier, index) for index in others),
+        tuple(similarity(heat, other) for other in maps),
+        similarity(heat, edges_hw(attribution.input_chw01)),
+    )
 
 
-def _scores(score: Score, before: Tensor, after: Tensor, changed: Tensor) -> np.ndarray:
-    """Score `before` with the `changed` (n, 1, h, w) pixels taken from `after`, a batch at a time."""
-    batch = max(1, PIXELS_PER_BATCH // (before.shape[-2] * before.shape[-1]))
-    with torch.no_grad():
-        parts = [score(torch.where(part, after, before)) for part in changed.split(batch)]
-    return torch.cat(parts).cpu().double().numpy()
+def other_classes(classifier: Classifier, index: int, seed: int, count: int) -> list[int]:
+    """Up to `count` other classes, drawn without repetition; the first ones do not depend on how many are drawn."""
+    rng = np.random.default_rng([seed, 2])
+    return rng.permutation(np.delete(np.arange(class_count(classifier)), index))[:count].tolist()
 
 
-def class_probability(classifier: nn.Module, target: int) -> Score:
-    """Softmax probability of one class as a function of a batch of images."""
-
-    def score(images_nchw01: Tensor) -> Tensor:
-        images_nchw01 = images_nchw01.contiguous(memory_format=torch.channels_last)  # half the time on a CPU
-        return torch.softmax(classifier(images_nchw01), dim=1)[:, target]
-
-    return score
-
-
-def blurred(image_nchw01: Tensor) -> Tensor:
-    """The image without detail: Gaussian of sigma 5 px cut at 5 px (RISE's evaluation.py), edges mirrored."""
-    sigmas, radii = (0, 0, BLUR_SIGMA_PX, BLUR_SIGMA_PX), (0, 0, BLUR_RADIUS_PX, BLUR_RADIUS_PX)
-    values = ndimage.gaussian_filter(image_nchw01.cpu().numpy(), sigmas, radius=radii, mode="mirror")
-    return torch.from_numpy(values).to(image_nchw01.device)
-
-
-def randomised(module: nn.Module, seed: int) -> nn.Module:
-    """A copy with every parameter tensor drawn anew from N(0, its own mean square)."""
-    generator = torch.Generator().manual_seed(seed)
-    module = copy.deepcopy(module)
-    with torch.no_grad():
-        for values in module.parameters():
-            noise = torch.randn(values.shape, generator=generator).to(values.device)
-            values.copy_(noise * values.square().mean().sqrt())
-    return module
-
-
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's correlation of two maps over all pixels; 0 if one of them is flat and so ranks nothing."""
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return 0.0
-    ranks = [stats.rankdata(values) for values in (first.ravel(), second.ravel())]
-    return float(np.corrcoef(ranks)[0, 1])
-
-
-def _random_logit(
-    vgg: Vgg, image_nchw01: Tensor, attribution: Attribution, rng: np.random.Generator
-) -> tuple[str, float | None]:
-    """Name of another class, and how much its map is like this one; None for a network of one class."""
-    with torch.no_grad():
-        classes = vgg(image_nchw01).shape[1]
-    if classes < 2:
-        return "", None
-    other = int(rng.choice(np.delete(np.arange(classes), attribution.target_index)))
-    return class_name(vgg, other), _correlation(vgg, image_nchw01, attribution, other)
-
-
-def _correlation(classifier: nn.Module, image_nchw01: Tensor, attribution: Attribution, target: int) -> float:
-    """Repeat the attribution with another classifier or target and compare the maps."""
-    gradient_nchw = METHODS[attribution.method](classifier, image_nchw01, target)
-    return rank_correlation(magnitude_hw(attribution), gradient_nchw[0].abs().amax(dim=0).cpu().numpy())
+def _perturbed(
+    classifier: Classifier, image: Tensor, attribution: Attribution, order: np.ndarray, steps: int | None
+) -> Perturbation:
+    steps = steps or (STEPS_LARGE if order.size * classifier.info.width**2 > LARGE_ABOVE else STEPS)
+    score = class_probability(classifier, attribution.target_index)
+    gone = classifier.normalise.mean.to(image).expand_as(image)
+    return perturb(score, image, blurred(image), gone, order, steps)
 
 
 def _word(margin: float, quantile95: float, logit: float | None, head: float) -> str:

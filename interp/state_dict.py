@@ -55,8 +55,7 @@ def read_state_file(path: Path) -> StateFile:
         WeightsError: If it is damaged, holds anything but tensors, or states another preprocessing than the known ones.
     """
     tensors, metadata = _read(path)
-    if all(key.startswith("module.") for key in tensors):
-        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
+    tensors = _unwrapped(tensors)
     native_size_px = _native_size_px(path, metadata)
     if "conv1_1.weight" in tensors:
         return StateFile(_renamed(tensors, CONVS), native_size_px=native_size_px)
@@ -66,6 +65,25 @@ def read_state_file(path: Path) -> StateFile:
         tensors = _renamed(tensors, {"classifier.1": 0, "classifier.4": 3}, "classifier")
     stated = all(metadata.get(name) == value for name, value in TORCHVISION_METADATA.items())
     return StateFile(tensors, "torchvision" if stated else None, "its metadata", native_size_px)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a weights file of any network, float32, wrappings taken off.
+
+    Args:
+        path: `.safetensors`, or a `.pth` that holds a state dict.
+
+    Raises:
+        WeightsError: If it is damaged or holds anything but tensors.
+    """
+    return _unwrapped(_read(path)[0])
+
+
+def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take off what `DataParallel` puts before every key."""
+    if all(key.startswith("module.") for key in tensors):
+        return {key.removeprefix("module."): value for key, value in tensors.items()}
+    return tensors
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:

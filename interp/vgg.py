@@ -3,7 +3,7 @@
 Architecture: Simonyan & Zisserman 2015, table 1, column E; parameter names and order are torchvision's `vgg19`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from interp.errors import UsageError, WeightsError
-from interp.layer_names import CHANNELS_PER_BLOCK, CONVS_PER_BLOCK, LAYERS, deepest
+from interp.layer_names import CHANNELS_PER_BLOCK, CONVS_PER_BLOCK, LAYERS, deepest, layer
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's model zoo: RGB, for input in [0, 1]
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -72,7 +72,12 @@ class Vgg(nn.Module):
     Attributes:
         features: The 37 layers, torchvision's order and names; ReLUs are modules of their own and not in place, as
             Captum's guided methods need them.
+        only_squares: False: any shape can be classified.
+        cam_layer: The last one before the last pool, where Grad-CAM looks.
     """
+
+    only_squares = False
+    cam_layer = "relu5_4"
 
     def __init__(self, width: float = 1.0, head: nn.Module | None = None, info: WeightsInfo | None = None) -> None:
         super().__init__()
@@ -99,6 +104,28 @@ class Vgg(nn.Module):
             )
         return self.head(self.features(self.normalise(image_nchw01)))
 
+    def part(self, name: str) -> nn.Module:
+        """Return a layer's module.
+
+        Raises:
+            UsageError: If VGG-19 has no such layer.
+        """
+        return self.features[layer(name).index]
+
+    def has_part(self, name: str) -> bool:
+        """Whether `name` is a layer."""
+        return name in LAYERS
+
+    def layer_values(self, image_nchw01: Tensor, name: str) -> Tensor:
+        """One layer's values, (N, C, h, w), computed through the modules, so that hooks on them take part."""
+        return self.features[: layer(name).index + 1](self.normalise(image_nchw01))
+
+    def label(self, path: str) -> str:
+        """Name a module by its path: `features.0` is `conv1_1`."""
+        group, _, rest = path.partition(".")
+        names = {str(place.index): name for name, place in LAYERS.items()}
+        return names[rest] if group == "features" else path.removesuffix(".linear")
+
     def activations(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> dict[str, Tensor]:
         """Capture the values of named layers in one pass that stops at the deepest.
 
@@ -113,27 +140,39 @@ class Vgg(nn.Module):
         Raises:
             UsageError: If a name is unknown or the image has no cell at the deepest layer.
         """
+        captured = dict(self.stream(image_nchw01, layers, pooling))
+        return {name: captured[name] for name in layers}
+
+    def stream(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> Iterator[tuple[str, Tensor]]:
+        """Yield the same values one layer at a time, in network order: all layers of a large picture need not fit.
+
+        Args:
+            image_nchw01: (N, 3, H, W) float RGB in [0, 1]; gradients flow back to it.
+            layers: Names, in any order.
+            pooling: As in `activations`.
+
+        Raises:
+            UsageError: As `activations`.
+        """
         last = deepest(layers)
         if min(image_nchw01.shape[-2:]) < last.stride_px:
             height, width = image_nchw01.shape[-2:]
             raise UsageError(
                 f"A {width}x{height} px image has no cell at {last.name}; expected at least {last.stride_px} px a side."
             )
-        captured: dict[str, Tensor] = {}
         value = self.normalise(image_nchw01)
         for (name, place), module in zip(LAYERS.items(), self.features, strict=True):
             if isinstance(module, nn.ReLU):
                 # In place saves memory traffic, but would rewrite a captured convolution.
-                value = F.relu(value, inplace=name.replace("relu", "conv") not in captured)
+                value = F.relu(value, inplace=name.replace("relu", "conv") not in layers)
             elif pooling == "average" and isinstance(module, nn.MaxPool2d):
                 value = F.avg_pool2d(value, 2)
             else:
                 value = module(value)
             if name in layers:
-                captured[name] = value
+                yield name, value
             if place is last:
                 break
-        return {name: captured[name] for name in layers}
 
 
 def activations(vgg: Vgg, image_nchw01: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ Each function takes results and the store to put pictures in, and returns one se
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reports import curves, figures
+from reports import curves, figures, grids
 from reports.record import Block, Figure, Gallery, Level, Paragraph, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -14,10 +14,12 @@ from reports.wording import number, percent
 if TYPE_CHECKING:
     import numpy as np
 
+    from interp.classify import Prediction
+    from interp.conventions import FlashtorchPanels
     from interp.features import FeatureMaps
     from interp.gram import GramStats
     from interp.layers import LayerChoice
-    from interp.saliency import Attribution, FlashtorchPanels, Prediction
+    from interp.saliency import Attribution
     from interp.sanity import Verdict as SaliencyVerdict
 
 LAYER_MODES = {
@@ -25,6 +27,7 @@ LAYER_MODES = {
     "fixed": "The usual layers of Gatys et al. 2016, with equal weights.",
     "given": "Layers given by the user.",
 }
+MANY_LAYERS, MANY_QUALITY, FEW_QUALITY = 8, 40, 70  # maps are like noise: 37 layers must still fit into 3 MB
 VERDICT_LEVELS: dict[str, Level] = {"follows the class": "good", "no better than random": "bad"}
 
 
@@ -51,13 +54,16 @@ def features_section(
         count, height, width = entry.maps_khw.shape
         strongest = entry.channels[int(entry.maps_khw.max(axis=(1, 2)).argmax())]
         alt = f"{count} feature maps of {entry.layer}, {entry.stage}; channel {strongest} responds most."
+        norm = grids.scale_of(entry.maps_khw)[0]
         above = "the value it was ranked by (its mean where nothing was ranked)" if shared_scale else "its range"
+        scale = f" One scale: {norm.vmin:.3g} (dark) … {norm.vmax:.3g}." if shared_scale else ""
         caption = (
-            f"{entry.rule} Each map has {width}×{height} cells. Above it: the channel's number and, where "
-            f"there is room, {above}."
+            f"{entry.layer}, {entry.stage}. {entry.rule} Each map has {width}×{height} cells.{scale} Above it: the "
+            f"channel's number and, where there is room, {above}."
         )
-        grid = figures.feature_grid(entry, shared_scale=shared_scale)
-        blocks.append(Figure(store.png(grid, alt), caption))
+        many = len(maps) > MANY_LAYERS
+        grid = grids.feature_sprite(entry, shared_scale=shared_scale, small=many)
+        blocks.append(Figure(store.sprite(grid, alt, MANY_QUALITY if many else FEW_QUALITY), caption))
     rows = tuple(
         (
             entry.layer,
@@ -72,7 +78,7 @@ def features_section(
     header = ("Layer", "Values", "Channels", "Mean activation", "Largest", "Dead channels")
     blocks.append(Table("Over all channels of each layer, shown or not", header, rows))
     if prediction is not None:
-        blocks.extend(_prediction_blocks(prediction))
+        blocks.extend(prediction_blocks(prediction))
     scale = "All maps of a layer share one colour scale" if shared_scale else "Each map has its own colour scale"
     intro = (
         "Every small picture is one channel of the network: bright where the picture holds what that channel "
@@ -98,11 +104,11 @@ def saliency_section(
     height, width = panels.max_hw01.shape
     image = store.png(
         figures.saliency_panels(attribution, panels, verdict.sentence),
-        f"Four views of {attribution.method} for {attribution.target}: input, gradients, their maximum, "
+        f"Four views of {attribution.title} for {attribution.target}: input, gradients, their maximum, "
         f"overlay. Verdict: {verdict.word}.",
     )
     caption = (
-        f"{attribution.method} for {attribution.target!r} at {width}×{height} px, the size it was classified "
+        f"{attribution.title} for {attribution.target!r} at {width}×{height} px, the size it was classified "
         "at. Bright in the third panel: where the method finds that a change would raise the score most."
     )
     level = VERDICT_LEVELS.get(verdict.word, "doubt")
@@ -120,12 +126,15 @@ def saliency_section(
             "second."
         )
         blocks.append(Figure(store.png(curves.verdict_curves(verdict), alt), caption))
-    blocks.extend(_prediction_blocks(attribution.prediction))
-    intro = f"Which pixels the score for {attribution.target!r} depends on, and whether that map can be believed."
+    blocks.extend(prediction_blocks(attribution.prediction))
+    intro = f"Which pixels {attribution.target!r} depends on, and whether that map can be believed."
     return Section("saliency", "Saliency", intro, tuple(blocks))
 
 
-def _prediction_blocks(prediction: "Prediction") -> tuple[Block, ...]:
+def prediction_blocks(prediction: "Prediction") -> tuple[Block, ...]:
+    """What the classifier says; nothing for weights without one."""
+    if not prediction.names:
+        return ()
     rows = tuple(
         (name, percent(probability))
         for name, probability in zip(prediction.names, prediction.probabilities, strict=True)

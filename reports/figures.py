@@ -14,7 +14,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
-from PIL import Image
 
 from interp.errors import UsageError
 from reports.canvas import (
@@ -39,84 +38,13 @@ from reports.canvas import (
 )
 
 if TYPE_CHECKING:
-    from interp.features import FeatureMaps
+    from interp.conventions import FlashtorchPanels
     from interp.gram import GramStats
     from interp.layers import LayerChoice
-    from interp.saliency import Attribution, FlashtorchPanels
+    from interp.saliency import Attribution
 
-CLIPPED_SHARE = 0.001  # of the values at either end of a grid's scale: one hot cell must not darken all maps
 MARGIN_PX = 24
-MAX_TILE_PX, TILE_GAP_PX, LABEL_PX, HEAD_PX = 372, 10, 24, 170  # of a feature grid
 PANEL_W_PX, PANEL_MAX_H_PX, PANEL_TOP_PX = 354, 620, 110  # of the saliency panels
-
-
-def feature_grid(maps: "FeatureMaps", *, shared_scale: bool = False) -> bytes:
-    """Draw feature maps side by side, each with its channel's number.
-
-    Args:
-        maps: Up to 512 maps (K, h, w); cells are enlarged without smoothing, or averaged where room is short.
-        shared_scale: One colour scale for all maps, so that they compare; else each has its own, so that each can be
-            read, and its range stands above it.
-
-    Returns:
-        PNG.
-    """
-    count, height, width = maps.maps_khw.shape
-    page_w = 1536 if count <= 128 else 2048
-    columns = _columns(count, height / width)
-    tile_w = min(MAX_TILE_PX, (page_w - 2 * MARGIN_PX) // columns - TILE_GAP_PX)
-    tile_h = max(1, round(tile_w * height / width))
-    pitch_px = tile_h + LABEL_PX + TILE_GAP_PX
-    page_h = HEAD_PX + math.ceil(count / columns) * pitch_px + MARGIN_PX
-    label_pt = 8 if tile_w >= 160 else 6.5
-
-    figure = page(page_w, page_h)
-    sheet = np.full((page_h, page_w, 3), 255, np.uint8)
-    shared, clipped = _scale(maps.maps_khw)
-    for index, (map_hw, channel, score) in enumerate(zip(maps.maps_khw, maps.channels, maps.scores, strict=True)):
-        top = HEAD_PX + index // columns * pitch_px + LABEL_PX
-        left = MARGIN_PX + index % columns * (tile_w + TILE_GAP_PX)
-        norm = shared if shared_scale else _scale(map_hw)[0]
-        tile = Image.fromarray(map_hw).resize((tile_w, tile_h), Image.Resampling.BOX)
-        sheet[top : top + tile_h, left : left + tile_w] = viridis(norm(np.asarray(tile)))
-        text_at(figure, left, top - 5, str(channel), label_pt, va="baseline")
-        if tile_w >= 100:
-            label = f"{score:.3g}" if shared_scale else f"{norm.vmin:.3g} … {norm.vmax:.3g}"
-            text_at(figure, left + tile_w, top - 5, label, 0.9 * label_pt, color=SOFT, ha="right", va="baseline")
-    figure.figimage(sheet, 0, 0, zorder=-1)
-    title = f"{maps.layer}, {maps.stage}: {count} of {len(maps.stats.mean_c)} channels"
-    text_at(figure, MARGIN_PX, MARGIN_PX, title, 11, weight="bold")
-    text_at(figure, MARGIN_PX, 62, wrapped(maps.rule, page_w - 600, 8), 8, color=SOFT)
-    if shared_scale:
-        _scale_bar(figure, shared, clipped, page_w)
-    else:
-        note = (
-            f"each map on its own scale, dark to bright;\n{100 * CLIPPED_SHARE:g} % of its values clipped at each end"
-        )
-        text_at(figure, page_w - 460 - MARGIN_PX, 28, note, 7, color=SOFT)
-    return png(figure)
-
-
-def _columns(count: int, height_over_width: float) -> int:
-    """A page somewhat taller than wide, its last row as full as can be."""
-    about = max(min(count, 4), round(math.sqrt(1.15 * count * height_over_width)))
-    return min((about - 1 or 1, about, about + 1), key=lambda columns: (-count % columns, abs(columns - about)))
-
-
-def _scale(values: np.ndarray) -> tuple[Normalize, bool]:
-    """A colour scale, a thousandth of the values left out at each end; and whether that cuts any."""
-    low, high = np.quantile(values, [CLIPPED_SHARE, 1 - CLIPPED_SHARE]).astype(float)
-    least, most = float(values.min()), float(values.max())
-    if low == high:
-        low, high = least, most
-    return Normalize(low, high if high > low else low + 1), least < low or most > high
-
-
-def _scale_bar(figure: Figure, norm: Normalize, clipped: bool, page_w: int) -> None:
-    left = page_w - 460 - MARGIN_PX
-    note = f"\nvalues beyond (at most {100 * CLIPPED_SHARE:g} % at each end) are clipped" if clipped else ""
-    text_at(figure, left, 28, f"activation, one scale for all maps{note}", 7, color=SOFT)
-    _colour_bar(axes_at(figure, left, 78, 440, 14), norm, 5)
 
 
 def _colour_bar(axes: Axes, norm: Normalize, ticks: int) -> None:
@@ -133,7 +61,7 @@ def saliency_panels(attribution: "Attribution", panels: "FlashtorchPanels", verd
     Args:
         attribution: The map, for its method and target.
         panels: Its four views, (h, w[, 3]) in [0, 1].
-        verdict_text: Printed under the panels: a map never goes without it.
+        verdict_text: Printed under the panels; empty only where the user wants none.
 
     Returns:
         PNG.
@@ -145,7 +73,7 @@ def saliency_panels(attribution: "Attribution", panels: "FlashtorchPanels", verd
     text = wrapped(verdict_text, page_w - 2 * MARGIN_PX, 9)
     foot_px = PANEL_TOP_PX + shown_h + 110
     figure = page(page_w, foot_px + 28 * (text.count("\n") + 1) + MARGIN_PX)
-    title = f"{attribution.method} for {attribution.target!r}"
+    title = f"{attribution.title} for {attribution.target!r}"
     text_at(figure, MARGIN_PX, MARGIN_PX, title, 11, weight="bold")
     low, high = float(panels.max_hw01.min()), float(panels.max_hw01.max())
     norm = Normalize(low, high if high > low else low + 1)

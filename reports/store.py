@@ -43,6 +43,10 @@ class ImageStore:
         """Store (H, W, 3) uint8 RGB as WebP, scaled down to 1280 px."""
         return self._add(encode_webp(rgb_hwc_u8, QUALITY, LONG_SIDE_PX), alt)
 
+    def sprite(self, rgb_hwc_u8: np.ndarray, alt: str, quality: int = QUALITY) -> ImageRef:
+        """Store (H, W, 3) uint8 RGB, many small pictures in one, as WebP at its own size."""
+        return self._add(encode_webp(rgb_hwc_u8, quality, max(rgb_hwc_u8.shape)), alt)
+
     def mask(self, alpha_hw01: np.ndarray, alt: str) -> ImageRef:
         """Store an (H, W) mask in [0, 1] as 8-bit grey PNG, white = inside, scaled down to 1280 px."""
         return self._add(encode_png(mask_u8(resize_hw01(alpha_hw01, _fitted(alpha_hw01.shape[:2])))), alt)

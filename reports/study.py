@@ -300,8 +300,8 @@ def sweep_sections(
         )
         bars = Figure(
             store.png(study_figures.importance_bars(importances), f"Importance. {alt}."),
-            "fANOVA (Hutter et al. 2014): the share of an objective's variance that each value explains by itself, in a "
-            "random forest fitted to the trials. The learning rate counts for Adam alone; L-BFGS takes none.",
+            "fANOVA (Hutter et al. 2014): the share of an objective's variance that each value explains by itself, in "
+            "a random forest fitted to the trials. The learning rate counts for Adam alone; L-BFGS takes none.",
         )
         what: tuple[Block, ...] = (bars,)
     else:

@@ -7,24 +7,20 @@ import numpy as np
 
 from interp.errors import MaskError, UsageError
 from interp.images import quantise_hw01
+from interp.sizes import working_size_hw_px
 from segment.contrast import centre_prior, contrast_map, focus_map, smooth, unit
 from segment.faces import find_faces
-from segment.grabcut import (
-    BACKGROUND,
-    FOREGROUND,
-    MAYBE_BACKGROUND,
-    MAYBE_FOREGROUND,
-    keep_large_components,
-    resize_labels,
-)
-
-Box = tuple[int, int, int, int]
+from segment.masks import Box, bounding_box, disc, keep_large_components, resize_labels
+from segment.opencv import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND
 
 # Simonyan et al. 2013, section 3.2: above the 95 % quantile is object, below the 30 % quantile background.
 SURE_QUANTILE, BACKGROUND_QUANTILE = 0.95, 0.30
 COMPANION_SHARE = 0.6  # a further face this wide, of the main one, belongs to the subject too
 FOCUS_BAND = 0.04  # of the map's long side: how far from its outline the sharp part is left undecided
 FOCUS_PIECE_SHARE = 0.3  # of the largest sharp piece
+PRIOR_PX = 200
+PRIOR_STEEPNESS, PRIOR_RADIUS = 2.0, 0.45  # radius in box sides: the ellipse covers 64 % of the box, as subjects do
+EARLIER_ODDS = 2.0  # log odds that an earlier mask is right about a place
 RECUT_MARGIN = 0.1  # around the first cut, in its own sides
 
 
@@ -38,6 +34,7 @@ class Seed:
         reason: How, in one sentence without a full stop.
         box_xywh_px: The part of the picture that may become foreground, where the prompt limits it.
         warnings: Sentences for the user.
+        prior_hw: (h, w), the photo's shape at any size: log odds of being foreground by place alone, for a deep cut.
     """
 
     trimap_hw_u8: np.ndarray = field(repr=False)
@@ -45,6 +42,7 @@ class Seed:
     reason: str
     box_xywh_px: Box | None = None
     warnings: tuple[str, ...] = ()
+    prior_hw: np.ndarray | None = field(repr=False, default=None)
 
 
 def box_seed(size_hw_px: tuple[int, int], box_xywh_px: tuple[int, int, int, int]) -> Seed:
@@ -61,7 +59,29 @@ def box_seed(size_hw_px: tuple[int, int], box_xywh_px: tuple[int, int, int, int]
     trimap = np.full(size_hw_px, BACKGROUND, dtype=np.uint8)
     trimap[_inside(box)] = MAYBE_FOREGROUND
     x, y, w, h = box
-    return Seed(trimap, "box", f"the box {x},{y},{w},{h} was given", box, warnings)
+    return Seed(trimap, "box", f"the box {x},{y},{w},{h} was given", box, warnings, box_prior(size_hw_px, box))
+
+
+def box_prior(size_hw_px: tuple[int, int], box_xywh_px: Box) -> np.ndarray:
+    """Log odds of being foreground by the place in a box: a subject fills its middle, seldom its corners.
+
+    Args:
+        size_hw_px: The photo's height and width.
+        box_xywh_px: A box inside it.
+
+    Returns:
+        (h, w) float32, the photo's shape at a long side of at most 200 px: 0 on the ellipse of 0.9 box sides.
+    """
+    rows, columns = working_size_hw_px(size_hw_px, PRIOR_PX)
+    (x, y, w, h), (height, width) = box_xywh_px, size_hw_px
+    across = ((np.arange(columns) + 0.5) / columns * width - x - w / 2) / w
+    down = ((np.arange(rows) + 0.5) / rows * height - y - h / 2) / h
+    return (PRIOR_STEEPNESS * (PRIOR_RADIUS**2 - down[:, None] ** 2 - across**2)).astype(np.float32)
+
+
+def centre_odds(size_hw_px: tuple[int, int]) -> np.ndarray:
+    """Log odds of being foreground where nothing but the picture's middle is known, (h, w) float32; see `box_prior`."""
+    return box_prior(size_hw_px, (0, 0, size_hw_px[1], size_hw_px[0]))
 
 
 def clip_box(size_hw_px: tuple[int, int], box_xywh_px: tuple[int, int, int, int]) -> tuple[Box, tuple[str, ...]]:
@@ -187,9 +207,9 @@ def focus_seed(rgb_hwc_u8: np.ndarray) -> Seed:
     """
     focus = focus_map(rgb_hwc_u8)
     sharp = keep_large_components(_above_otsu(focus), FOCUS_PIECE_SHARE).astype(np.uint8)
-    sharp = cv2.morphologyEx(sharp, cv2.MORPH_CLOSE, _disc(FOCUS_BAND * max(focus.shape)))
-    core = cv2.erode(sharp, _disc(FOCUS_BAND * max(focus.shape)), borderType=cv2.BORDER_REPLICATE)
-    reach = cv2.dilate(sharp, _disc(1.5 * FOCUS_BAND * max(focus.shape)))
+    sharp = cv2.morphologyEx(sharp, cv2.MORPH_CLOSE, disc(FOCUS_BAND * max(focus.shape)))
+    core = cv2.erode(sharp, disc(FOCUS_BAND * max(focus.shape)), borderType=cv2.BORDER_REPLICATE)
+    reach = cv2.dilate(sharp, disc(1.5 * FOCUS_BAND * max(focus.shape)))
     trimap = np.where(sharp > 0, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
     trimap[core > 0], trimap[reach == 0] = FOREGROUND, BACKGROUND
     trimap = resize_labels(trimap, (rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]))
@@ -222,6 +242,23 @@ def mask_seed(size_hw_px: tuple[int, int], mask_hw01: np.ndarray) -> Seed:
     return Seed(trimap, "mask", "the mask was given", bounding_box(alpha > 0))
 
 
+def earlier_seed(size_hw_px: tuple[int, int], mask_hw01: np.ndarray) -> Seed:
+    """An earlier mask to be corrected: all of it is only probable now.
+
+    Args:
+        size_hw_px: The photo's height and width.
+        mask_hw01: (H, W) in [0, 1], 1 = inside.
+
+    Raises:
+        MaskError, UsageError: As `mask_seed`.
+    """
+    mask_seed(size_hw_px, mask_hw01)
+    inside = np.asarray(mask_hw01) >= 0.5
+    trimap = np.where(inside, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
+    odds = np.where(inside, EARLIER_ODDS, -EARLIER_ODDS).astype(np.float32)
+    return Seed(trimap, "mask", "an earlier mask was given", prior_hw=odds)
+
+
 def recut_seed(seed: Seed, mask_hw: np.ndarray) -> Seed:
     """A tighter start for a second cut: undecided is only a box around the first one and a tenth of its sides more."""
     x, y, w, h = bounding_box(mask_hw)
@@ -231,13 +268,6 @@ def recut_seed(seed: Seed, mask_hw: np.ndarray) -> Seed:
     trimap[_inside(box)] = MAYBE_BACKGROUND
     trimap[mask_hw] = MAYBE_FOREGROUND
     return replace(seed, trimap_hw_u8=trimap, box_xywh_px=box)
-
-
-def bounding_box(mask_hw: np.ndarray) -> Box:
-    """Left, top, width, height of what is set in a mask that is not empty."""
-    rows, columns = np.flatnonzero(mask_hw.any(axis=1)), np.flatnonzero(mask_hw.any(axis=0))
-    top, left = int(rows[0]), int(columns[0])
-    return left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
 
 
 def _draw_surroundings(trimap_hw_u8: np.ndarray, face_xywh_px: Box, label: int) -> None:
@@ -280,11 +310,6 @@ def _above_otsu(map_hw: np.ndarray) -> np.ndarray:
     values_u8 = np.round(unit(map_hw) * 255).astype(np.uint8)
     threshold, _ = cv2.threshold(values_u8, 0, 255, cv2.THRESH_OTSU)
     return values_u8 > threshold
-
-
-def _disc(radius_px: float) -> np.ndarray:
-    side = 2 * max(1, int(radius_px)) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
 def _inside(box_xywh_px: Box) -> tuple[slice, slice]:

@@ -24,7 +24,9 @@ class Segmentation:
         box_xywh_px: Left, top, width, height of what the last cut could change, if it was limited.
         area_share: Mean of alpha.
         components: Connected pieces of the mask.
-        boundary_px: Number of pixels with an alpha between 0 and 1.
+        boundary_px: Length of the mask's outline, in pixels that touch the outside.
+        soft_px: Number of pixels with an alpha between 0 and 1.
+        confidence: How far to trust the cut, in [0, 1]; 1 for a mask that was given. See `segment.plausibility`.
         warnings: Sentences for the user.
     """
 
@@ -37,6 +39,8 @@ class Segmentation:
     area_share: float
     components: int
     boundary_px: int
+    soft_px: int
+    confidence: float
     warnings: tuple[str, ...] = ()
 
 

@@ -5,15 +5,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from interp.errors import MaskError
-from segment.grabcut import WHAT_TO_TRY, Cut, coarse_cut
+from segment.deepcut import Describe
+from segment.grabcut import Cut, coarse_cut, refine
+from segment.hints import Hints, add_hints, changes_at, hints_seed
+from segment.masks import bounding_box
+from segment.opencv import WHAT_TO_TRY
 from segment.plausibility import colour_separation, implausible, sharpness_ratio
 from segment.prompts import (
     Box,
     Seed,
-    bounding_box,
     box_seed,
     contrast_seed,
     core_seed,
+    earlier_seed,
     face_seed,
     focus_seed,
     recut_seed,
@@ -39,6 +43,7 @@ class Cutter:
         rounds: GrabCut's alternations.
         saliency_hw: (h, w), values >= 0, or None without a trusted map.
         saliency_note: Why there is none.
+        describe: What a network says about a small picture; None to cut by colours alone.
     """
 
     rgb_hwc_u8: np.ndarray
@@ -46,15 +51,24 @@ class Cutter:
     rounds: int = 5
     saliency_hw: np.ndarray | None = None
     saliency_note: str = ""
+    describe: Describe | None = None
 
     @property
     def size_hw_px(self) -> tuple[int, int]:
         """The photo's height and width."""
         return self.rgb_hwc_u8.shape[0], self.rgb_hwc_u8.shape[1]
 
+    def start(self, name: str, box_xywh_px: Box | None = None) -> Seed:
+        """What a prompt by name starts from."""
+        if name == "box" and box_xywh_px is not None:
+            return box_seed(self.size_hw_px, box_xywh_px)
+        if name == "saliency":
+            return saliency_seed(self.size_hw_px, self._map())
+        return face_seed(self.rgb_hwc_u8) if name == "face" else contrast_seed(self.rgb_hwc_u8, seed=self.seed)
+
     def box(self, box_xywh_px: Box) -> tuple[Seed, Cut]:
         """Cut inside a box; where the cut does not reach the box's sides, once more with a sure middle."""
-        start = box_seed(self.size_hw_px, box_xywh_px)
+        start = self.start("box", box_xywh_px)
         try:
             cut = self._cut(start)
         except MaskError:
@@ -64,24 +78,38 @@ class Cutter:
 
     def face(self) -> tuple[Seed, Cut]:
         """Cut the people whose faces are found."""
-        start = face_seed(self.rgb_hwc_u8)
+        start = self.start("face")
         return start, self._cut(start)
 
     def saliency(self) -> tuple[Seed, Cut]:
         """Cut what the saliency map marks."""
-        if self.saliency_hw is None:
-            raise MaskError(f"Prompt 'saliency' has no map to use: {self._note()}. Use --prompt auto or a box.")
-        return self._cut_twice(saliency_seed(self.size_hw_px, self.saliency_hw))
+        return self._cut_twice(self.start("saliency"))
 
     def contrast(self) -> tuple[Seed, Cut]:
         """Cut what differs from the border in colour, or what is sharp before a blurred background."""
-        start, cut = self._cut_twice(contrast_seed(self.rgb_hwc_u8, seed=self.seed))
+        start, cut = self._cut_twice(self.start("contrast"))
         if self._separation(cut) < CLEAR_COLOURS:
             start, cut = self._better_in_focus(start, cut)
         if self._separation(cut) < SHARED_COLOURS:
             doubt = "Inside and outside share many colours: check the outline, or give a box (--box X,Y,W,H)."
             start = replace(start, warnings=(*start.warnings, doubt))
         return start, cut
+
+    def hints(self, hints: Hints) -> tuple[Seed, Cut]:
+        """Cut what strokes, and a box if they come with one, speak of."""
+        start = hints_seed(self.size_hw_px, hints)
+        return start, self._cut(start)
+
+    def with_hints(self, start: Seed, hints: Hints) -> tuple[Seed, Cut]:
+        """Cut from another prompt's start with strokes drawn into it."""
+        start = add_hints(start, hints)
+        return start, self._cut(start)
+
+    def correct(self, mask_hw01: np.ndarray, hints: Hints) -> tuple[Seed, np.ndarray]:
+        """Change an earlier mask where strokes say so, and only there; (H, W) bool."""
+        start = add_hints(earlier_seed(self.size_hw_px, mask_hw01), hints)
+        cut = refine(self.rgb_hwc_u8, self._cut(start))
+        return start, changes_at(mask_hw01 >= 0.5, cut, hints)
 
     def automatic(self) -> tuple[Seed, Cut]:
         """The first of face, saliency and contrast that gives a plausible cut; its reason says why not the others."""
@@ -105,7 +133,14 @@ class Cutter:
         raise MaskError(f"No subject was found: {'; '.join(passed)}. {WHAT_TO_TRY}")
 
     def _cut(self, start: Seed) -> Cut:
-        return coarse_cut(self.rgb_hwc_u8, start.trimap_hw_u8, seed=self.seed, rounds=self.rounds)
+        return coarse_cut(
+            self.rgb_hwc_u8,
+            start.trimap_hw_u8,
+            seed=self.seed,
+            rounds=self.rounds,
+            describe=self.describe,
+            prior_hw=start.prior_hw,
+        )
 
     def _with_core(self, start: Seed) -> tuple[Seed, Cut]:
         core = core_seed(start)
@@ -138,6 +173,11 @@ class Cutter:
 
     def _separation(self, cut: Cut) -> float:
         return colour_separation(self.rgb_hwc_u8, cut.mask_hw)
+
+    def _map(self) -> np.ndarray:
+        if self.saliency_hw is None:
+            raise MaskError(f"Prompt 'saliency' has no map to use: {self._note()}. Use --prompt auto or a box.")
+        return self.saliency_hw
 
     def _note(self) -> str:
         return self.saliency_note.strip().rstrip(".") or "no saliency map was given"

@@ -45,13 +45,20 @@ class Isolation:
     boundary_mean_abs: float
 
 
-def compose(photo_hwc_u8: np.ndarray, regions: Sequence[StyledRegion], restyled_rchw: Tensor) -> np.ndarray:
+def compose(
+    photo_hwc_u8: np.ndarray,
+    regions: Sequence[StyledRegion],
+    restyled_rchw: Tensor,
+    kept_hwc_u8: np.ndarray | None = None,
+) -> np.ndarray:
     """Bring restyled images into the photo, at the photo's size.
 
     Args:
         photo_hwc_u8: (H, W, 3) uint8 RGB.
         regions: As given to `stylize`.
         restyled_rchw: (R, 3, h, w), the images of the last event; enlarged to the photo's size.
+        kept_hwc_u8: (H, W, 3) uint8 RGB, the photo with the kept side's own colours where a region's edge is soft: the
+            photo shows them mixed with what is restyled, which would leave a rim. None takes the photo itself.
 
     Returns:
         (H, W, 3) uint8: the photo's own bytes where alpha is 0, the restyled image where it is 1.
@@ -66,7 +73,8 @@ def compose(photo_hwc_u8: np.ndarray, regions: Sequence[StyledRegion], restyled_
             image = with_luminance_of(photo, image)
         mixed += alpha * image
         covered += alpha
-    result = to_hwc_u8(mixed + (1 - covered) * photo)
+    kept = photo if kept_hwc_u8 is None else to_nchw01(kept_hwc_u8).to(restyled_rchw.device)
+    result = to_hwc_u8(mixed + (1 - covered) * kept)
     untouched = covered.cpu().numpy() == 0
     result[untouched] = photo_hwc_u8[untouched]
     return result

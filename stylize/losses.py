@@ -4,7 +4,7 @@
 
 Every term is relative (0 at the target, about 1 far from it), so one strength means the same at every size, area and
 weights file. N, the region's pixel count, keeps the gradient of a pixel from shrinking with the picture, because
-optimisers carry absolute tolerances. kappa = 1/30 makes strength 1 a balance, by eye: strokes show, the photo reads.
+optimisers carry absolute tolerances. kappa = 1/10 makes strength 1 a balance, by eye: strokes show, the photo reads.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from interp.gram import moments_distance, region_moments
 
-CONTENT_SHARE = 1 / 30  # kappa
+CONTENT_SHARE = 1 / 10  # kappa
 
 
 class StyleLoss(nn.Module):

@@ -56,9 +56,10 @@ def test_inputs_are_checked_before_torch_loads(tmp_path: Path) -> None:
     assert loaded.stdout.split() == ["3", "False"], loaded.stderr
 
 
-@pytest.mark.parametrize("command", ["featuremaps", "saliency", "gram", "layers"])
+@pytest.mark.parametrize("command", ["featuremaps", "saliency", "sanity", "gram", "layers", "maximise"])
 def test_bare_commands_work_twice_in_a_row(command: str, tmp_path: Path) -> None:
-    size, written = [] if command == "saliency" else ["--size", "128"], []
+    size, written = {"saliency": [], "sanity": ["--draws", "1", "--size", "48"]}.get(command, ["--size", "128"]), []
+    size = [*size, "--iterations", "2"] if command == "maximise" else size
     for _ in range(2):
         result = call(command, "--out-dir", tmp_path, *size)
         assert result.exit_code == 0, result.stderr
@@ -147,11 +148,25 @@ def test_unreadable_input_is_exit_3(command: str, case: str, tmp_path: Path) -> 
         (["stylize", "--size", "3"], 2, "size"),
         (["stylize", "--weights", "nowhere.pth", "--region", "all"], 5, "nowhere.pth"),
         (["saliency", "--weights", "random", "--width", "0.1"], 5, "no classifier"),
+        (["saliency", "--method", "gradcam"], 2, "Did you mean 'grad-cam'"),
+        (["saliency", "--methods", "gradient,gradient"], 2, "each once"),
+        (["saliency", "--target", "relu4_1:999"], 2, "0 to 127"),
+        (["saliency", "--size", "32", "PANORAMA"], 2, "at least 32 px a side"),
+        (["featuremaps", "--channels", "3,x"], 2, "3,17,40-47"),
+        (["featuremaps", "--channels", "99"], 2, "no channel 99"),
+        (["featuremaps", "--rank", "gradient", "--target", "relu4_1:3"], 2, "needs a class"),
+        (["featuremaps", "--layers", " "], 2, "No layer"),
+        (["gram", "--layers", "relu1_1,relu7_1"], 2, "relu7_1"),
+        (["maximise", "relu4_1:999"], 2, "0 to 127"),
+        (["maximise", "goldfihs"], 2, "goldfish"),
         (["segment", "--prompt", "face", "COFFEE"], 7, "face"),
     ],
 )
 def test_wrong_options_are_said(arguments: list[str], code: int, words: str, tmp_path: Path) -> None:
-    named = [str(samples.photo("coffee")) if word == "COFFEE" else word for word in arguments]
+    panorama = tmp_path / "panorama.png"
+    Image.new("RGB", (400, 100)).save(panorama)
+    files = {"COFFEE": str(samples.photo("coffee")), "PANORAMA": str(panorama)}
+    named = [files.get(word, word) for word in arguments]
     assert_failed(call(*named, "--out-dir", tmp_path / "out"), code, words, folder=tmp_path / "out")
 
 
@@ -188,14 +203,14 @@ def test_an_unexpected_error_is_one_message(photo: Path, tmp_path: Path, monkeyp
     def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(features, "feature_maps", broken)
+    monkeypatch.setattr(features, "feature_maps_of", broken)
     assert_failed(call("featuremaps", photo, "--out-dir", tmp_path / "out"), 1, "Internal error", "--debug")
     assert "ZeroDivisionError: oh" in call("featuremaps", photo, "--out-dir", tmp_path / "out", "--debug").stderr
 
     def full(*arguments: object, **options: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr(features, "feature_maps", full)
+    monkeypatch.setattr(features, "feature_maps_of", full)
     assert_failed(call("featuremaps", photo, "--out-dir", tmp_path / "out"), 6, "smaller --size")
 
 

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -6,8 +8,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from interp.channels import channel_contrast, channel_stats, class_evidence
 from interp.errors import MaskError, UsageError
-from interp.features import channel_contrast, channel_stats, feature_maps
+from interp.features import Selection, feature_maps, feature_maps_of
 from interp.vgg import Vgg
 from interp.weights import load_vgg
 
@@ -159,3 +162,51 @@ def test_contrast_needs_two_sides(vgg: Vgg, image: torch.Tensor, value: int) -> 
 def test_unknown_layer(vgg: Vgg, image: torch.Tensor) -> None:
     with pytest.raises(UsageError, match="conv1_1"):
         feature_maps(vgg, image, "conv1_l")
+
+
+def test_several_layers_in_one_pass_equal_each_alone(vgg: Vgg, image: torch.Tensor) -> None:
+    """A convolution captured beside its ReLU is not rewritten by it, whatever else is asked for."""
+    together = list(feature_maps_of(vgg, image, ["relu2_1", "conv1_1", "relu1_1", "conv2_1", "pool1"], Selection()))
+    assert [maps.layer for maps in together] == ["conv1_1", "relu1_1", "pool1", "conv2_1", "relu2_1"]
+    for maps in together:
+        alone = feature_maps(vgg, image, maps.layer)
+        np.testing.assert_array_equal(maps.maps_khw, alone.maps_khw)
+        assert (maps.rule, maps.channels) == (alone.rule, alone.channels)
+    assert together[0].maps_khw.min() < 0 and together[3].maps_khw.min() < 0
+
+
+def test_energy_is_the_diagonal_of_the_gram_matrix(vgg: Vgg, image: torch.Tensor) -> None:
+    from interp.gram import region_gram
+
+    maps = feature_maps(vgg, image, "relu2_1", rank="energy")
+    diagonal = region_gram(vgg.activations(image, ["relu2_1"])["relu2_1"]).diagonal().numpy()
+    np.testing.assert_allclose(maps.scores, np.sort(diagonal)[::-1], rtol=1e-4)
+    assert maps.channels == tuple(np.argsort(-diagonal, kind="stable"))
+    assert "Gram" in maps.rule
+
+
+def test_gradient_rank_is_what_silencing_a_channel_costs_to_first_order(compact: Vgg, image: torch.Tensor) -> None:
+    """Central differences of the score when one channel is scaled."""
+    evidence = class_evidence(compact, image, ["relu3_2", "conv3_2"], index=5)
+    native = F.interpolate(image, size=(57, 72), mode="bicubic", antialias=True).clamp(0, 1)
+    assert evidence.target == f"{compact.info.class_names[5]!r} at 72x57 px"
+    exact = copy.deepcopy(compact).double()
+    place = 12  # of conv3_2 among the modules
+
+    def score(channel: int, factor: float) -> float:
+        with torch.no_grad():
+            values = exact.features[: place + 1](exact.normalise(native.double()))
+            values[:, channel] *= factor
+            assert exact.head is not None
+            return float(exact.head(exact.features[place + 1 :](values))[0, 5])
+
+    scores = evidence.scores["conv3_2"]
+    for channel in np.argsort(-np.abs(scores))[:3]:
+        change = (score(int(channel), 1 + 1e-4) - score(int(channel), 1 - 1e-4)) / 2e-4
+        assert scores[channel] == pytest.approx(change, rel=0.02)
+    maps = feature_maps(compact, image, "relu3_2", rank="gradient", evidence=evidence, count=4)
+    assert maps.channels == tuple(np.argsort(-evidence.scores["relu3_2"])[:4])
+    assert maps.scores == pytest.approx(tuple(np.sort(evidence.scores["relu3_2"])[::-1][:4]))
+    assert "gradient × activation" in maps.rule and evidence.target in maps.rule
+    with pytest.raises(UsageError, match="class evidence of relu1_1"):
+        feature_maps(compact, image, "relu1_1", rank="gradient", evidence=evidence)

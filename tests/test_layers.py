@@ -32,7 +32,7 @@ def test_coarser_stripes_move_the_choice_deeper(compact: Vgg, photo: Tensor) -> 
     depths = [choose_layers(compact, photo, stripes(period)).mean_depth for period in periods]
     ranks = np.argsort(np.argsort(depths))
     assert np.corrcoef(ranks, np.arange(len(periods)))[0, 1] >= 0.5, depths
-    assert depths[-1] > depths[0] + 0.1
+    assert depths[-1] > depths[0] + 0.3
 
 
 def test_another_painting_gives_another_choice(compact: Vgg, photo: Tensor, rng: np.random.Generator) -> None:

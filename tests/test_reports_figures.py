@@ -9,14 +9,16 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
+from interp.classify import Prediction
+from interp.conventions import FlashtorchPanels
 from interp.errors import UsageError
 from interp.features import ChannelStats, FeatureMaps
 from interp.gram import GramStats
 from interp.layers import ContentEvidence, LayerChoice, StyleEvidence, fixed_choice
-from interp.saliency import Attribution, FlashtorchPanels, Prediction
+from interp.saliency import Attribution
 from interp.sanity import Verdict
-from reports import curves, figures
-from reports.figures import HEAD_PX, LABEL_PX, MARGIN_PX
+from reports import curves, figures, grids
+from reports.grids import PAGE
 
 NAN = float("nan")
 
@@ -43,7 +45,7 @@ def saliency(seed: int = 0) -> tuple[Attribution, FlashtorchPanels]:
     gradient = rng.normal(size=(3, 10, 12)).astype(np.float32)
     picture = rng.random((10, 12, 3), dtype=np.float32)
     prediction = Prediction(("cat", "dog"), (0.6, 0.2), (3, 5), (10, 12))
-    attribution = Attribution("guided backprop", "cat", 3, gradient, picture.transpose(2, 0, 1), prediction)
+    attribution = Attribution("guided-backprop", "cat", 3, gradient, picture.transpose(2, 0, 1), prediction)
     return attribution, FlashtorchPanels(picture, picture[::-1], picture[..., 0], picture[:, ::-1])
 
 
@@ -88,8 +90,8 @@ def verdict(top: float = 0.9) -> Verdict:
 
 FIGURES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
     "grid": (
-        lambda: figures.feature_grid(feature_maps(5)),
-        lambda: figures.feature_grid(feature_maps(5, seed=1)),
+        lambda: grids.feature_grid(feature_maps(5)),
+        lambda: grids.feature_grid(feature_maps(5, seed=1)),
     ),
     "saliency": (
         lambda: figures.saliency_panels(*saliency(), "Follows the class."),
@@ -131,31 +133,32 @@ def test_a_grid_shows_every_cell_on_one_scale() -> None:
     """Tiles are read back from the page and compared with viridis of the values, an independent path."""
     maps = feature_maps(4, size=(3, 4))
     ramp = np.linspace(0, 1, 48, dtype=np.float32).reshape(4, 3, 4)
-    page = pixels_of(figures.feature_grid(replace(maps, maps_khw=ramp), shared_scale=True))
+    page = pixels_of(grids.feature_grid(replace(maps, maps_khw=ramp), shared_scale=True))
     low, high = np.quantile(ramp, [0.001, 0.999])
     expected = colormaps["viridis"](np.clip((ramp - low) / (high - low), 0, 1), bytes=True)[..., :3]
+    step = np.abs(np.diff(colormaps["viridis"](np.arange(256), bytes=True)[:, :3].astype(int), axis=0)).max()
     tile_w = 372 - 10  # of four columns on 1536 px: (1536 - 2 * 24) // 4 - 10
     cell = tile_w / 4
     for index in range(4):
         for row in range(3):
             for column in range(4):
-                x = MARGIN_PX + index * 372 + round((column + 0.5) * cell)
-                y = HEAD_PX + LABEL_PX + round((row + 0.5) * cell)
-                assert np.abs(page[y, x].astype(int) - expected[index, row, column]).max() <= 1
+                x = PAGE.margin + index * 372 + round((column + 0.5) * cell)
+                y = PAGE.head + PAGE.label + round((row + 0.5) * cell)
+                assert np.abs(page[y, x].astype(int) - expected[index, row, column]).max() <= step  # 240 of 256 colours
 
 
 @pytest.mark.parametrize(
     ("count", "size"), [(1, (1, 1)), (3, (4, 300)), (17, (300, 5)), (512, (2, 2)), (64, (400, 600))]
 )
 def test_grids_of_any_shape_can_be_drawn(count: int, size: tuple[int, int]) -> None:
-    pixels = pixels_of(figures.feature_grid(feature_maps(count, size=size)))
+    pixels = pixels_of(grids.feature_grid(feature_maps(count, size=size)))
     assert pixels.shape[1] in (1536, 2048)
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0])
 def test_maps_that_are_constant_can_be_drawn(value: float) -> None:
     maps = replace(feature_maps(2), maps_khw=np.full((2, 4, 4), value, np.float32))
-    assert figures.feature_grid(maps)
+    assert grids.feature_grid(maps)
 
 
 def test_evidence_that_is_missing_leaves_its_panel_out() -> None:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from interp.classify import Prediction
+from interp.conventions import FlashtorchPanels
 from interp.features import ChannelStats, FeatureMaps
 from interp.gram import GramStats
 from interp.layers import fixed_choice
-from interp.saliency import Attribution, FlashtorchPanels, Prediction
+from interp.saliency import Attribution
 from interp.sanity import Verdict as SaliencyVerdict
 from interp.vgg import WeightsInfo
 from reports import (
@@ -77,7 +79,7 @@ def attribution_and_panels() -> tuple[Attribution, FlashtorchPanels]:
     picture = PHOTO[:10, :12] / np.float32(255)
     gradient = picture.transpose(2, 0, 1)
     panels = FlashtorchPanels(picture, picture, picture[..., 0], picture)
-    return Attribution("guided backprop", "cat", 3, gradient, gradient, PREDICTION), panels
+    return Attribution("guided-backprop", "cat", 3, gradient, gradient, PREDICTION), panels
 
 
 def saliency(store: ImageStore, verdict: SaliencyVerdict) -> Section:

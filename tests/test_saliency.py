@@ -6,19 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from interp.attribution import attribute
+from interp.classify import Prediction, classify, native_size_hw_px
+from interp.conventions import flashtorch_panels
 from interp.errors import UsageError, WeightsError
-from interp.saliency import (
-    Attribution,
-    Prediction,
-    classify,
-    flashtorch_panels,
-    guided_backprop,
-    guided_gradient,
-    hooks_restored,
-    magnitude_hw,
-    native_size_hw_px,
-    prompt_saliency_hw,
-)
+from interp.guided import hooks_restored
+from interp.saliency import Attribution, guided_backprop, magnitude_hw, prompt_saliency_hw
+from interp.targets import Scored, Target
 from interp.vgg import Vgg, WeightsInfo, pooled_linear_head
 from interp.weights import load_vgg
 
@@ -67,10 +61,10 @@ def hook_count(module: nn.Module) -> int:
     return sum(len(getattr(part, table)) for part in module.modules() for table in tables)
 
 
-def attribution_of(gradient_chw: np.ndarray, input_chw01: np.ndarray | None = None) -> Attribution:
-    size = gradient_chw.shape[1:]
-    inputs = np.full(gradient_chw.shape, 0.5, np.float32) if input_chw01 is None else input_chw01
-    return Attribution("m", "t", 0, gradient_chw, inputs, Prediction(("t",), (1.0,), (0,), (size[0], size[1])))
+def attribution_of(map_chw: np.ndarray, input_chw01: np.ndarray | None = None) -> Attribution:
+    size = map_chw.shape[1:]
+    inputs = np.full(map_chw.shape, 0.5, np.float32) if input_chw01 is None else input_chw01
+    return Attribution("m", "t", 0, map_chw, inputs, Prediction(("t",), (1.0,), (0,), (size[0], size[1])))
 
 
 def test_two_numbers_tell_guided_backprop_from_flashtorch() -> None:
@@ -78,7 +72,7 @@ def test_two_numbers_tell_guided_backprop_from_flashtorch() -> None:
     net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten())
     nn.init.constant_(net[0].weight, 3.0)  # pyright: ignore[reportArgumentType]
     x = torch.full((1, 1, 1, 1), 2.0)
-    assert guided_gradient(net, x, 0).item() == 3.0
+    assert attribute(Scored(net, Target("y", 0)), x, "guided-backprop").item()  # pyright: ignore[reportArgumentType] == 3.0
 
     x.requires_grad_()
     ActivationWeightedReLU.apply(net[0](x)).sum().backward()
@@ -92,13 +86,13 @@ def test_equals_a_hand_written_guided_relu(compact: Vgg, image: Tensor) -> None:
     with_relu(compact, GuidedReLU, pixels)[0, 17].backward()
     assert pixels.grad is not None
     scale = pixels.grad.abs().max().item()
-    np.testing.assert_allclose(attribution.gradient_chw, pixels.grad[0].numpy(), atol=1e-5 * scale)
+    np.testing.assert_allclose(attribution.map_chw, pixels.grad[0].numpy(), atol=1e-5 * scale)
     assert scale > 0
 
     pixels.grad = None
     compact(pixels)[0, 17].backward()  # and it is not the plain gradient
     assert pixels.grad is not None
-    assert np.abs(attribution.gradient_chw - pixels.grad[0].numpy()).max() > 0.1 * scale
+    assert np.abs(attribution.map_chw - pixels.grad[0].numpy()).max() > 0.1 * scale
 
 
 def test_unguided_parts_are_the_true_gradient_of_the_logit() -> None:
@@ -110,7 +104,7 @@ def test_unguided_parts_are_the_true_gradient_of_the_logit() -> None:
             fan_in = parameter[0].numel()
             parameter.copy_(torch.rand(parameter.shape, generator=generator).double() / fan_in)
     image = torch.rand(1, 3, 32, 32, generator=generator).double() * 0.2 + 0.7  # brighter than the mean
-    gradient = torch.from_numpy(guided_backprop(vgg, image, target=2).gradient_chw)
+    gradient = torch.from_numpy(guided_backprop(vgg, image, target=2).map_chw)
     step = 1e-4 * torch.randn(3, 32, 32, generator=generator).double()
     with torch.no_grad():
         change = (vgg(image + step) - vgg(image - step))[0, 2] / 2
@@ -124,7 +118,7 @@ def test_the_target_is_honoured_and_named(compact: Vgg, image: Tensor) -> None:
     assert top.target == top.prediction.names[0]
     assert (other.target, other.target_index) == (compact.info.class_names[3], 3)
     assert other.prediction == top.prediction == classify(compact, image)
-    assert not np.array_equal(top.gradient_chw, other.gradient_chw)
+    assert not np.array_equal(top.map_chw, other.map_chw)
 
 
 @pytest.mark.parametrize("target", [-1, 202])
@@ -179,7 +173,7 @@ def test_hooks_are_gone_after_success_and_after_an_error(compact: Vgg, image: Te
     guided_backprop(compact, image)
     assert hook_count(compact) == before
     with pytest.raises(RuntimeError, match="boom"):
-        guided_gradient(broken, image, 0)
+        attribute(Scored(broken, Target("y", 0)), image, "guided-backprop")  # pyright: ignore[reportArgumentType]
     assert hook_count(broken) == before
 
 

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import numpy as np
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from interp.errors import UsageError
+from interp.fidelity import blurred, curve_auc, perturb, ranking
+from interp.randomisation import randomise, rank_correlation, with_random_head
 from interp.saliency import Attribution, guided_backprop
-from interp.sanity import blurred, curve_auc, perturb, quick_verdict, randomised, rank_correlation, ranking
+from interp.sanity import quick_verdict
 from interp.vgg import Vgg, WeightsInfo
 
 SIDE_PX = 32
@@ -52,8 +55,8 @@ def image() -> Tensor:
     return grey.expand(1, 3, -1, -1).contiguous()
 
 
-def with_gradient(attribution: Attribution, gradient_chw: np.ndarray) -> Attribution:
-    return dataclasses.replace(attribution, gradient_chw=gradient_chw.astype(np.float32))
+def with_gradient(attribution: Attribution, map_chw: np.ndarray) -> Attribution:
+    return dataclasses.replace(attribution, map_chw=map_chw.astype(np.float32))
 
 
 def test_a_map_of_its_own_block_follows_the_class(image: Tensor) -> None:
@@ -88,8 +91,8 @@ def test_a_map_that_ignores_the_heads_parameters_follows_edges(image: Tensor) ->
 def test_a_map_that_names_the_wrong_pixels_is_no_better_than_random(image: Tensor, kind: str) -> None:
     vgg = reads_its_own_block()
     honest = guided_backprop(vgg, image, target=5)
-    noise = np.random.default_rng(3).normal(size=honest.gradient_chw.shape)
-    gradient = noise if kind == "noise" else honest.gradient_chw.max() - honest.gradient_chw
+    noise = np.random.default_rng(3).normal(size=honest.map_chw.shape)
+    gradient = noise if kind == "noise" else honest.map_chw.max() - honest.map_chw
     assert quick_verdict(vgg, image, with_gradient(honest, gradient)).word == "no better than random"
 
 
@@ -154,7 +157,7 @@ def test_few_random_maps_beat_the_quantile_of_random_rankings(image: Tensor) -> 
     vgg = reads_its_own_block()
     honest = guided_backprop(vgg, image, target=5)
     rng = np.random.default_rng(11)
-    maps = [with_gradient(honest, rng.random(honest.gradient_chw.shape)) for _ in range(30)]
+    maps = [with_gradient(honest, rng.random(honest.map_chw.shape)) for _ in range(30)]
     verdicts = [quick_verdict(vgg, image, noise, seed=seed, steps=6) for seed, noise in enumerate(maps)]
     passed = sum(verdict.word != "no better than random" for verdict in verdicts)
     assert passed <= 6  # 5 % of infinitely many rankings, about 7 % of twenty; half of them against one ranking
@@ -245,7 +248,9 @@ def test_insertion_starts_from_rises_blur() -> None:
 def test_a_randomised_head_keeps_energy_and_spares_the_original() -> None:
     head = nn.Sequential(nn.Linear(300, 200), nn.ReLU(), nn.Linear(200, 100))
     before = [values.detach().clone() for values in head.parameters()]
-    other, same, third = randomised(head, 0), randomised(head, 0), randomised(head, 1)
+    other, same, third = (copy.deepcopy(head) for _ in range(3))
+    for victim, seed in ((other, 0), (same, 0), (third, 1)):
+        randomise([victim], seed)
     assert all(torch.equal(*pair) for pair in zip(head.parameters(), before, strict=True))
     for mine, drawn, again, differs in zip(*(net.parameters() for net in (head, other, same, third)), strict=True):
         assert torch.equal(drawn, again)
@@ -271,6 +276,6 @@ def test_guided_maps_hardly_notice_the_head_where_plain_gradients_do(compact: Vg
         return pixels.grad[0].abs().amax(dim=0).numpy()
 
     assert compact.head is not None
-    reheaded = nn.Sequential(compact.normalise, compact.features, randomised(compact.head, 0))
+    reheaded = with_random_head(compact, 0)
     assert verdict.random_head_correlation is not None
     assert verdict.random_head_correlation > rank_correlation(plain(compact), plain(reheaded)) + 0.15

@@ -55,7 +55,7 @@ def test_every_prompt_finds_the_flower(options: dict) -> None:
     assert iou(region.mask_hw, truth) > 0.97
     assert region.components == 1
     assert region.area_share == pytest.approx(truth.mean(), rel=0.03)
-    assert region.boundary_px == ((region.alpha_hw01 > 0) & (region.alpha_hw01 < 1)).sum() > 0
+    assert region.soft_px == ((region.alpha_hw01 > 0) & (region.alpha_hw01 < 1)).sum() > 0
     assert region.reason.startswith(f"Prompt {region.prompt}: ") and region.reason.endswith(".")
 
 
@@ -106,7 +106,7 @@ def test_a_given_mask_comes_back_as_it_is() -> None:
     np.testing.assert_array_equal(region.alpha_hw01, mask)
     np.testing.assert_array_equal(region.mask_hw, mask >= 0.5)
     hard = segment(photo, mask_hw01=truth.astype(np.float32))
-    assert hard.boundary_px == 0 and hard.area_share == pytest.approx(truth.mean())
+    assert hard.soft_px == 0 and hard.area_share == pytest.approx(truth.mean())
 
 
 @pytest.mark.parametrize(
@@ -168,6 +168,8 @@ def test_outline_and_overlay_show_the_region() -> None:
     np.testing.assert_array_equal(outline, expected)
     photo = np.full((60, 80, 3), 200, dtype=np.uint8)
     alpha = mask.astype(np.float32)
-    drawn = overlay(photo, Segmentation(np.zeros((60, 80), np.uint8), mask, alpha, "box", "", (10, 5, 60, 50), 0, 1, 0))
+    drawn = overlay(
+        photo, Segmentation(np.zeros((60, 80), np.uint8), mask, alpha, "box", "", (10, 5, 60, 50), 0, 1, 0, 0, 1)
+    )
     assert tuple(drawn[30, 50]) == (200, 200, 200) and tuple(drawn[0, 0]) == (80, 80, 80)
     assert tuple(drawn[20, 50]) == (255, 64, 160) and tuple(drawn[5, 10]) == (255, 214, 0)

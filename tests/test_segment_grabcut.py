@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.errors import MaskError
-from segment.grabcut import coarse_cut, count_components, fill_pinholes, grabcut, keep_large_components, refine
+from segment.grabcut import coarse_cut, grabcut, refine
+from segment.masks import count_components, fill_pinholes, keep_large_components
 
 
 def scene(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -358,3 +358,15 @@ def test_a_recoloured_painting_is_what_the_outcome_is_judged_by(compact: Vgg) ->
         region = StyledRegion(whole, recoloured, SHALLOW, colour=colour)
         before[colour] = judge(compact, photo, photo, region, (SIDE, SIDE)).before[0]
     assert before["match"] < 0.1 * before["none"]
+
+
+def test_the_kept_sides_colours_are_used_at_a_soft_edge_only(compact: Vgg) -> None:
+    photo_u8, kept_u8 = to_hwc_u8(smooth(0)), to_hwc_u8(smooth(5))
+    region = StyledRegion(disc(), stripes(), SHALLOW)
+    restyled = torch.rand(1, 3, SIDE, SIDE)
+    plain, own = compose(photo_u8, [region], restyled), compose(photo_u8, [region], restyled, kept_u8)
+    soft = (region.alpha_hw01 > 0) & (region.alpha_hw01 < 1)
+    assert (plain[~soft] == own[~soft]).all()
+    alpha = region.alpha_hw01[soft][:, None].astype(np.float64)
+    expected = alpha * restyled[0].permute(1, 2, 0).numpy()[soft] * 255 + (1 - alpha) * kept_u8[soft]
+    assert np.abs(own[soft] - expected).max() <= 0.51

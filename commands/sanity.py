@@ -1,0 +1,126 @@
+"""`sanity`: is a saliency map to be believed? Every test at length."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.attributing import (
+    ArchOption,
+    BatchOption,
+    CamLayerOption,
+    LookAtOption,
+    MethodsOption,
+    SamplesOption,
+    attributions,
+    margin95_of,
+    request,
+)
+from commands.options import ImageArgument, RunOptions, TargetOption, command
+from commands.progress import progress
+from commands.run import Run
+from commands.saliency import announce, in_one_line
+
+if TYPE_CHECKING:
+    from interp.classify import Classifier
+    from interp.images import Picture
+    from interp.saliency import Attribution
+    from interp.sanity import SanityCheck
+
+
+@command
+def sanity(
+    context: typer.Context,
+    options: RunOptions,
+    image: ImageArgument = None,
+    methods: MethodsOption = "guided-backprop,gradient",
+    target: TargetOption = None,
+    arch: ArchOption = None,
+    layer: CamLayerOption = None,
+    size: LookAtOption = None,
+    samples: SamplesOption = 50,
+    batch: BatchOption = 16,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, max=100, help="Random networks to average at each stage.")
+    ] = 3,
+) -> None:
+    """Test saliency maps: does a map change when the network, from the top down, or the class is made random?
+
+    Example: python cli.py sanity photo.jpg --methods guided-backprop,grad-cam
+    """
+    run = Run(context, options)
+    asked = request(methods, target, size, samples, batch, layer)
+    picture = run.photo(image, "coffee")
+    run.plan_outputs(picture.stem, {"figure": "png", "stats": "json"})
+
+    from reports.sanity import sanity_figure, sanity_section
+    from reports.store import RecordBuilder, plain
+
+    classifier = run.classifier(arch)
+    maps = attributions(run, classifier, picture, asked)
+    announce(run, maps[0])
+    checks = _check(run, classifier, picture, maps, draws)
+    run.write("figure", sanity_figure(checks))
+    stats = {check.attribution.method: plain(_stats(check)) for check in checks}
+    run.write("stats", json.dumps({"target": maps[0].target, "methods": stats}, indent=1).encode())
+    if not options.no_report:
+        builder = RecordBuilder("sanity", f"Are the saliency maps of {picture.name} to be believed?", _headline(checks))
+        builder.sections.append(sanity_section(builder.images, checks))
+        builder.data = {"target": maps[0].target, "methods": stats}
+        run.write_report(builder, classifier)
+    run.finish()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far the cascades are."""
+
+    step: int
+    total: int
+    elapsed_s: float
+
+
+def _check(
+    run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]", draws: int
+) -> "list[SanityCheck]":
+    """Put every map through the tests, telling of each stage."""
+    from interp.sanity import sanity_check
+
+    image = picture.image_nchw01.to(run.device())
+    margin95 = margin95_of(run, classifier, picture, maps)
+    checks: list[SanityCheck] = []
+    started = time.monotonic()
+    with progress(run.options.progress, run.options.quiet) as display:
+
+        def on_stage(stage: int, stages: int) -> None:
+            title = maps[len(checks)].title
+            step = Stage(len(checks) * stages + stage, len(maps) * stages, time.monotonic() - started)
+            display.show(step, f"{title}, random network {stage} of {stages}")
+
+        for entry in maps:
+            checks.append(
+                sanity_check(
+                    classifier, image, entry, seed=run.options.seed, draws=draws, random_quantile95=margin95,
+                    on_stage=on_stage,
+                )
+            )  # fmt: skip
+    for check in checks:
+        run.say(in_one_line(check.attribution, check.verdict))
+    return checks
+
+
+def _headline(checks: "list[SanityCheck]") -> str:
+    words = "; ".join(f"{check.attribution.title}: {check.verdict.word}" for check in checks)
+    return f"{words}."
+
+
+def _stats(check: "SanityCheck") -> dict[str, object]:
+    return {
+        "verdict": check.verdict,
+        "cascade": dict(zip(check.cascade.layers, check.cascade.similarities, strict=True)),
+        "draws": check.cascade.draws,
+        "other classes": dict(zip(check.other_classes, check.logits, strict=True)),
+        "edges": check.edges,
+    }

@@ -1,0 +1,226 @@
+"""The attribution methods by name, through Captum, on a network narrowed to one number per picture.
+
+Two kinds of map come out. A sensitivity tells how much the target would change with a pixel; its size counts. A
+contribution tells how much of the target a pixel makes up; its sign counts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from interp.errors import UsageError, unknown_name
+from interp.guided import check_guided, hooks_restored
+from interp.layer_names import LAYERS
+from interp.targets import Scored
+from interp.vgg import Vgg
+
+GUIDED = "guided-backprop"
+NOISE_SHARE = 0.15  # of the picture's range: Smilkov et al. 2017 recommend 10 to 20 %
+WINDOW_SHARE = 1 / 8  # of the shorter side; Zeiler & Fergus 2014 used about a fifth
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """What the methods can be told.
+
+    Attributes:
+        samples: Noisy copies of SmoothGrad, and steps of integrated gradients' path.
+        batch: Pictures at once in the methods that look at many.
+        cam_layer: Layer of Grad-CAM; None for the network's last grid, or the one before the target's layer.
+        seed: Of SmoothGrad's noise.
+    """
+
+    samples: int = 50
+    batch: int = 16
+    cam_layer: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to attribute.
+
+    Attributes:
+        name: What the user writes.
+        title: What figures write.
+        source: The paper and its formula.
+        run: (scored, image, options) to (1, 3, h, w), or (1, 1, h, w) where a method gives one value a pixel.
+        contribution: Whether the values are shares of the target, signed, rather than sensitivities.
+        guided: Whether it changes the gradient of ReLUs.
+    """
+
+    name: str
+    title: str
+    source: str
+    run: Callable[[Scored, Tensor, MethodOptions], Tensor]
+    contribution: bool = False
+    guided: bool = False
+
+
+def attribute(scored: Scored, image_nchw01: Tensor, method: str, options: MethodOptions | None = None) -> Tensor:
+    """Attribute a target to the pixels.
+
+    Args:
+        scored: The network and its target.
+        image_nchw01: (1, 3, h, w) float RGB in [0, 1], at the size to look at.
+        method: One of `METHODS`.
+        options: Defaults if None.
+
+    Returns:
+        (1, 3, h, w), or (1, 1, h, w) for grad-cam and occlusion. The network is left as it was, also after an error.
+
+    Raises:
+        UsageError: If the method is unknown or cannot be used on this network or target.
+    """
+    if method not in METHODS:
+        raise unknown_name("method", method, METHODS)
+    options = options or MethodOptions()
+    if options.samples < 1 or options.batch < 1:
+        raise UsageError(f"Got {options.samples} samples in batches of {options.batch}; expected at least 1 of each.")
+    image = image_nchw01.detach().clone()
+    if METHODS[method].guided:
+        check_guided(scored, image, METHODS[method].title)
+    with hooks_restored(scored):
+        return METHODS[method].run(scored, image.requires_grad_(), options).detach()
+
+
+def cam_layer_of(scored: Scored, options: MethodOptions) -> str:
+    """Which layer Grad-CAM looks at.
+
+    Raises:
+        UsageError: If there is none before the target.
+    """
+    classifier, target = scored.classifier, scored.target
+    name = options.cam_layer or classifier.cam_layer
+    if target.is_class:
+        if not name:
+            raise UsageError(f"{classifier.info.name} has no layer that is a grid; Grad-CAM needs one.")
+        return name
+    if not isinstance(classifier, Vgg):
+        if options.cam_layer is None:
+            raise UsageError(f"Grad-CAM of {target.name} needs a layer before it; give it as --layer.")
+        return name
+    before = [entry.name for entry in LAYERS.values() if entry.index < LAYERS[target.layer].index]
+    if options.cam_layer is None:
+        name = next((entry for entry in reversed(before) if entry.startswith("relu")), "")
+    if name not in before:
+        raise UsageError(f"Grad-CAM of {target.name} needs a layer before it; got {name or 'none'!r}. Choose another.")
+    return name
+
+
+def _gradient(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+    from captum.attr import Saliency  # here and below, because captum imports pyplot
+
+    return Saliency(scored).attribute(image, target=0, abs=False)
+
+
+def _input_x_gradient(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+    from captum.attr import InputXGradient
+
+    return InputXGradient(scored).attribute(image, target=0)
+
+
+def _guided_backprop(scored: nn.Module, image: Tensor, options: MethodOptions) -> Tensor:
+    from captum.attr import GuidedBackprop
+
+    return GuidedBackprop(scored).attribute(image, target=0)
+
+
+def _deconvolution(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+    from captum.attr import Deconvolution
+
+    return Deconvolution(scored).attribute(image, target=0)
+
+
+def _smoothgrad(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+    from captum.attr import NoiseTunnel, Saliency
+
+    spread = NOISE_SHARE * float(image.detach().max() - image.detach().min())
+    cuda = [image.device] if image.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(options.seed)  # NoiseTunnel draws from the global generator, restored afterwards
+        tunnel: Any = NoiseTunnel(Saliency(scored))
+        return tunnel.attribute(
+            image, nt_type="smoothgrad", nt_samples=options.samples, nt_samples_batch_size=options.batch,
+            stdevs=spread, abs=False, target=0,
+        )  # fmt: skip
+
+
+def _integrated_gradients(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+    from captum.attr import IntegratedGradients
+
+    return IntegratedGradients(scored).attribute(
+        image, baselines=torch.zeros_like(image), target=0, n_steps=options.samples, internal_batch_size=options.batch
+    )
+
+
+def _grad_cam(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+    from captum.attr import LayerGradCam
+
+    layer = scored.classifier.part(cam_layer_of(scored, options))
+    grid: Any = LayerGradCam(scored, layer).attribute(image, target=0, relu_attributions=True)
+    if not isinstance(grid, Tensor) or grid.ndim != 4:
+        raise UsageError("Grad-CAM's layer gives no grid of channels; expected one that does.")
+    return F.interpolate(grid, size=image.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _guided_grad_cam(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+    return _guided_backprop(scored, image, options) * _grad_cam(scored, image, options)
+
+
+def _occlusion(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+    from captum.attr import Occlusion
+
+    side = max(4, round(WINDOW_SHARE * min(image.shape[-2:])))
+    step = max(1, side // 2)
+    mean = scored.classifier.normalise.mean.to(image).expand_as(image)
+    with torch.no_grad():
+        values = Occlusion(scored).attribute(
+            image.detach(), sliding_window_shapes=(3, side, side), strides=(3, step, step), baselines=mean,
+            target=0, perturbations_per_eval=options.batch,
+        )  # fmt: skip
+    return values[:, :1]
+
+
+METHODS = {
+    entry.name: entry
+    for entry in (
+        Method("gradient", "Gradient", "d target / d pixel (Simonyan et al. 2013)", _gradient),
+        Method(
+            "input-x-gradient", "Input × gradient", "pixel · d target / d pixel (Shrikumar et al. 2016)",
+            _input_x_gradient, contribution=True,
+        ),
+        Method(
+            GUIDED, "Guided backprop",
+            "the gradient; every ReLU also blocks what flows back negative (Springenberg et al. 2015)",
+            _guided_backprop, guided=True,
+        ),
+        Method(
+            "deconvolution", "Deconvolution",
+            "the gradient; every ReLU blocks what flows back negative, and nothing else (Zeiler & Fergus 2014)",
+            _deconvolution, guided=True,
+        ),
+        Method("smoothgrad", "SmoothGrad", "mean gradient of noisy copies (Smilkov et al. 2017)", _smoothgrad),
+        Method(
+            "integrated-gradients", "Integrated gradients",
+            "pixel · mean gradient on the way from black (Sundararajan et al. 2017)",
+            _integrated_gradients, contribution=True,
+        ),
+        Method(
+            "grad-cam", "Grad-CAM", "a layer's channels weighted by their mean gradient (Selvaraju et al. 2017)",
+            _grad_cam, contribution=True,
+        ),
+        Method(
+            "guided-grad-cam", "Guided Grad-CAM", "guided backprop × Grad-CAM (Selvaraju et al. 2017)",
+            _guided_grad_cam, guided=True,
+        ),
+        Method(
+            "occlusion", "Occlusion", "fall of the target when a square is greyed out (Zeiler & Fergus 2014)",
+            _occlusion, contribution=True,
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,256 @@
+"""Pictures compared by their Gram matrices: which layers tell them apart, and by which channels.
+
+Distances are between matrices of unit norm, so that a picture's contrast does not count: 0 is the same style, √2 no
+common direction. Whether a layer tells two pictures apart depends on how much each varies within itself, so each is cut
+into 4x4 tiles: W = mean distance between tiles of one picture, averaged over the two; B = mean distance between tiles
+of one and of the other; separation = max(0, (B - W) / (B + W)). Its chance level is the same number with the tiles'
+labels permuted. Every tile gives the same number of random cells, at every layer: deep layers have few cells, and Gram
+matrices of few cells differ by chance alone.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interp.errors import UsageError
+from interp.gram import GramStats, gram_stats, region_gram
+from interp.vgg import Vgg
+
+TILES_PER_SIDE = 4
+MAX_CELLS, MIN_CELLS = 64, 16  # a tile: more change little, fewer are noise
+PERMUTATIONS = 200
+TOP_PAIRS = 5
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class ChannelPair:
+    """Two channels of a layer, or one with itself, in a symmetric matrix.
+
+    Attributes:
+        first: Index.
+        second: Index, at least `first`.
+        value: The matrix's entry.
+        share: Of the matrix's squared norm, both mirror entries counted, 0 … 1.
+    """
+
+    first: int
+    second: int
+    value: float
+    share: float
+
+
+@dataclass(frozen=True)
+class LayerStyle:
+    """One picture at one layer.
+
+    Attributes:
+        stats: Energy, spectrum, effective rank of its Gram matrix.
+        stationarity: 1 - W / √2: 1 where every tile has the same Gram; NaN where a tile has too few cells.
+        pairs: The pairs of channels that make up most of the matrix.
+    """
+
+    stats: GramStats
+    stationarity: float
+    pairs: tuple[ChannelPair, ...]
+
+
+@dataclass(frozen=True)
+class LayerComparison:
+    """Several pictures at one layer; matrices are (pictures, pictures), symmetric, 0 on the diagonal.
+
+    Attributes:
+        layer: Layer name.
+        distances: Between unit-norm Gram matrices, 0 … √2.
+        separations: Of each pair, in [0, 1]; NaN where a tile has too few cells.
+        chances: 95 % quantile of each separation with permuted labels.
+        pairs: The pairs of channels in which the two most distant pictures differ most; the value is the
+            difference of their unit-norm matrices.
+        farthest: Indices of these two pictures.
+    """
+
+    layer: str
+    distances: tuple[tuple[float, ...], ...]
+    separations: tuple[tuple[float, ...], ...]
+    chances: tuple[tuple[float, ...], ...]
+    pairs: tuple[ChannelPair, ...]
+    farthest: tuple[int, int]
+
+    @property
+    def separation(self) -> float:
+        """Mean over the pairs of pictures; NaN where nothing was measured."""
+        return float(np.mean([self.separations[a][b] for a, b in _couples(len(self.separations))]))
+
+    @property
+    def beyond_chance(self) -> int:
+        """How many pairs of pictures are told apart beyond chance."""
+        couples = _couples(len(self.separations))
+        return sum(self.separations[a][b] > self.chances[a][b] for a, b in couples)
+
+
+@dataclass(frozen=True)
+class GramComparison:
+    """What the layers make of one or more pictures.
+
+    Attributes:
+        styles: For each picture, in the order given, one entry a layer.
+        layers: One entry a layer; empty for a single picture.
+        cells: Cells drawn from each tile; 0 where no layer could be measured.
+    """
+
+    styles: tuple[tuple[LayerStyle, ...], ...]
+    layers: tuple[LayerComparison, ...]
+    cells: int
+
+    @property
+    def best(self) -> str:
+        """The layer that tells the pictures apart best; empty where none was measured."""
+        measured = [entry for entry in self.layers if entry.separation == entry.separation]
+        return max(measured, key=lambda entry: entry.separation).layer if measured else ""
+
+
+def compare_grams(vgg: Vgg, images_nchw01: Sequence[Tensor], layers: Sequence[str], seed: int = 0) -> GramComparison:
+    """Compare pictures by their Gram matrices.
+
+    Args:
+        vgg: The network.
+        images_nchw01: One or more (1, 3, H, W) float RGB in [0, 1]; bring them to the same area for a fair comparison.
+        layers: Names.
+        seed: Of the sampled cells and the permutations.
+
+    Returns:
+        Statistics of each picture and layer, and for several pictures their distances and separations.
+
+    Raises:
+        UsageError: If there is no picture, a layer is unknown, or a picture has no cell at a layer.
+
+    Example:
+        >>> from interp.weights import load_vgg
+        >>> pictures = [torch.rand(1, 3, 96, 96), torch.zeros(1, 3, 96, 96)]
+        >>> compare_grams(load_vgg("compact"), pictures, ["relu1_1"]).layers[0].beyond_chance
+        1
+    """
+    if not images_nchw01:
+        raise UsageError("There is no picture to compare; expected at least one.")
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        maps = [vgg.activations(image, layers) for image in images_nchw01]
+    sizes = {name: min(_smallest_tile(entry[name]) for entry in maps) for name in layers}
+    measured = [name for name in layers if sizes[name] >= MIN_CELLS]
+    cells = min([MAX_CELLS, *(sizes[name] for name in measured)]) if measured else 0
+    styles: list[list[LayerStyle]] = [[] for _ in maps]
+    compared = []
+    for name in layers:
+        grams = [region_gram(entry[name]).double().cpu() for entry in maps]
+        tiles = [_tile_grams(entry[name], cells, generator) if name in measured else None for entry in maps]
+        for style, gram, own in zip(styles, grams, tiles, strict=True):
+            style.append(LayerStyle(gram_stats(name, gram), 1 - _within(own) / 2**0.5, top_pairs(gram)))
+        if len(maps) > 1:
+            compared.append(_compared(name, grams, tiles, generator))
+    return GramComparison(tuple(tuple(style) for style in styles), tuple(compared), cells)
+
+
+def top_pairs(matrix: Tensor, count: int = TOP_PAIRS) -> tuple[ChannelPair, ...]:
+    """The entries that make up most of a symmetric matrix's squared norm.
+
+    Args:
+        matrix: (C, C), symmetric.
+        count: How many pairs at most.
+
+    Returns:
+        Pairs i <= j by falling share; none of a zero matrix.
+    """
+    square = matrix.double().square()
+    total = float(square.sum())
+    if total == 0:
+        return ()
+    both = torch.triu(square) + torch.triu(square, diagonal=1)
+    best = both.flatten().topk(min(count, both.numel()))
+    columns = matrix.shape[1]
+    places = [divmod(int(place), columns) for place in best.indices]
+    return tuple(
+        ChannelPair(row, column, float(matrix[row, column]), float(value) / total)
+        for (row, column), value in zip(places, best.values, strict=True)
+        if value > 0
+    )
+
+
+def unit(gram: Tensor) -> Tensor:
+    """A Gram matrix of Frobenius norm 1; zero stays zero."""
+    return gram / gram.norm().clamp(min=1e-20)
+
+
+def _compared(
+    name: str, grams: list[Tensor], tiles: list[Tensor | None], generator: torch.Generator
+) -> LayerComparison:
+    count = len(grams)
+    distances, separations, chances = np.zeros((count, count)), np.zeros((count, count)), np.zeros((count, count))
+    units = [unit(gram) for gram in grams]
+    for a, b in _couples(count):
+        distances[a, b] = distances[b, a] = float((units[a] - units[b]).norm())
+        score, chance = _separation(tiles[a], tiles[b], generator)
+        separations[a, b] = separations[b, a] = score
+        chances[a, b] = chances[b, a] = chance
+    far = max(_couples(count), key=lambda couple: distances[couple])
+    pairs = top_pairs(units[far[0]] - units[far[1]])
+    return LayerComparison(name, _rows(distances), _rows(separations), _rows(chances), pairs, far)
+
+
+def _separation(first: Tensor | None, second: Tensor | None, generator: torch.Generator) -> tuple[float, float]:
+    """Separation of two pictures' tiles, and its 95 % quantile with permuted labels."""
+    if first is None or second is None:
+        return NAN, NAN
+    grams = torch.cat([first, second])
+    distances = (2 - 2 * grams @ grams.T).clamp(min=0).sqrt().fill_diagonal_(0)
+    scores = [_score(distances, torch.arange(len(grams)))]
+    scores += [_score(distances, torch.randperm(len(grams), generator=generator)) for _ in range(PERMUTATIONS)]
+    return scores[0], float(np.quantile(scores[1:], 0.95))
+
+
+def _score(distances: Tensor, order: Tensor) -> float:
+    half = len(order) // 2
+    parts = order[:half], order[half:]
+    between = float(distances[parts[0]][:, parts[1]].mean())
+    within = sum(float(distances[part][:, part].sum()) for part in parts) / (2 * half * (half - 1))
+    total = between + within
+    return max(0.0, (between - within) / total) if total > 1e-6 else 0.0
+
+
+def _within(tiles: Tensor | None) -> float:
+    """Mean distance between the tiles of one picture; NaN where they were not measured."""
+    if tiles is None:
+        return NAN
+    distances = (2 - 2 * tiles @ tiles.T).clamp(min=0).sqrt().fill_diagonal_(0)
+    return float(distances.sum() / (len(tiles) * (len(tiles) - 1)))
+
+
+def _tile_grams(features_nchw: Tensor, cells: int, generator: torch.Generator) -> Tensor:
+    """Unit-norm Gram matrix of random cells in each of 4x4 tiles, (16, C * C)."""
+    grams = []
+    for tile_chw in _tiles(features_nchw[0].double().cpu()):
+        flat = tile_chw.flatten(1)
+        chosen = flat[:, torch.randperm(flat.shape[1], generator=generator)[:cells]]
+        grams.append(unit(chosen @ chosen.T).flatten())
+    return torch.stack(grams)
+
+
+def _tiles(maps_chw: Tensor) -> list[Tensor]:
+    rows = torch.tensor_split(maps_chw, TILES_PER_SIDE, dim=1)
+    return [tile for row in rows for tile in torch.tensor_split(row, TILES_PER_SIDE, dim=2)]
+
+
+def _smallest_tile(features_nchw: Tensor) -> int:
+    height, width = features_nchw.shape[-2:]
+    return (height // TILES_PER_SIDE) * (width // TILES_PER_SIDE)
+
+
+def _couples(count: int) -> list[tuple[int, int]]:
+    return list(itertools.combinations(range(count), 2))
+
+
+def _rows(matrix: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(value) for value in row) for row in matrix)

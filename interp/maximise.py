@@ -1,0 +1,224 @@
+"""What a channel, layer or class wants to see: a picture optimised to raise it (Erhan et al. 2009).
+
+Parametrisation and robustness follow Olah et al. 2017, "Feature Visualization", and its code (lucid, `optvis/param`):
+the picture is the inverse Fourier transform of coefficients that are scaled by 1 / frequency, in colour channels that
+are uncorrelated in photographs, and it is shifted, turned and scaled a little before every step, so that what raises
+the target must do so wherever it lies.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from interp.classify import Classifier, native_size_hw_px
+from interp.errors import UsageError
+from interp.layer_names import LAYERS
+from interp.sizes import resize_nchw01, working_size_hw_px
+from interp.targets import Scored, Target
+from interp.vgg import Vgg
+
+# Square root of the covariance of ImageNet's colours (lucid, `optvis/param/color.py`), rows RGB.
+COLOUR_SQRT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+START_STD = 0.01  # of the coefficients: grey with a trace of noise
+LEARNING_RATE = 0.05  # Adam's, for coefficients
+JITTER_SHARE = 1 / 16  # of the side
+TURN_DEG = 5.0
+ZOOM = 0.1  # at most that much smaller or larger
+MARGIN_SHARE = 1 / 8  # of the side, optimised on each side and cut off: a layer's zero padding marks the border
+
+RESPONSE_PX = 512  # long side at which a photo is looked at
+PATCHES = 6
+
+
+@dataclass(frozen=True)
+class MaximiseEvent:
+    """One step.
+
+    Attributes:
+        step: Number, from 1.
+        total: Of steps in all.
+        elapsed_s: Seconds so far.
+        value: The target's value on the shaken picture of this step.
+    """
+
+    step: int
+    total: int
+    elapsed_s: float
+    value: float
+
+
+@dataclass(frozen=True)
+class Maximised:
+    """The picture that was found.
+
+    Attributes:
+        target: What was raised.
+        objective: Which number, in words.
+        image_nchw01: (1, 3, H, W) float RGB in [0, 1], a square.
+        values: The target at every step.
+        final: The target on the picture itself, unshaken.
+    """
+
+    target: Target
+    objective: str
+    image_nchw01: Tensor = field(repr=False)
+    values: tuple[float, ...] = field(repr=False)
+    final: float
+
+
+class FourierPicture:
+    """A picture as Fourier coefficients in decorrelated colours.
+
+    Args:
+        size_px: Side of the square.
+        generator: CPU generator of the start.
+        device: Where to compute.
+    """
+
+    def __init__(self, size_px: int, generator: torch.Generator, device: torch.device) -> None:
+        self.size_px = size_px
+        rows, columns = torch.fft.fftfreq(size_px)[:, None], torch.fft.rfftfreq(size_px)
+        frequency = torch.sqrt(rows**2 + columns**2).clamp(min=1 / size_px)
+        self.scale = (size_px / frequency)[None, None].to(device) / 4  # lucid's factor: the start has a small contrast
+        start = torch.randn(1, 3, *frequency.shape, 2, generator=generator) * START_STD
+        self.coefficients = start.to(device).requires_grad_()
+        self.colours = torch.tensor(COLOUR_SQRT).to(device)
+        self.colours = self.colours / self.colours.norm(dim=0).max()
+
+    def image_nchw01(self) -> Tensor:
+        """(1, 3, H, W) RGB in [0, 1]; gradients flow back to the coefficients."""
+        spectrum = torch.view_as_complex(self.coefficients) * self.scale
+        planes = torch.fft.irfft2(spectrum, s=(self.size_px, self.size_px))
+        return torch.sigmoid(torch.einsum("rc,nchw->nrhw", self.colours, planes))
+
+
+def maximise(
+    classifier: Classifier, target: Target, *, size_px: int = 128, steps: int = 256, seed: int = 0
+) -> Iterator[MaximiseEvent | Maximised]:
+    """Optimise a picture until it raises a target.
+
+    A ReLU's channel is raised before the ReLU, which gives no gradient where it is dead; the maximum is the same.
+
+    Args:
+        classifier: The network.
+        target: A class, a channel or a layer.
+        size_px: Side of the picture.
+        steps: Of Adam.
+        seed: Of the start and of the shaking.
+
+    Yields:
+        An event a step, and at the end the picture.
+
+    Raises:
+        UsageError: If size or steps are out of range.
+
+    Example:
+        >>> from interp.weights import load_vgg
+        >>> *events, found = maximise(load_vgg("compact"), Target("relu2_1:3", 3, "relu2_1"), size_px=32, steps=4)
+        >>> len(events), tuple(found.image_nchw01.shape)
+        (4, (1, 3, 32, 32))
+    """
+    if size_px < 32 or steps < 1:
+        raise UsageError(f"Got {size_px} px and {steps} steps; expected at least 32 px and 1 step.")
+    raised = before_relu(classifier, target)
+    scored = Scored(classifier, raised)
+    generator = torch.Generator().manual_seed(seed)
+    device = classifier.normalise.mean.device
+    margin = round(MARGIN_SHARE * size_px)
+    picture = FourierPicture(size_px + 2 * margin, generator, device)
+    optimiser = torch.optim.Adam([picture.coefficients], lr=LEARNING_RATE)
+    values, started = [], time.monotonic()
+    for step in range(1, steps + 1):
+        optimiser.zero_grad()
+        value = scored(shaken(picture.image_nchw01(), generator)).sum()
+        (-value).backward()
+        optimiser.step()
+        values.append(float(value.detach()))
+        yield MaximiseEvent(step, steps, time.monotonic() - started, values[-1])
+    with torch.no_grad():
+        image = picture.image_nchw01()[..., margin : margin + size_px, margin : margin + size_px].contiguous()
+        yield Maximised(target, raised.phrase, image, tuple(values), float(scored(image)))
+
+
+def before_relu(classifier: Classifier, target: Target) -> Target:
+    """The same channel before its ReLU; any other target as it is."""
+    if isinstance(classifier, Vgg) and target.layer.startswith("relu"):
+        return Target(target.name, target.index, target.layer.replace("relu", "conv"))
+    return target
+
+
+def shaken(image_nchw01: Tensor, generator: torch.Generator) -> Tensor:
+    """Shift, turn and scale a picture at random, mirrored at its borders."""
+    side = image_nchw01.shape[-1]
+    draws = torch.rand(4, generator=generator) * 2 - 1
+    angle = math.radians(TURN_DEG) * float(draws[0])
+    zoom = 1 + ZOOM * float(draws[1])
+    shift = 2 * JITTER_SHARE * draws[2:]
+    turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) / zoom
+    transform = torch.cat([turn, shift[:, None]], dim=1)[None].to(image_nchw01)
+    grid = F.affine_grid(transform, [1, 3, side, side], align_corners=False)
+    return F.grid_sample(image_nchw01, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the same target makes of a photo.
+
+    Attributes:
+        value: Of the number that was raised.
+        input_hwc01: (H, W, 3) the photo at the size it was looked at, RGB.
+        map_hw: Values of the channel, or the mean of the layer's, on the layer's own grid; None for a class.
+        patches: (h, w, 3) RGB in [0, 1]: what the cells that answer most see of the photo, best first.
+    """
+
+    value: float
+    input_hwc01: np.ndarray = field(repr=False)
+    map_hw: np.ndarray | None = field(repr=False)
+    patches: tuple[np.ndarray, ...] = field(repr=False)
+
+
+def response(classifier: Classifier, target: Target, image_nchw01: Tensor) -> Response:
+    """Look at a photo through the same target.
+
+    Args:
+        classifier: The network.
+        target: A class (looked at in its native size), a channel or a layer (at 512 px).
+        image_nchw01: (1, 3, H, W) float RGB in [0, 1], any size.
+
+    Returns:
+        Its value, its map, and of VGG-19 the patches to which it answers most.
+    """
+    size_hw_px = native_size_hw_px(classifier, image_nchw01)
+    if not target.is_class and not classifier.only_squares:
+        size_hw_px = working_size_hw_px((image_nchw01.shape[-2], image_nchw01.shape[-1]), RESPONSE_PX)
+    image = resize_nchw01(image_nchw01.detach(), size_hw_px)
+    input_hwc01 = image[0].permute(1, 2, 0).cpu().numpy()
+    raised = before_relu(classifier, target)
+    with torch.no_grad():
+        value = float(Scored(classifier, raised)(image))
+        if raised.is_class:
+            return Response(value, input_hwc01, None, ())
+        values = classifier.layer_values(image, raised.layer)[0]
+    map_hw = (values.mean(dim=0) if raised.index < 0 else values[raised.index]).cpu().numpy()
+    patches = _patches(input_hwc01, map_hw, raised.layer) if isinstance(classifier, Vgg) else ()
+    return Response(value, input_hwc01, map_hw, patches)
+
+
+def _patches(image_hwc01: np.ndarray, map_hw: np.ndarray, name: str) -> tuple[np.ndarray, ...]:
+    """Receptive fields of the strongest cells, no two of which overlap by much; cut at the picture's border."""
+    place = LAYERS[name]
+    free, patches = map_hw.astype(np.float64).copy(), []
+    apart = max(1, place.receptive_field_px // (2 * place.stride_px))
+    while len(patches) < PATCHES and np.isfinite(free.max()):
+        row, column = (int(index) for index in np.unravel_index(free.argmax(), free.shape))
+        top, left = (index * place.stride_px - place.inset_px for index in (row, column))
+        end = place.receptive_field_px
+        patches.append(image_hwc01[max(0, top) : max(1, top + end), max(0, left) : max(1, left + end)])
+        free[max(0, row - apart) : row + apart + 1, max(0, column - apart) : column + apart + 1] = -np.inf
+    return tuple(patches)

@@ -1,0 +1,117 @@
+"""The clusters of a photo: legend with shares, the curve that chose their number, and their section."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
+
+from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, png, styled
+from reports.record import Facts, Figure, Gallery, Section, Table, Verdict
+from reports.store import ImageStore
+from reports.wording import number, percent
+
+if TYPE_CHECKING:
+    from segment.kmeans import Clusters
+
+WORDS = {"good": "Neutral background", "doubt": "Partly neutral background", "bad": "Mixed background"}
+
+
+def clusters_figure(clusters: "Clusters") -> bytes:
+    """Draw each cluster's share of the picture and of its border in the cluster's own colour, and the choice of k.
+
+    Args:
+        clusters: Of one photo.
+
+    Returns:
+        PNG.
+    """
+    panels = 2 if clusters.trials else 1
+    figure = Canvas((WIDTH_IN, max(2.8, 0.8 + 0.42 * clusters.k)), dpi=DPI, facecolor="white", layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    _legend(axes[0], clusters)
+    if clusters.trials:
+        _curve(styled(axes[1]), clusters)
+    return png(figure)
+
+
+def clusters_section(
+    store: ImageStore,
+    photo_hwc_u8: np.ndarray,
+    clusters: "Clusters",
+    blackened_hwc_u8: np.ndarray,
+    numbers: Sequence[int],
+) -> Section:
+    """The photo's clusters in their mean colours, which of them were painted black, and is the background neutral.
+
+    Args:
+        store: Where pictures go.
+        photo_hwc_u8: (H, W, 3) uint8 RGB.
+        clusters: Of that photo.
+        blackened_hwc_u8: (H, W, 3) uint8 RGB, the photo without some clusters.
+        numbers: Which, counted from 1.
+
+    Returns:
+        Section `clusters`.
+    """
+    named = f"cluster{'s' if len(numbers) > 1 else ''} {', '.join(str(one) for one in numbers)}"
+    gallery = Gallery(
+        (
+            Figure(store.photo(photo_hwc_u8, "The photo."), "The photo."),
+            Figure(
+                store.photo(clusters.map_hwc_u8, f"The photo in {clusters.k} flat colours."),
+                "Every pixel in the mean colour of its cluster.",
+            ),
+            Figure(store.photo(blackened_hwc_u8, f"The photo with {named} black."), f"Without {named}."),
+        )
+    )
+    rows = tuple(
+        (str(index), colour, percent(share), percent(border))
+        for index, (colour, share, border) in enumerate(
+            zip(clusters.hex_colours, clusters.shares, clusters.border_shares, strict=True), 1
+        )
+    )
+    alt = f"Bars: {', '.join(f'cluster {row[0]} {row[2]}' for row in rows)}."
+    chart = Figure(
+        store.png(clusters_figure(clusters), alt),
+        "Shares of the picture (bars) and of its border (dots)"
+        + ("; right: how well each number of clusters fits." if clusters.trials else "."),
+    )
+    facts = Facts((("Compared", clusters.features), ("Number", clusters.reason)))
+    intro = "K-means: groups of pixels that look alike, learned on a sample and then given to every pixel."
+    header = ("Cluster", "Mean colour", "Share of the picture", "Share of the border")
+    verdict = Verdict(WORDS[clusters.neutral], clusters.verdict, clusters.neutral)
+    return Section("clusters", "Clusters", intro, (verdict, gallery, facts, chart, Table("Legend", header, rows)))
+
+
+def _legend(axis: Axes, clusters: "Clusters") -> None:
+    places = np.arange(clusters.k)
+    shares = 100 * np.array(clusters.shares)
+    colours = list(clusters.hex_colours)
+    bars = axis.barh(places, shares, color=colours, edgecolor=SOFT, linewidth=0.6, height=0.7)
+    axis.bar_label(bars, [f" {share:.1f} %" for share in shares], fontsize=8, color=INK, padding=5)
+    axis.plot(100 * np.array(clusters.border_shares), places, "o", color=WARM, markersize=4, label="of the border")
+    axis.set_yticks(places, [str(place + 1) for place in places], fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xlim(0, max(float(shares.max()), 100 * max(clusters.border_shares)) * 1.22)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=8, colors=SOFT)
+    axis.set_xlabel("share in %", fontsize=9)
+    axis.set_title("Clusters in their mean colours", loc="left", fontsize=10)
+    axis.legend(fontsize=8, frameon=False, loc="lower right")
+
+
+def _curve(axis: Axes, clusters: "Clusters") -> None:
+    k = [trial.k for trial in clusters.trials]
+    axis.plot(k, [trial.inertia for trial in clusters.trials], "o-", color=ACCENT, label="inertia, share of variance")
+    axis.plot(k, [trial.silhouette for trial in clusters.trials], "s--", color=WARM, label="silhouette")
+    axis.axvline(clusters.k, color=SOFT, linewidth=1, linestyle=(0, (2, 2)))
+    best = next((trial for trial in clusters.trials if trial.k == clusters.k), None)
+    title = f"{clusters.k} chosen" + (f" (silhouette {number(best.silhouette)})" if best else "")
+    axis.set_title(title, loc="left", fontsize=10)
+    axis.set_xlabel("number of clusters", fontsize=9)
+    axis.set_ylim(min(0, min(trial.silhouette for trial in clusters.trials)), None)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.legend(fontsize=8, frameon=False)

@@ -1,0 +1,55 @@
+"""What VGG-19 says about every place of a picture, for the deep cut; the only file of this package that needs torch."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from interp.images import to_nchw01
+from interp.vgg import Vgg
+from segment.deepcut import FEATURE_GRID_PX, DeepMap
+
+LAYERS = {"relu2_2": 1.0, "relu3_2": 1.0, "relu4_2": 3.0, "relu5_4": 3.0}  # with the shrinkage of each
+STRIDE_PX = 16  # of relu5_4
+MARGIN_PX = 32  # mirrored around the picture, so that zero padding marks no border
+
+
+def hypercolumns(vgg: Vgg) -> Callable[[np.ndarray], tuple[DeepMap, ...]]:
+    """Make the function that describes a picture to the deep cut.
+
+    Args:
+        vgg: The network; any weights and width.
+
+    Returns:
+        A function from (H, W, 3) uint8 RGB, small, to a map of each layer. It remembers the last picture.
+    """
+    remembered: dict[tuple[tuple[int, ...], bytes], tuple[DeepMap, ...]] = {}
+
+    def describe(rgb_hwc_u8: np.ndarray) -> tuple[DeepMap, ...]:
+        key = rgb_hwc_u8.shape, rgb_hwc_u8.tobytes()
+        if key not in remembered:
+            remembered.clear()
+            remembered[key] = _describe(vgg, rgb_hwc_u8)
+        return remembered[key]
+
+    return describe
+
+
+@torch.no_grad()
+def _describe(vgg: Vgg, rgb_hwc_u8: np.ndarray) -> tuple[DeepMap, ...]:
+    device = next(vgg.parameters()).device
+    height, width = (max(MARGIN_PX + STRIDE_PX, STRIDE_PX * round(side / STRIDE_PX)) for side in rgb_hwc_u8.shape[:2])
+    image = F.interpolate(to_nchw01(rgb_hwc_u8).to(device), (height, width), mode="bilinear", antialias=True)
+    framed = F.pad(image, (MARGIN_PX,) * 4, mode="reflect")
+    scale = min(1.0, FEATURE_GRID_PX / max(height, width))
+    grid = max(1, round(height * scale)), max(1, round(width * scale))
+    maps = []
+    for name, values in vgg.activations(framed, list(LAYERS)).items():
+        stride = framed.shape[-1] // values.shape[-1]
+        margin = MARGIN_PX // stride
+        inner = values[..., margin : margin + height // stride, margin : margin + width // stride]
+        if inner.shape[-1] > grid[1]:
+            inner = F.interpolate(inner, grid, mode="bilinear", antialias=True)
+        maps.append(DeepMap(name, inner[0].float().cpu().numpy(), LAYERS[name]))
+    return tuple(maps)
