@@ -82,8 +82,8 @@ def compare(
     run = Run(context, options)
     if foreground.box:
         parse_box(foreground.box)
-    if also and (foreground.box or foreground.mask):
-        raise UsageError("--box and --mask speak of one photo; with --also, expected --prompt instead.")
+    if also and (foreground.box or foreground.mask or foreground.hints):
+        raise UsageError("--box, --mask and --hints speak of one photo; with --also, expected --prompt instead.")
     if len(also_style or []) not in (0, len(also or [])):
         raise UsageError(
             f"--also came {len(also or [])} times and --also-style {len(also_style or [])} times; expected a painting "
