@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from interp.layers import LayerChoice
     from interp.vgg import Vgg
     from segment.result import Segmentation
-    from stylize.compare import Contest, Contestant, Own
+    from stylize.contest import Contest, Contestant, Own
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def prepare(
     """Find a pair's region, bring everything to the working size, and choose layers for our own ways."""
     from interp.layers import choose_layers
     from interp.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
-    from stylize.compare import Contest
+    from stylize.contest import Contest
 
     segmentation = None
     if region is not Region.ALL:
@@ -96,7 +96,7 @@ def prepare(
 
 def own_way(name: str, file: PresetFile, evidence: "LayerChoice") -> "Own":
     """Our own loop as a contestant: a preset's layers where it names them, else those of the evidence."""
-    from stylize.compare import Own
+    from stylize.contest import Own
 
     return Own(name, file.settings, with_layers_of(file, evidence), 1.0 if file.strength is None else file.strength)
 

@@ -13,7 +13,8 @@ from interp.gram import region_gram
 from interp.images import to_hwc_u8
 from interp.layers import fixed_choice
 from interp.vgg import Vgg
-from stylize.compare import Contest, Own, Tick, Trial, compare, count_spikes, rms_change
+from stylize.compare import Tick, Trial, compare, count_spikes
+from stylize.contest import Contest, Own, rms_change
 from stylize.judge import Judge
 from stylize.peak import PeakMemory
 from stylize.presets import Settings
