@@ -100,12 +100,12 @@ def _headline(job: "Job") -> str:
     moved = []
     for region, outcome in zip(job.styled, job.outcomes, strict=True):
         before, after = outcome.mean(optimised=True)
-        moved.append(f"The {region.name} came from {before:.2f} to {after:.2f} of the painting's distance")
+        moved.append(f"the {region.name} came from {before:.2f} to {after:.2f} of the painting's distance")
     if not job.isolation.outside_pixels:
-        return f"{'; '.join(moved)}."
+        return f"T{'; '.join(moved)[1:]}."
     kept = job.isolation.max_abs_outside == 0
     outside = f"{job.isolation.outside_pixels:,} pixels outside are {'bit-identical' if kept else 'not identical'}"
-    return f"{'; '.join(moved)}; {outside}."
+    return f"T{'; '.join(moved)[1:]}; {outside}."
 
 
 def _maps(vgg: "Vgg", job: "Job") -> "list[FeatureMaps]":

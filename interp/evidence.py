@@ -1,9 +1,11 @@
 """Evidence for the choice of layers: what each layer of the network says about a painting and a photo's region.
 
-Style. At each layer the painting is cut into 4x4 tiles and the photo's region into tiles of equal area; the unit-norm
-Gram matrices of n sampled cells a tile are compared. W = mean distance between tiles of the painting (does the layer
-describe the painting the same everywhere?), B = mean distance between tiles of the painting and of the photo (does it
-tell them apart?). separation = max(0, (B - W) / (B + W)); its null is the same number with the tiles' labels permuted.
+Style. The photo is given the painting's colours, because the transfer starts from there: what still tells them apart
+is texture. At each layer the painting is cut into 4x4 tiles and the photo's region into tiles of equal area; the
+unit-norm Gram matrices of n sampled cells a tile are compared. W = mean distance between tiles of the painting (does
+the layer describe the painting the same everywhere?), B = mean distance between tiles of the painting and of the photo
+(does it tell them apart?). separation = max(0, (B - W) / (B + W)); its null is the same number with the tiles' labels
+permuted.
 
 Content. layout = 1 - cosine after shuffling 64 px blocks (does the layer hold where things are?); indifference = cosine
 after shuffling pixels inside 8 px blocks and matching the painting's colours (does it not care for texture and
@@ -90,10 +92,9 @@ def style_evidence(
     Returns:
         One entry a layer, in network order.
     """
+    whole, region = torch.ones(painting_nchw01.shape[-2:]), torch.from_numpy(alpha_hw01)
     painting = vgg.activations(painting_nchw01, RELU_NAMES)
-    photo = vgg.activations(photo_nchw01, RELU_NAMES)
-    whole = torch.ones(painting_nchw01.shape[-2:])
-    region = torch.from_numpy(alpha_hw01)
+    photo = vgg.activations(match_colour(photo_nchw01, painting_nchw01, region), RELU_NAMES)
     painting_tiles = {name: _tiles(pool_mask(whole, LAYERS[name]), PAINTING_TILES_PER_SIDE) for name in RELU_NAMES}
     per_side = _tiles_per_side(pool_mask(region, LAYERS[RELU_NAMES[-1]]))
     photo_tiles = {name: _tiles(pool_mask(region, LAYERS[name]), per_side) for name in RELU_NAMES}

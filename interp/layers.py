@@ -1,10 +1,11 @@
 """Evidence -> LayerChoice: which style and content layers, with what weights, and why.
 
-The best layer of each of VGG-19's five scales carries style, weighted by the square of its separation: with the
-separation itself, five layers of which one is best would pull almost alike. The layer with the highest
-product of layout and indifference carries content. `interp.evidence` defines the scores.
+One layer of each of VGG-19's five scales carries style. Half of the weight is shared equally, because a scale that
+nothing holds fills with grain; the other half goes by the square of the separation. The layer with the highest product
+of layout and indifference carries content. `interp.evidence` defines the scores.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from interp.vgg import Vgg
 
 FIXED_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # Gatys et al. 2016, section 3
 FIXED_CONTENT = "relu4_2"  # the same
+EQUAL_SHARE = 0.5  # of the weight, whatever the evidence
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,22 @@ def choose_layers(
 
 
 def _best_of_each_scale(evidence: list[StyleEvidence]) -> dict[str, float]:
-    """The best layer of each block with a positive score, weighted by the score's square."""
+    """The layer of each block, with its weight.
+
+    The block's first layer, the usual one, unless another separates better by more than its 95 % null: first layers
+    hold the finest detail of their scale, and differences below chance should not cost it.
+    """
     best: dict[int, StyleEvidence] = {}
     for entry in evidence:
         block = layer(entry.layer).block
-        if entry.separation > 0 and (block not in best or entry.separation > best[block].separation):
+        margin = 0.0 if math.isnan(entry.null95) else entry.null95
+        if block not in best or entry.separation > best[block].separation + margin:
             best[block] = entry
     total = sum(entry.separation**2 for entry in best.values())
-    return {entry.layer: entry.separation**2 / total for _, entry in sorted(best.items())}
+    return {
+        entry.layer: EQUAL_SHARE / len(best) + (1 - EQUAL_SHARE) * entry.separation**2 / total
+        for _, entry in sorted(best.items())
+    }
 
 
 def _sentences(
@@ -142,7 +152,7 @@ def _sentences(
         if entry.measured:
             sure = "beyond chance" if entry.separation > entry.null95 else "not beyond chance"
             against = f"{sure} (95 % null {entry.null95:.3f})"
-            why = f"best of block {layer(name).block}: separation {entry.separation:.3f}, {against}"
+            why = f"block {layer(name).block}: separation {entry.separation:.3f}, {against}"
         else:
             why = "too few cells to measure, so it takes the mean score"
         lines.append(f"{name} carries {weight:.0%} of the style: {why}.")

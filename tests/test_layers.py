@@ -48,9 +48,13 @@ def test_weights_follow_the_evidence(compact: Vgg, photo: Tensor) -> None:
     assert {entry.layer: entry.weight for entry in chosen} == choice.style_weights
     assert sum(choice.style_weights.values()) == pytest.approx(1)
     assert len({entry.layer[4] for entry in chosen}) == len(chosen)  # one a block
+    squares = sum(entry.separation**2 for entry in chosen)
     for entry in chosen:
-        rivals = [other.separation for other in choice.style_evidence if other.layer[4] == entry.layer[4]]
-        assert entry.separation == max(rivals)
+        rivals = [other for other in choice.style_evidence if other.layer[4] == entry.layer[4]]
+        best = max(rivals, key=lambda other: other.separation)
+        assert entry is rivals[0] or entry.separation > rivals[0].separation + rivals[0].null95  # else the usual layer
+        assert entry.separation >= best.separation - sum(other.null95 for other in rivals)
+        assert entry.weight == pytest.approx(0.5 / len(chosen) + 0.5 * entry.separation**2 / squares)
     assert choice.content_layer == max(choice.content_evidence, key=lambda entry: entry.score).layer
     assert len(choice.sentences) == len(chosen) + 1
 
