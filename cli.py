@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from commands.compare import compare
 from commands.doctor import doctor
 from commands.featuremaps import featuremaps
 from commands.gram import gram
@@ -15,6 +16,7 @@ from commands.saliency import saliency
 from commands.sanity import sanity
 from commands.segment import segment
 from commands.stylize import stylize
+from commands.sweep import sweep
 from commands.weights import weights
 from interp import __version__
 
@@ -25,7 +27,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    featuremaps, maximise, saliency, sanity, gram, layers, kmeans, segment, stylize, report, weights, doctor,
+    featuremaps, maximise, saliency, sanity, gram, layers, kmeans, segment, stylize, compare,
+    sweep, report, weights, doctor,
 )  # fmt: skip
 for function in COMMANDS:
     app.command(function.__name__)(function)

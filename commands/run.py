@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     "gramscope", "torch", "torchvision", "captum", "opencv-python", "opencv-python-headless", "numpy", "scipy",
-    "Pillow", "scikit-image", "matplotlib", "safetensors", "Jinja2", "typer",
+    "Pillow", "scikit-image", "matplotlib", "safetensors", "Jinja2", "typer", "optuna",
 )  # fmt: skip
 
 

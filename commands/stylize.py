@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.contest import ways_named, with_layers_of
 from commands.evidence import SaliencyFindings, find_foreground, look, parse_box, region_alpha
+from commands.follow import check_options, follow_recipe
 from commands.job import Job, do_job
 from commands.options import INTERRUPTED, ForegroundOptions, ImageArgument, Region, RunOptions, command
 from commands.parts import Part, StyleOptions, read_parts
 from commands.run import Run, names_of
+from interp.errors import UsageError
 from interp.layer_names import RELU_NAMES, layer
+from stylize.preset_file import PresetFile
+from stylize.recipes import Recipe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from stylize.region import StyledRegion
 
 LOOP, LAYERS = "Optimisation", "Layers"
+STRENGTHS = ("strength", "strength_foreground", "strength_background")
 
 
 class LayerChoiceMode(StrEnum):
@@ -51,7 +57,16 @@ class Start(StrEnum):
 class LoopOptions:
     """How to optimise."""
 
-    preset: Annotated[str, typer.Option("--preset", help="default or draft.", rich_help_panel=LOOP)] = "default"
+    preset: Annotated[
+        str,
+        typer.Option(
+            "--preset",
+            metavar="NAME|FILE",
+            help="default, draft, a TOML file, or another's recipe: report-pytorch, report-tensorflow, "
+            "report-tensorflow-fixed, report-isolated, gatys.",
+            rich_help_panel=LOOP,
+        ),
+    ] = "default"
     size: Annotated[
         int | None,
         typer.Option("--size", help="Working size: the long side in px.", show_default="512", rich_help_panel=LOOP),
@@ -67,13 +82,11 @@ class LoopOptions:
         Start | None, typer.Option("--init", help="Where to begin.", show_default="photo", rich_help_panel=LOOP)
     ] = None
 
-    def settings(self, style_scale: float | None, seed: int) -> "Settings":
-        """The preset, changed by what was given."""
-        from stylize.presets import preset
-
+    def settings(self, base: "Settings", style_scale: float | None, seed: int) -> "Settings":
+        """The preset's, changed by what was given."""
         named = {"size_px": self.size, "style_scale": style_scale, "iterations": self.iterations, "seed": seed}
         named |= {"optimizer": self.optimizer and self.optimizer.value, "start": self.init and self.init.value}
-        return replace(preset(self.preset), **{name: value for name, value in named.items() if value is not None})
+        return replace(base, **{name: value for name, value in named.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -121,18 +134,26 @@ def stylize(
     layers.check()
     if foreground.box:
         parse_box(foreground.box)
+    way = ways_named([loop.preset])[loop.preset]
+    if isinstance(way, Recipe):
+        check_options(run, way)
     photo, parts = run.photo(image, "astronaut"), read_parts(run, style)
-    settings = loop.settings(style.style_scale, options.seed)
     name = parts[0].region.value if len(parts) == 1 else "both"
     run.plan_outputs(photo.stem, {"image": "png", "mask": "png", "alpha": "png"}, name)
 
+    if isinstance(way, Recipe):
+        _follow(run, photo, parts, way, foreground, loop)
+        return
+    settings = loop.settings(way.settings, style.style_scale, options.seed)
+    if way.strength is not None and not any(run.is_given(option) for option in STRENGTHS):
+        parts = [replace(part, strength=way.strength) for part in parts]
     findings, segmentation, vgg = _see(run, photo, parts, foreground)
     from stylize.region import StyledRegion
 
     styled = []
     for part in parts:
         alpha = region_alpha(part.region, photo, segmentation)
-        choice = _choose(run, vgg, photo, part, alpha, settings, layers)
+        choice = _choose(run, vgg, photo, part, alpha, settings, layers, way)
         styled.append(
             StyledRegion(
                 alpha, part.painting.image_nchw01.to(run.device()), choice, part.strength, part.colour.value,
@@ -148,6 +169,23 @@ def stylize(
     run.finish()
     if job.interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def _follow(
+    run: Run, photo: "Picture", parts: list[Part], recipe: Recipe, foreground: ForegroundOptions, loop: LoopOptions
+) -> None:
+    """Restyle by a recipe of other work, which knows no region: what it makes of everything is pasted into one."""
+    if len(parts) > 1:
+        raise UsageError(f"Preset {recipe.name!r} makes one picture of everything; expected one painting and region.")
+    region = parts[0].region
+    if recipe.cut_result and region is Region.ALL:
+        raise UsageError(f"Preset {recipe.name!r} cuts a region out; expected --region foreground or background.")
+    _, segmentation, vgg = _see(run, photo, parts, foreground)
+    alpha = region_alpha(region, photo, segmentation)
+    follow_recipe(
+        run, vgg, (photo, parts[0].painting), recipe, alpha, segmentation, region,
+        size_px=loop.size, iterations=loop.iterations,
+    )  # fmt: skip
 
 
 def _see(
@@ -168,19 +206,21 @@ def _see(
 
 
 def _choose(
-    run: Run, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", settings: "Settings", given: LayerOptions
-) -> "LayerChoice":
+    run: Run, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", settings: "Settings", given: LayerOptions,
+    preset: PresetFile,
+) -> "LayerChoice":  # fmt: skip
     from interp.layers import choose_layers, fixed_choice, override_choice
     from interp.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
 
     size = working_size_hw_px(photo.size_hw_px, settings.size_px)
-    if given.layer_choice is LayerChoiceMode.FIXED or (given.style_names and given.content_layer):
+    named = (given.style_names or preset.style_layers) and (given.content_layer or preset.content_layer)
+    if given.layer_choice is LayerChoiceMode.FIXED or named:
         choice = fixed_choice()
     else:
         photo_small = resize_nchw01(photo.image_nchw01, size).to(run.device())
         painting_small = fit_painting_nchw01(part.painting.image_nchw01, size, settings.style_scale).to(run.device())
         choice = choose_layers(vgg, photo_small, painting_small, resize_hw01(alpha, size), run.options.seed)
-    choice = override_choice(choice, given.style_names, given.content_layer)
+    choice = override_choice(with_layers_of(preset, choice), given.style_names, given.content_layer)
     for sentence in choice.sentences:
         run.say(sentence)
     if size != photo.size_hw_px:

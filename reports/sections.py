@@ -133,7 +133,7 @@ def _isolation_blocks(store: ImageStore, isolation: "Isolation") -> tuple[Block,
     if isolation.boundary_pixels:
         band = f"{isolation.boundary_mean_abs:.1f} of 255, over {isolation.boundary_pixels:,} pixels"
         blocks.append(Facts((("Mean change within 2 px of the edge", band),)))
-    if isolation.outside_pixels:
+    if isolation.outside_pixels and isolation.leak:
         blocks.append(Paragraph(_leak_sentence(max(isolation.leak))))
     return tuple(blocks)
 

@@ -7,7 +7,7 @@ regions nothing changes, for any optimiser, and a region's loss reaches its own 
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ class Step:
         losses: Each term's latest unweighted value by name; `total` is the weighted sum a pixel. With several regions
             the names begin with the region's, and `total` is that of the one being painted.
         elapsed_s: Seconds since the start.
+        gradient_norm: Of the loss, with respect to the image being optimised.
     """
 
     step: int
@@ -47,6 +48,12 @@ class Step:
     size_hw_px: tuple[int, int]
     losses: dict[str, float]
     elapsed_s: float
+    gradient_norm: float
+
+    @property
+    def figures(self) -> "Step":
+        """The figures alone, without an event's images."""
+        return Step(**{item.name: getattr(self, item.name) for item in fields(Step)})
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,6 @@ class StepEvent(Step):
 
     restyled_rchw: Tensor = field(repr=False)
     scene: Scene = field(repr=False)
-
-    @property
-    def figures(self) -> Step:
-        """The event without its images."""
-        return Step(self.step, self.total, self.scale, self.scales, self.size_hw_px, self.losses, self.elapsed_s)
 
     @property
     def image_nchw01(self) -> Tensor:
@@ -117,20 +119,20 @@ def stylize(
         restyled = _start(scene, restyled, settings)  # (R, 3, H + 32, W + 32)
         for region, canvas, image in zip(regions, scene.canvases, restyled, strict=True):
             prefix = f"{region.name}: " if len(regions) > 1 else ""
-            for terms, best in _descend(vgg, canvas, image[canvas.crop.here][None].clone(), count, settings):
+            for terms, norm, best in _descend(vgg, canvas, image[canvas.crop.here][None].clone(), count, settings):
                 image[canvas.crop.here] = best[0]
                 step += 1
                 losses = {**losses, **{prefix + name: value for name, value in terms.items()}, "total": terms["total"]}
                 elapsed = time.monotonic() - started
                 yield StepEvent(
-                    step, steps, scale, len(sizes), size, losses, elapsed, without_border(restyled).clone(), scene
+                    step, steps, scale, len(sizes), size, losses, elapsed, norm, without_border(restyled).clone(), scene
                 )
 
 
 def _descend(
     vgg: Vgg, canvas: Canvas, start_nchw01: Tensor, count: int, settings: Settings
-) -> Iterator[tuple[dict[str, float], Tensor]]:
-    """Minimise a region's loss on its canvas; yield each evaluation's terms and the best image so far."""
+) -> Iterator[tuple[dict[str, float], float, Tensor]]:
+    """Minimise a region's loss on its canvas; yield each evaluation's terms, gradient norm, and the best image yet."""
     image = start_nchw01.contiguous().requires_grad_()
     best, best_loss, losses = image.detach().clone(), float("inf"), {}
     optimizer = _optimizer(image, settings)
@@ -153,7 +155,8 @@ def _descend(
         if settings.optimizer == "adam":
             with torch.no_grad():
                 image.clamp_(0, 1)
-        yield losses, best
+        assert image.grad is not None
+        yield losses, float(image.grad.norm()), best
 
 
 def lbfgs(image: Tensor) -> torch.optim.LBFGS:

@@ -1,0 +1,180 @@
+"""`compare`: several ways to restyle one photo, judged alike; `--why` asks which difference matters."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.contest import Pair, prepare, ways_named
+from commands.evidence import parse_box
+from commands.options import (
+    INTERRUPTED,
+    ForegroundOptions,
+    ImageArgument,
+    Region,
+    RegionOption,
+    RunOptions,
+    StyleOption,
+    command,
+)
+from commands.progress import progress
+from commands.run import Run, names_of
+from interp.errors import UsageError
+
+if TYPE_CHECKING:
+    from interp.images import Picture
+    from stylize.compare import Tick, Trial
+    from stylize.factors import Factorial
+
+EVERY_WAY = ("default", "report-pytorch", "report-tensorflow", "report-tensorflow-fixed", "report-isolated", "gatys")
+
+PresetsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--presets",
+        metavar="NAMES",
+        help="What to compare, comma-separated: named presets and TOML files.",
+        show_default="all; report-isolated where there is a region",
+    ),
+]
+AlsoOption = Annotated[
+    list[str] | None, typer.Option("--also", metavar="IMAGE", help="Another photo, for the spread; repeatable.")
+]
+AlsoStyleOption = Annotated[
+    list[str] | None,
+    typer.Option("--also-style", metavar="IMAGE", help="Its painting, in the order of --also.", show_default="--style"),
+]
+SizeOption = Annotated[int, typer.Option("--size", min=64, max=2048, help="Long side to work at, in px.")]
+IterationsOption = Annotated[
+    int | None, typer.Option("--iterations", min=1, help="At most this many steps a way.", show_default="its own")
+]
+JittersOption = Annotated[int, typer.Option("--jitters", min=0, help="Repeats from a photo moved by up to 1/255.")]
+WhyOption = Annotated[bool, typer.Option("--why", help="Which difference between the report's models matters?")]
+WhySizeOption = Annotated[int, typer.Option("--why-size", min=64, max=512, help="Side of the square for it, in px.")]
+WhyIterationsOption = Annotated[
+    int, typer.Option("--why-iterations", min=5, help="Steps of each of its 32 runs; 5000 in the report.")
+]
+
+
+@command
+def compare(
+    context: typer.Context,
+    options: RunOptions,
+    foreground: ForegroundOptions,
+    image: ImageArgument = None,
+    style: StyleOption = None,
+    presets: PresetsOption = None,
+    also: AlsoOption = None,
+    also_style: AlsoStyleOption = None,
+    region: RegionOption = Region.ALL,
+    size: SizeOption = 192,
+    iterations: IterationsOption = None,
+    jitters: JittersOption = 1,
+    why: WhyOption = False,
+    why_size: WhySizeOption = 128,
+    why_iterations: WhyIterationsOption = 500,
+) -> None:
+    """Restyle a photo in several ways, and say which wins on what.
+
+    Example: python cli.py compare photo.jpg --style painting.jpg --presets default,report-pytorch,gatys --why
+    """
+    run = Run(context, options)
+    if foreground.box:
+        parse_box(foreground.box)
+    if also and (foreground.box or foreground.mask or foreground.hints):
+        raise UsageError("--box, --mask and --hints speak of one photo; with --also, expected --prompt instead.")
+    if len(also_style or []) not in (0, len(also or [])):
+        raise UsageError(
+            f"--also came {len(also or [])} times and --also-style {len(also_style or [])} times; expected a painting "
+            "for each photo, or none."
+        )
+    ways = ways_named(names_of(presets, EVERY_WAY) or [name for name in EVERY_WAY if _possible(name, region)])
+    for name in ways:
+        if not _possible(name, region):
+            raise UsageError(f"Preset {name!r} cuts a region out; expected --region foreground or background with it.")
+    pictures = [(run.photo(image, "astronaut"), run.painting(style)), *_further_pairs(run, also, also_style or [])]
+    run.plan_outputs(pictures[0][0].stem, {"figure": "png"})
+
+    vgg = run.network()
+    pairs = [
+        prepare(run, vgg, *pair, ways, region, foreground, size, iterations=iterations, jitters=jitters)
+        for pair in pictures
+    ]
+    trials, interrupted = _compete(run, pairs)
+    factorial, stopped = _explain(run, pairs[0], why_size, why_iterations) if why and not interrupted else (None, False)
+    if stopped:
+        run.warn("Interrupted: the section on which difference matters is left out.")
+    from commands.compare_story import sheet, tell_compare
+
+    run.write("figure", sheet(pairs[0], trials[0]))
+    if not options.no_report:
+        run.write_report(tell_compare(run, pairs, trials, factorial), vgg)
+    run.finish()
+    if interrupted or stopped:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _possible(name: str, region: Region) -> bool:
+    return region is not Region.ALL or name != "report-isolated"
+
+
+def _further_pairs(run: Run, photos: list[str] | None, paintings: list[str]) -> "list[tuple[Picture, Picture]]":
+    """Load the pairs beyond the first; a photo without a painting of its own takes the first pair's."""
+    pairs = []
+    for number, source in enumerate(photos or [], start=2):
+        photo = run.picture(f"photo {number}", source, Path())
+        own = paintings[number - 2] if paintings else None
+        painting = run.inputs["painting"] if own is None else run.picture(f"painting {number}", own, Path())
+        pairs.append((photo, painting))
+    return pairs
+
+
+def _compete(run: Run, pairs: list[Pair]) -> "tuple[list[list[Trial]], bool]":
+    """Run every way on every pair; on Ctrl-C keep the pairs' trials that are finished."""
+    from stylize.compare import compare as compete
+
+    finished: list[list[Trial]] = []
+    for number, pair in enumerate(pairs, start=1):
+        trials: list[Trial] = []
+        words = f"pair {number} of {len(pairs)}: " if len(pairs) > 1 else ""
+        with progress(run.options.progress, run.options.quiet) as display:
+
+            def watch(tick: "Tick", name: str, show: "Callable" = display.show, words: str = words) -> None:
+                show(tick, words + name)
+
+            try:
+                for trial in compete(pair.contest, pair.contestants, watch):
+                    trials.append(trial)
+                    run.say(f"{words}{trial.name}: {trial.steps:,} steps in {trial.seconds:.1f} s.")
+            except KeyboardInterrupt:
+                if not finished and not trials:
+                    raise
+                run.warn(f"Interrupted: {len(trials)} of {len(pair.contestants)} ways were finished on {pair.name}.")
+                return finished or [trials], True  # pairs compare only where all ways ran
+        finished.append(trials)
+    return finished, False
+
+
+def _explain(run: Run, pair: Pair, size_px: int, iterations: int) -> "tuple[Factorial | None, bool]":
+    """Run the factorial; None and True if it was interrupted."""
+    import time
+
+    from stylize.compare import Tick
+    from stylize.factors import factorial
+
+    started = time.monotonic()
+    contest = pair.contest
+    with progress(run.options.progress, run.options.quiet) as display:
+
+        def watch(step: int, total: int) -> None:
+            display.show(Tick(step, total, time.monotonic() - started), "which difference matters")
+
+        try:
+            found = factorial(
+                contest.vgg, contest.photo_nchw01, contest.painting_nchw01,
+                size_px=size_px, iterations=iterations, watch=watch,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            return None, True
+    return found, False

@@ -1,0 +1,204 @@
+"""Recipes of other work, constant by constant, each with its source.
+
+A recipe is not a setting of our own loop: it has its own loss, in its own units, on an image in its own range. They are
+kept as they were run, mistakes included, so that they can be compared on a yardstick that none of them optimises.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from interp.errors import unknown_name
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # of Gatys et al. 2016, and of everyone after
+CONTENT_LAYER = "relu4_2"
+REPORT = "the original report, table of hyperparameters"
+COURSE = "the PyTorch course notebook whose constants the report's table matches (Udacity, style transfer)"
+TUTORIAL = "the team's TensorFlow notebook, after a well-known tutorial (DataCamp 2019, Keras' VGG19)"
+GATYS_PAPER = "Gatys et al. 2016, section 3"
+GATYS_CODE = "leongatys/PytorchNeuralStyleTransfer, NeuralStyleTransfer.ipynb"
+GATYS_SIZES = "leongatys/NeuralImageSynthesis: pictures of 512² px by area"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a result, and where each constant is from.
+
+    With G the Gram of a layer, the loss is
+
+        style_weight * sum_l layer_weight_l * mean((G_l - G*_l)²) / divisor_l  +  content_weight * mean((F - F*)²)
+
+    Attributes:
+        name: As given to `--preset`.
+        title: What it is, in a few words.
+        optimizer: `adam` or `lbfgs`.
+        learning_rate: In units of the optimised image.
+        epsilon: Adam's.
+        style_layers: Weight of each style layer.
+        content_layer: The layer compared cell by cell.
+        style_weight: Weight of the style loss.
+        content_weight: Weight of the content loss.
+        gram: `sum` (F Fᵀ), `mean` (F Fᵀ / HW) or `rowwise` (an (H, W, W) similarity of the pixels along each row).
+        divisor: Of a layer's loss: `none`, `chw` (C·H·W) or `channels` (C²).
+        space: What is optimised and what the network is shown: `imagenet` (the normalised image), `caffe01` (the image
+            in [0, 1], shown ×255 minus mean) or `caffe255` (that in 0 … 255).
+        clamp: Whether the image is brought back into its range after every step.
+        fit: `photo` stretches the painting to the photo's size, `square` both pictures to a square, `area` gives the
+            painting the photo's area.
+        size_px: Long side of the photo.
+        iterations: Evaluations of the loss.
+        every: Iterations from one picture shown to the next; has no effect on any of them.
+        cut_result: Whether the foreground is cut out of the *result* and pasted into the photo.
+        sources: For each of the constants above, where it is from.
+    """
+
+    name: str
+    title: str
+    optimizer: str
+    learning_rate: float
+    epsilon: float
+    style_layers: dict[str, float]
+    content_layer: str
+    style_weight: float
+    content_weight: float
+    gram: str
+    divisor: str
+    space: str
+    clamp: bool
+    fit: str
+    size_px: int
+    iterations: int
+    every: int
+    cut_result: bool = False
+    sources: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def _weights(*values: float) -> dict[str, float]:
+    """Weights of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1."""
+    return dict(zip(STYLE_LAYERS, values, strict=True))
+
+
+PYTORCH = Recipe(
+    name="report-pytorch",
+    title="the report's model 1, PyTorch",
+    optimizer="adam",
+    learning_rate=0.003,
+    epsilon=1e-8,
+    style_layers=_weights(1.0, 0.75, 0.2, 0.2, 0.2),
+    content_layer=CONTENT_LAYER,
+    style_weight=1e5,
+    content_weight=1.0,
+    gram="sum",
+    divisor="chw",
+    space="imagenet",
+    clamp=False,
+    fit="photo",
+    size_px=400,
+    iterations=5000,
+    every=400,
+    sources={
+        **dict.fromkeys(
+            ("optimizer", "learning_rate", "style_layers", "style_weight", "content_weight", "iterations", "every"),
+            REPORT,
+        ),
+        "epsilon": "torch's default",
+        "content_layer": f"{REPORT} (conv4_2); after the ReLU, because torchvision's overwrites its input",
+        **dict.fromkeys(("gram", "divisor", "space", "clamp", "fit", "size_px"), COURSE),
+    },
+)
+TENSORFLOW = Recipe(
+    name="report-tensorflow",
+    title="the report's model 2, TensorFlow, as run",
+    optimizer="adam",
+    learning_rate=0.02,
+    epsilon=1e-7,
+    style_layers=_weights(1.0, 0.8, 0.5, 0.3, 0.1),
+    content_layer=CONTENT_LAYER,
+    style_weight=100 / 5,
+    content_weight=10 / 1,
+    gram="rowwise",
+    divisor="none",
+    space="caffe01",
+    clamp=True,
+    fit="square",
+    size_px=400,
+    iterations=2000,
+    every=100,
+    sources={
+        **dict.fromkeys(("optimizer", "learning_rate", "style_layers", "every"), REPORT),
+        "iterations": f"{REPORT}; the notebook that was kept ran 1000",
+        "style_weight": f"{REPORT} (100); the notebook divides it by the number of style layers",
+        "content_weight": f"{REPORT} (10); the notebook divides it by the number of content layers",
+        "epsilon": "Keras' default",
+        "content_layer": f"{REPORT} (block4_conv2, which Keras gives after the ReLU)",
+        "gram": f"{TUTORIAL}: (H, W, C) times its transpose over the last two axes, no channel Gram at all",
+        **dict.fromkeys(("divisor", "space", "clamp", "fit", "size_px"), TUTORIAL),
+    },
+)
+TENSORFLOW_FIXED = replace(
+    TENSORFLOW,
+    name="report-tensorflow-fixed",
+    title="model 2 with the Gram matrix it meant",
+    gram="sum",
+    sources={**TENSORFLOW.sources, "gram": "ours: F Fᵀ over channels, the rest of model 2 untouched"},
+)
+ISOLATED = replace(
+    PYTORCH,
+    name="report-isolated",
+    title="model 1 on everything, then GrabCut on the result",
+    cut_result=True,
+    sources={
+        **PYTORCH.sources,
+        "cut_result": "the original report, last step: stylise everything, cut the result, paste",
+    },
+)
+GATYS = Recipe(
+    name="gatys",
+    title="Gatys et al. 2016",
+    optimizer="lbfgs",
+    learning_rate=1.0,
+    epsilon=0.0,
+    style_layers=_weights(1.0, 1.0, 1.0, 1.0, 1.0),
+    content_layer=CONTENT_LAYER,
+    style_weight=1e3,
+    content_weight=1.0,
+    gram="mean",
+    divisor="channels",
+    space="caffe255",
+    clamp=False,
+    fit="area",
+    size_px=512,
+    iterations=500,
+    every=50,
+    sources={
+        **dict.fromkeys(("optimizer", "style_layers", "content_layer"), GATYS_PAPER),
+        **dict.fromkeys(
+            (
+                "learning_rate",
+                "style_weight",
+                "content_weight",
+                "gram",
+                "divisor",
+                "space",
+                "clamp",
+                "iterations",
+                "every",
+            ),
+            GATYS_CODE,
+        ),
+        "epsilon": "not used by L-BFGS",
+        **dict.fromkeys(("fit", "size_px"), GATYS_SIZES),
+    },
+)
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (PYTORCH, TENSORFLOW, TENSORFLOW_FIXED, ISOLATED, GATYS)
+}
+
+
+def recipe(name: str) -> Recipe:
+    """Look up a recipe by name.
+
+    Raises:
+        UsageError: If there is none of that name.
+    """
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name]
