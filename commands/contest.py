@@ -67,9 +67,9 @@ def prepare(
     iterations: int | None = None,
     jitters: int = 1,
 ) -> Pair:
-    """Find a pair's region, bring everything to the working size, and choose layers for our own ways."""
-    from interp.layers import choose_layers
-    from interp.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
+    """Find a pair's region and bring everything to the working size."""
+    from interp.layers import fixed_choice
+    from interp.sizes import resize_hw01, resize_nchw01, working_size_hw_px
     from stylize.contest import Contest
 
     segmentation = None
@@ -89,16 +89,15 @@ def prepare(
         if isinstance(way, Recipe):
             contestants.append(way)
             continue
-        fitted = fit_painting_nchw01(large, size, way.settings.style_scale)
-        contestants.append(own_way(name, way, choose_layers(vgg, small, fitted, alpha, run.options.seed)))
+        contestants.append(own_way(name, way, fixed_choice()))
     return Pair(f"{photo.name} after {painting.name}", photo, painting, contest, contestants)
 
 
-def own_way(name: str, file: PresetFile, evidence: "LayerChoice") -> "Own":
-    """Our own loop as a contestant: a preset's layers where it names them, else those of the evidence."""
+def own_way(name: str, file: PresetFile, choice: "LayerChoice") -> "Own":
+    """Our own loop as a contestant: a preset's layers where it names them, else those given."""
     from stylize.contest import Own
 
-    return Own(name, file.settings, with_layers_of(file, evidence), 1.0 if file.strength is None else file.strength)
+    return Own(name, file.settings, with_layers_of(file, choice), 1.0 if file.strength is None else file.strength)
 
 
 def with_layers_of(file: PresetFile, choice: "LayerChoice") -> "LayerChoice":

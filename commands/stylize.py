@@ -95,8 +95,8 @@ class LayerOptions:
 
     layer_choice: Annotated[
         LayerChoiceMode,
-        typer.Option("--layer-choice", help="Layers by evidence, or the usual ones.", rich_help_panel=LAYERS),
-    ] = LayerChoiceMode.AUTO
+        typer.Option("--layer-choice", help="The usual layers, or by evidence (auto).", rich_help_panel=LAYERS),
+    ] = LayerChoiceMode.FIXED
     style_layers: Annotated[
         str | None,
         typer.Option("--style-layers", metavar="NAMES", help="Style layers, comma-separated.", rich_help_panel=LAYERS),
@@ -209,17 +209,19 @@ def _choose(
     run: Run, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", settings: "Settings", given: LayerOptions,
     preset: PresetFile,
 ) -> "LayerChoice":  # fmt: skip
-    from interp.layers import choose_layers, fixed_choice, override_choice
+    from interp.layers import choose_layers, fixed_choice, override_choice, usual_layers
     from interp.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
 
     size = working_size_hw_px(photo.size_hw_px, settings.size_px)
     named = (given.style_names or preset.style_layers) and (given.content_layer or preset.content_layer)
-    if given.layer_choice is LayerChoiceMode.FIXED or named:
+    fixed = given.layer_choice is LayerChoiceMode.FIXED
+    if named or (fixed and run.options.no_report):
         choice = fixed_choice()
     else:
         photo_small = resize_nchw01(photo.image_nchw01, size).to(run.device())
         painting_small = fit_painting_nchw01(part.painting.image_nchw01, size, settings.style_scale).to(run.device())
         choice = choose_layers(vgg, photo_small, painting_small, resize_hw01(alpha, size), run.options.seed)
+        choice = usual_layers(choice) if fixed else choice
     choice = override_choice(with_layers_of(preset, choice), given.style_names, given.content_layer)
     for sentence in choice.sentences:
         run.say(sentence)

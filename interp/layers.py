@@ -120,6 +120,38 @@ def choose_layers(
     )
 
 
+def usual_layers(evidence: LayerChoice) -> LayerChoice:
+    """The usual layers, with the evidence for them beside what the evidence would take.
+
+    They are the default: on eight pairs kept for judging, following the evidence did not win with any judge and lost
+    with some (`benchmarks/layer_choice.py` has the rule and the figures).
+
+    Args:
+        evidence: What `choose_layers` found.
+
+    Returns:
+        The fixed choice with every candidate's evidence.
+    """
+    usual = fixed_choice(
+        "the default, because following the evidence did not paint better on pictures kept for judging"
+    )
+    if evidence.mode == "fixed":
+        return replace(evidence, sentences=usual.sentences + evidence.sentences)
+    rivals = ", ".join(f"{name} {weight:.0%}" for name, weight in evidence.style_weights.items())
+    sentence = f"The evidence would take {rivals}, and {evidence.content_layer} for content: --layer-choice auto does."
+    return replace(
+        usual,
+        style_evidence=tuple(
+            replace(entry, chosen=entry.layer in FIXED_STYLE, weight=usual.style_weights.get(entry.layer, 0.0))
+            for entry in evidence.style_evidence
+        ),
+        content_evidence=tuple(
+            replace(entry, chosen=entry.layer == FIXED_CONTENT) for entry in evidence.content_evidence
+        ),
+        sentences=(*usual.sentences, sentence),
+    )
+
+
 def _best_of_each_scale(evidence: list[StyleEvidence]) -> dict[str, float]:
     """The layer of each block, with its weight.
 

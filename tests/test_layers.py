@@ -9,7 +9,15 @@ from interp.colour import colour_moments, match_colour, with_luminance_of
 from interp.errors import UsageError
 from interp.evidence import content_evidence, style_evidence
 from interp.images import Picture
-from interp.layers import FIXED_CONTENT, FIXED_STYLE, LayerChoice, choose_layers, fixed_choice, override_choice
+from interp.layers import (
+    FIXED_CONTENT,
+    FIXED_STYLE,
+    LayerChoice,
+    choose_layers,
+    fixed_choice,
+    override_choice,
+    usual_layers,
+)
 from interp.sizes import resize_nchw01
 from interp.vgg import Vgg
 
@@ -57,6 +65,16 @@ def test_weights_follow_the_evidence(compact: Vgg, photo: Tensor) -> None:
         assert entry.weight == pytest.approx(0.5 / len(chosen) + 0.5 * entry.separation**2 / squares)
     assert choice.content_layer == max(choice.content_evidence, key=lambda entry: entry.score).layer
     assert len(choice.sentences) == len(chosen) + 1
+
+
+def test_the_usual_layers_keep_the_evidence_beside_them(compact: Vgg, photo: Tensor) -> None:
+    evidence = choose_layers(compact, photo, stripes(64))
+    usual = usual_layers(evidence)
+    assert usual.style_weights == fixed_choice().style_weights and usual.content_layer == FIXED_CONTENT
+    assert usual.mode == "fixed" and len(usual.style_evidence) == len(evidence.style_evidence)
+    assert {entry.layer for entry in usual.style_evidence if entry.chosen} == set(FIXED_STYLE)
+    assert [entry.separation for entry in usual.style_evidence] == [e.separation for e in evidence.style_evidence]
+    assert all(name in " ".join(usual.sentences) for name in evidence.style_weights)
 
 
 def test_painting_equal_to_photo_is_no_better_than_chance(compact: Vgg, photo: Tensor) -> None:
