@@ -78,9 +78,9 @@ class Cutter:
         return (start, cut) if reach >= MIN_REACH else self._with_core(start)
 
     def face(self) -> tuple[Seed, Cut]:
-        """Cut the people whose faces are found."""
+        """Cut the people whose faces are found, by colours: deep features were measured on boxes and contrast only."""
         start = self.start("face")
-        return start, self._cut(start)
+        return start, replace(self, describe=None)._cut(start)
 
     def saliency(self) -> tuple[Seed, Cut]:
         """Cut what the saliency map marks."""
