@@ -297,8 +297,10 @@ def test_demo_prints_only_paths_and_hands_on_arguments_and_status(ready: Clone) 
 
 
 def requirements() -> list[Requirement]:
+    """What the project and its extras ask for, but the project itself, by which one extra takes in another."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    return [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["dev"]]
+    texts = [*project["dependencies"], *(text for extra in project["optional-dependencies"].values() for text in extra)]
+    return [wanted for wanted in map(Requirement, texts) if wanted.name != project["name"]]
 
 
 def pins(name: str) -> dict[str, str]:
