@@ -22,7 +22,7 @@ def without_border(values: Tensor) -> Tensor:
 def continue_outside(image_nchw01: Tensor, alpha_hw01: Tensor) -> Tensor:
     """Replace what lies outside a region by a smooth continuation of the inside.
 
-    Push-pull (Gortler et al. 1996, "The Lumigraph", section 3.4): colours weighted by alpha are averaged down to one
+    Push-pull (Gortler et al. 1996, "The Lumigraph"): colours weighted by alpha are averaged down to one
     pixel, then each level fills the holes of the next finer one.
 
     Args:

@@ -20,8 +20,8 @@ CONTENT_SHARE = 1 / 10  # kappa
 class StyleLoss(nn.Module):
     """Relative distance of the channels' mean and covariance in a region to the painting's.
 
-    Together they are the Gram matrix of Gatys et al. 2016 (eq. 3-5); judged apart as in Risser et al. 2017, "Stable and
-    controllable neural texture synthesis", section 4, and in crowsonkb/style-transfer-pytorch.
+    Together they are the Gram matrix of Gatys et al. 2016 (eq. 3-5), taken apart; crowsonkb/style-transfer-pytorch
+    compares the same two, by a Wasserstein distance.
 
     Args:
         layer: Name of the layer.
