@@ -63,7 +63,9 @@ class Yardstick:
         seed: int = JUDGE_SEED,
     ) -> None:
         size = photo_nchw01.shape[-2], photo_nchw01.shape[-1]
-        painting = fit_painting_nchw01(painting_nchw01, size, style_scale)
+        painting = fit_painting_nchw01(
+            painting_nchw01.cpu(), size, style_scale
+        )  # judged on the CPU, the same everywhere
         self.alpha_hw01 = np.ones(size, np.float32) if alpha_hw01 is None else alpha_hw01
         self.seed = seed
         self.vgg: Vgg = load_vgg("random", seed=seed)
@@ -83,6 +85,7 @@ class Yardstick:
         Returns:
             The three figures; NaN where the region is too small for one.
         """
+        result_nchw01 = result_nchw01.cpu()
         covariances = self._covariances(result_nchw01, self.masks)
         distances = [float(relative_distance(covariances[name], self.covariances[name])) for name in self.masks]
         bands = self._patches(result_nchw01, self.alpha_hw01)
