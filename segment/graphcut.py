@@ -70,7 +70,8 @@ def minimum_cut(log_odds_hw: np.ndarray, links: Links) -> np.ndarray:
     start = np.concatenate([links.first, links.second, np.full(inside.size, source), outside])
     end = np.concatenate([links.second, links.first, inside, np.full(outside.size, sink)])
     capacity = np.concatenate([links.cost, links.cost, odds[inside], -odds[outside]])
-    graph = csr_array(((capacity * UNITS).astype(np.int32), (start, end)), shape=(odds.size + 2, odds.size + 2))
+    places = start.astype(np.int32), end.astype(np.int32)  # older SciPy takes no wider ones
+    graph = csr_array(((capacity * UNITS).astype(np.int32), places), shape=(odds.size + 2, odds.size + 2))
     residual = graph - maximum_flow(graph, source, sink).flow
     residual.data = np.maximum(residual.data, 0)
     residual.eliminate_zeros()
