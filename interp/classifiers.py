@@ -16,7 +16,6 @@ from interp.known_weights import file_sha256
 from interp.state_dict import read_tensors
 from interp.vgg import Normalise, WeightsInfo
 
-HASH_DIGITS = 8  # torch hub puts that much of the SHA-256 into a file's name
 POOLING = (
     nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Dropout, nn.Dropout2d, nn.Identity
 )  # fmt: skip

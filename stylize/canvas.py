@@ -57,7 +57,6 @@ class Canvas:
         draft_nchw01: (1, 3, h, w), the continued photo in the colours wanted: the start, and what content means.
         loss: The region's loss.
         layers: Layers that it needs.
-        masks: The region on the grid of each style layer in use.
         dropped: Layers left out at this scale, with the reason.
     """
 
@@ -66,8 +65,12 @@ class Canvas:
     draft_nchw01: Tensor
     loss: RegionLoss
     layers: tuple[str, ...]
-    masks: dict[str, Tensor]
     dropped: dict[str, str]
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """The region on the grid of each style layer in use."""
+        return {term.layer: term.mask_hw01 for term in self.loss.terms if isinstance(term, StyleLoss)}
 
 
 @dataclass(frozen=True)
@@ -120,14 +123,13 @@ def build_canvas(
         style = vgg.activations(painting, list(region.choice.style_weights), settings.pooling)
         own = vgg.activations(draft, names, settings.pooling)
     terms: list[Term] = []
-    masks, dropped = {}, {}
+    dropped = {}
     for name, weight in region.choice.style_weights.items():
         mask, learned = pool_mask(alpha, layer(name)), pool_mask(part, layer(name))
         reason = _unusable(name, style[name], own[name], mask, learned)
         if reason:
             dropped[name] = reason
         else:
-            masks[name] = mask
             terms.append(StyleLoss(name, region_moments(style[name], learned), mask, weight))
     if not terms:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
@@ -144,7 +146,7 @@ def build_canvas(
         terms.append(TotalVariation(alpha, settings.total_variation))
     loss = RegionLoss(terms, float(alpha.sum())).to(draft.device)
     layers = tuple(dict.fromkeys(term.layer for term in terms if not isinstance(term, TotalVariation)))
-    return Canvas(crop, alpha, draft, loss, layers, masks, dropped)
+    return Canvas(crop, alpha, draft, loss, layers, dropped)
 
 
 def equalise(vgg: Vgg, draft_nchw01: Tensor, alpha_hw01: Tensor, terms: list[StyleLoss], settings: Settings) -> None:

@@ -101,11 +101,12 @@ def measure(
     change = np.abs(result_hwc_u8.astype(np.int16) - photo_hwc_u8.astype(np.int16))
     outside = np.asarray(sum(region.alpha_hw01 for region in regions)) == 0
     boundary = _boundary(outside)
+    photo = to_nchw01(photo_hwc_u8).to(restyled_rchw)
     return Isolation(
         outside_pixels=int(outside.sum()),
         max_abs_outside=int(change[outside].max()) if outside.any() else 0,
         leak=tuple(
-            leak(vgg, to_nchw01(photo_hwc_u8).to(restyled_rchw), region, canvas, image[None], settings)
+            leak(vgg, photo, region, canvas, image[None], settings)
             for region, canvas, image in zip(regions, scene.canvases, restyled_rchw, strict=True)
         ),
         boundary_pixels=int(boundary.sum()),

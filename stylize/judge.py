@@ -17,6 +17,7 @@ from interp.layers import FIXED_CONTENT
 from interp.regions import layer_mask, layer_regions
 from interp.sizes import fit_painting_nchw01
 from interp.vgg import Vgg
+from stylize.outcome import content_distance
 from stylize.yardstick import Marks, Yardstick
 
 
@@ -70,7 +71,7 @@ class Judge:
             maps = vgg.activations(painting, RELU_NAMES)
             self.targets = {name: region_gram(maps[name]) for name in self.layers}
             self.content = vgg.activations(photo_nchw01, [FIXED_CONTENT])[FIXED_CONTENT]
-        self.yardstick = Yardstick(photo_nchw01.cpu(), painting_nchw01.cpu(), alpha_hw01)
+        self.yardstick = Yardstick(photo_nchw01, painting_nchw01, alpha_hw01)
 
     def read(self, image_nchw01: Tensor, step: int, seconds: float) -> Reading:
         """Judge a picture of the photo's size."""
@@ -80,6 +81,5 @@ class Judge:
                 name: float(relative_distance(region_gram(maps[name], mask), self.targets[name]))
                 for name, mask in self.masks.items()
             }
-            moved = ((maps[FIXED_CONTENT] - self.content).square() * self.content_mask).sum()
-            content = float(moved / (self.content.square() * self.content_mask).sum())
-        return Reading(step, seconds, style, content, self.yardstick.mark(image_nchw01.cpu()))
+            content = float(content_distance(maps[FIXED_CONTENT], self.content, self.content_mask))
+        return Reading(step, seconds, style, content, self.yardstick.mark(image_nchw01))

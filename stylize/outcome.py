@@ -42,6 +42,11 @@ class Outcome:
         return float(np.mean([self.before[i] for i in picked])), float(np.mean([self.after[i] for i in picked]))
 
 
+def content_distance(maps_nchw: Tensor, photo_nchw: Tensor, mask_hw01: Tensor) -> Tensor:
+    """Relative squared distance |F - F*|² / |F*|² of a layer's values to the photo's under a mask; 0 is the photo."""
+    return ((maps_nchw - photo_nchw).square() * mask_hw01).sum() / (photo_nchw.square() * mask_hw01).sum()
+
+
 def judge(
     vgg: Vgg,
     photo_nchw01: Tensor,
@@ -86,7 +91,7 @@ def judge(
             for name, part in parts.items()
         }
         mask = layer_mask(alpha, content).to(before[content])
-        moved = ((after[content] - before[content]).square() * mask).sum() / (before[content].square() * mask).sum()
+        moved = content_distance(after[content], before[content], mask)
     return Outcome(
         layers=tuple(distances),
         optimised=tuple(name in region.choice.style_weights for name in distances),

@@ -63,9 +63,7 @@ class Yardstick:
         seed: int = JUDGE_SEED,
     ) -> None:
         size = photo_nchw01.shape[-2], photo_nchw01.shape[-1]
-        painting = fit_painting_nchw01(
-            painting_nchw01.cpu(), size, style_scale
-        )  # judged on the CPU, the same everywhere
+        painting = fit_painting_nchw01(painting_nchw01.cpu(), size, style_scale)  # judges work on the CPU
         self.alpha_hw01 = np.ones(size, np.float32) if alpha_hw01 is None else alpha_hw01
         self.seed = seed
         self.vgg: Vgg = load_vgg("random", seed=seed)

@@ -21,6 +21,7 @@ from interp.errors import UsageError, WeightsError
 from interp.saliency import saliency_map
 from interp.sanity import quick_verdict
 from interp.targets import Scored, class_target, parse_target
+from tests.test_saliency import GuidedReLU
 
 
 @pytest.fixture(scope="module")
@@ -119,18 +120,6 @@ def test_unknown_architectures_and_foreign_weights() -> None:
         load_classifier("resnet81", "random")
     with pytest.raises(UsageError, match="VGG-19's"):
         load_classifier("resnet18", "compact")
-
-
-class GuidedReLU(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, value: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx.save_for_backward(value)
-        return value.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (value,) = ctx.saved_tensors
-        return gradient.clamp(min=0) * (value > 0)
 
 
 def test_guided_backprop_is_right_on_resnet(

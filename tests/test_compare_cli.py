@@ -5,16 +5,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from cli import app
 from commands import samples
+from tests.test_cli import call
 
 QUICK = ("--size", "64", "--iterations", "2", "--jitters", "0", "--weights", "compact")
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
