@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from commands import samples
-from interp.images import load_image
-from interp.layers import FIXED_STYLE, LayerChoice, choose_layers, fixed_choice
-from interp.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
-from interp.vgg import Vgg
-from interp.weights import load_vgg
+from interp.network.vgg import Vgg
+from interp.network.weights import load_vgg
+from interp.pictures.images import load_image
+from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
+from interp.statistics.layers import FIXED_STYLE, LayerChoice, choose_layers, fixed_choice
 from stylize import Settings, StyledRegion, stylize
 from stylize.yardstick import Yardstick
 

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from interp.images import Picture, encode_png, load_mask, load_picture, quantise_hw01, to_nchw01
-from interp.layers import choose_layers, fixed_choice
-from interp.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
-from interp.weights import load_vgg
+from interp.network.weights import load_vgg
+from interp.pictures.images import Picture, encode_png, load_mask, load_picture, quantise_hw01, to_nchw01
+from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
+from interp.statistics.layers import choose_layers, fixed_choice
 from stylize import Settings, StyledRegion, compose, stylize
 from stylize.yardstick import Marks, Yardstick
 

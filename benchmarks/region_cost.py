@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from commands import samples
-from interp.images import load_image
-from interp.layers import fixed_choice
-from interp.sizes import resize_nchw01
-from interp.weights import load_vgg
+from interp.network.weights import load_vgg
+from interp.pictures.images import load_image
+from interp.pictures.sizes import resize_nchw01
+from interp.statistics.layers import fixed_choice
 from stylize import Settings, StyledRegion, stylize
 
 

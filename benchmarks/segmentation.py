@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from interp.errors import MaskError
-from interp.images import load_mask, load_picture
-from interp.weights import load_vgg
+from interp.network.weights import load_vgg
+from interp.pictures.images import load_mask, load_picture
 from segment import segment
 from segment.hypercolumns import hypercolumns
 from segment.masks import Box, disc

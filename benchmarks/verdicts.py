@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 
 from commands import samples
-from interp.attribution import METHODS
-from interp.classifiers import load_classifier
-from interp.classify import Classifier
-from interp.images import load_picture
-from interp.saliency import saliency_map
-from interp.sanity import SanityCheck, random_margin95, sanity_check
-from interp.weights import load_vgg
+from interp.attribution.methods import METHODS
+from interp.attribution.saliency import saliency_map
+from interp.attribution.sanity import SanityCheck, random_margin95, sanity_check
+from interp.network.classifiers import load_classifier
+from interp.network.classify import Classifier
+from interp.network.weights import load_vgg
+from interp.pictures.images import load_picture
 
 SAMPLES = (samples.photo("astronaut"), samples.photo("chelsea"), samples.photo("coffee"), samples.PAINTING)
 

@@ -10,12 +10,12 @@ from commands.run import Run, names_of
 from interp.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from interp.classify import Classifier
-    from interp.images import Picture
-    from interp.saliency import Attribution
-    from interp.sanity import Verdict
+    from interp.attribution.saliency import Attribution
+    from interp.attribution.sanity import Verdict
+    from interp.network.classify import Classifier
+    from interp.pictures.images import Picture
 
-# Also in interp.attribution, which needs torch; a test keeps them equal.
+# Also in interp.attribution.methods, which needs torch; a test keeps them equal.
 METHODS = (
     "gradient", "input-x-gradient", "guided-backprop", "deconvolution", "smoothgrad", "integrated-gradients",
     "grad-cam", "guided-grad-cam", "occlusion",
@@ -86,9 +86,9 @@ def attributions(
 
     Where every method was asked for, those that cannot be used on the network or the target are left out, with a note.
     """
-    from interp.attribution import MethodOptions
-    from interp.saliency import saliency_map
-    from interp.targets import parse_target
+    from interp.attribution.methods import MethodOptions
+    from interp.attribution.saliency import saliency_map
+    from interp.attribution.targets import parse_target
 
     image = picture.image_nchw01.to(run.device())
     target = None if asked.target is None else parse_target(classifier, asked.target)
@@ -107,7 +107,7 @@ def attributions(
 
 def verdicts(run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]") -> "list[Verdict]":
     """Judge the maps; the random rankings, which cost most, are drawn once for all."""
-    from interp.sanity import quick_verdict
+    from interp.attribution.sanity import quick_verdict
 
     image = picture.image_nchw01.to(run.device())
     margin95 = margin95_of(run, classifier, picture, maps)
@@ -118,7 +118,7 @@ def verdicts(run: Run, classifier: "Classifier", picture: "Picture", maps: "list
 
 def margin95_of(run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]") -> float | None:
     """What a map of this picture and class must beat; None where nothing can be tested."""
-    from interp.sanity import random_margin95
+    from interp.attribution.sanity import random_margin95
 
     if classifier.head is None or maps[0].target_index < 0:
         return None

@@ -23,7 +23,7 @@ from commands.run import Run, names_of
 from interp.errors import UsageError
 
 if TYPE_CHECKING:
-    from interp.images import Picture
+    from interp.pictures.images import Picture
     from stylize.compare import Tick, Trial
     from stylize.factors import Factorial
 

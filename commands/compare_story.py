@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def sheet(pair: Pair, trials: "list[Trial]") -> bytes:
     """Photo, painting and results side by side."""
-    from interp.images import to_hwc_u8
+    from interp.pictures.images import to_hwc_u8
     from reports.study_figures import contact_sheet
 
     pictures = [("photo", to_hwc_u8(pair.contest.photo_nchw01)), ("painting", pair.painting.rgb_hwc_u8)]
@@ -25,7 +25,7 @@ def tell_compare(
     run: Run, pairs: list[Pair], trials: "list[list[Trial]]", factorial: "Factorial | None"
 ) -> "RecordBuilder":
     """Put a study into a record, in reading order."""
-    from interp.images import to_hwc_u8
+    from interp.pictures.images import to_hwc_u8
     from reports import study
     from reports.store import RecordBuilder
     from stylize.factors import PRINT_INTERVAL

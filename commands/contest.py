@@ -15,9 +15,9 @@ from stylize.recipes import RECIPES, Recipe
 if TYPE_CHECKING:
     import numpy as np
 
-    from interp.images import Picture
-    from interp.layers import LayerChoice
-    from interp.vgg import Vgg
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture
+    from interp.statistics.layers import LayerChoice
     from segment.result import Segmentation
     from stylize.contest import Contest, Contestant, Own
 
@@ -68,8 +68,8 @@ def prepare(
     jitters: int = 1,
 ) -> Pair:
     """Find a pair's region and bring everything to the working size."""
-    from interp.layers import fixed_choice
-    from interp.sizes import resize_hw01, resize_nchw01, working_size_hw_px
+    from interp.pictures.sizes import resize_hw01, resize_nchw01, working_size_hw_px
+    from interp.statistics.layers import fixed_choice
     from stylize.contest import Contest
 
     segmentation = None
@@ -120,7 +120,7 @@ def box_of(mask_hw: "np.ndarray", size_hw_px: tuple[int, int]) -> tuple[int, int
     """
     import numpy as np
 
-    from interp.sizes import resize_hw01
+    from interp.pictures.sizes import resize_hw01
 
     rows, columns = np.nonzero(resize_hw01(mask_hw.astype(np.float32), size_hw_px) >= 0.5)
     if not len(rows):
@@ -149,7 +149,7 @@ def _cutter(
     run: Run, segmentation: "Segmentation", size_hw_px: tuple[int, int], region: Region
 ) -> "Callable[[np.ndarray], np.ndarray]":
     """What a recipe that cuts its result would have taken for the region."""
-    from interp.images import quantise_hw01
+    from interp.pictures.images import quantise_hw01
 
     box = box_of(segmentation.mask_hw, size_hw_px)
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from interp.conventions import FlashtorchPanels
-    from interp.images import Picture
-    from interp.saliency import Attribution
-    from interp.sanity import Verdict
-    from interp.vgg import Vgg
+    from interp.attribution.conventions import FlashtorchPanels
+    from interp.attribution.saliency import Attribution
+    from interp.attribution.sanity import Verdict
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture
     from segment.deepcut import Describe
     from segment.hints import Hints
     from segment.masks import Box
@@ -50,9 +50,9 @@ class SaliencyFindings:
 
 def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
     """Classify, attribute and judge; None for weights without a classifier."""
-    from interp.conventions import flashtorch_panels
-    from interp.saliency import guided_backprop
-    from interp.sanity import quick_verdict
+    from interp.attribution.conventions import flashtorch_panels
+    from interp.attribution.saliency import guided_backprop
+    from interp.attribution.sanity import quick_verdict
 
     if vgg.head is None:
         return None
@@ -71,7 +71,7 @@ def find_foreground(
         UsageError: If a box and a mask are given together, or box or hints make no sense.
         MaskError: If nothing usable is found.
     """
-    from interp.images import load_mask
+    from interp.pictures.images import load_mask
     from segment import segment
 
     given = Given(
@@ -131,7 +131,7 @@ def _believed(
                 "--prompt saliency needs weights with a classifier; choose another prompt or other weights."
             )
         return None, "these weights have no classifier" if options.needs_saliency else "no saliency map was asked for"
-    from interp.saliency import prompt_saliency_hw
+    from interp.attribution.saliency import prompt_saliency_hw
 
     asked, trusted = options.prompt is Prompt.SALIENCY, findings.verdict.word == "follows the class"
     if asked and not trusted:
@@ -178,7 +178,7 @@ def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation
     """The region's alpha: the foreground's, its complement, or everywhere."""
     import numpy as np
 
-    from interp.images import quantise_hw01
+    from interp.pictures.images import quantise_hw01
 
     if segmentation is None:
         return np.ones(picture.size_hw_px, dtype=np.float32)
@@ -187,8 +187,8 @@ def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation
 
 def layer_textures(vgg: "Vgg", painting_nchw01: "Tensor") -> "dict[str, np.ndarray]":
     """What each ReLU layer's statistics of a painting carry, as small textures, (h, w, 3) uint8 by layer."""
-    from interp.images import to_hwc_u8
-    from interp.layer_names import RELU_NAMES
+    from interp.network.layer_names import RELU_NAMES
+    from interp.pictures.images import to_hwc_u8
     from stylize.texture import synthesise
 
     return {name: to_hwc_u8(synthesise(vgg, painting_nchw01, name, TEXTURE_PX, TEXTURE_STEPS)) for name in RELU_NAMES}

@@ -10,12 +10,12 @@ from commands.evidence import find_foreground, look, parse_box
 from commands.options import ForegroundOptions, ImageArgument, LayersOption, RunOptions, TargetOption, command
 from commands.run import Run, names_of
 from interp.errors import UsageError
-from interp.layer_names import LAYERS, layer
+from interp.network.layer_names import LAYERS, layer
 
 if TYPE_CHECKING:
-    from interp.features import FeatureMaps, Selection
-    from interp.images import Picture
-    from interp.vgg import Vgg
+    from interp.network.features import FeatureMaps, Selection
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture
     from reports.store import RecordBuilder
 
 
@@ -77,8 +77,8 @@ def featuremaps(
     grids = {"grid" if len(names) == 1 else f"grid:{name}": "png" for name in names}
     run.plan_outputs(picture.stem, {**grids, "stats": "json"})
 
-    from interp.features import Selection, feature_maps_of
-    from interp.sizes import resize_hw01, resize_nchw01, working_size_hw_px
+    from interp.network.features import Selection, feature_maps_of
+    from interp.pictures.sizes import resize_hw01, resize_nchw01, working_size_hw_px
     from reports.grids import feature_grid
 
     vgg = run.network()
@@ -129,8 +129,8 @@ def parse_channels(text: str) -> list[int]:
 
 
 def _class_evidence(run: Run, vgg: "Vgg", picture: "Picture", names: list[str], target: str | None) -> Any:
-    from interp.channels import class_evidence
-    from interp.targets import parse_target
+    from interp.attribution.targets import parse_target
+    from interp.network.channels import class_evidence
 
     chosen = None if target is None else parse_target(vgg, target)
     if chosen is not None and not chosen.is_class:

@@ -15,8 +15,8 @@ from interp.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from interp.images import Picture
-    from interp.vgg import Vgg
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture
     from reports.record import Section
     from reports.store import RecordBuilder
     from segment.result import Segmentation
@@ -60,7 +60,7 @@ def follow_recipe(
     """Restyle the whole photo, cut or paste, write the pictures and the report."""
     import numpy as np
 
-    from interp.images import encode_jpeg, encode_png, mask_u8, quantise_hw01, to_hwc_u8
+    from interp.pictures.images import encode_jpeg, encode_png, mask_u8, quantise_hw01, to_hwc_u8
     from stylize.historical import paste
 
     photo, painting = pictures
@@ -91,7 +91,7 @@ def _run(
     iterations: int | None,
 ) -> "tuple[list[Step], list[tuple[str, np.ndarray]], RecipeEvent, bool]":  # fmt: skip
     """Follow the recipe with a progress display; on Ctrl-C keep what there is."""
-    from interp.images import to_hwc_u8
+    from interp.pictures.images import to_hwc_u8
     from stylize.historical import follow
 
     device, last, interrupted = run.device(), None, False
@@ -174,8 +174,8 @@ def _outcome_section(
     recipe: "Recipe",
 ) -> "Section":  # fmt: skip
     """The common yardstick before and after, at the recipe's size."""
-    from interp.images import to_nchw01
-    from interp.sizes import resize_hw01, resize_nchw01, working_size_hw_px
+    from interp.pictures.images import to_nchw01
+    from interp.pictures.sizes import resize_hw01, resize_nchw01, working_size_hw_px
     from reports.sections import outcome_section
     from stylize.judge import Judge
 

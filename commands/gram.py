@@ -10,11 +10,11 @@ from commands import samples
 from commands.options import LayersOption, RunOptions, command
 from commands.run import Run, names_of
 from interp.errors import UsageError
-from interp.layer_names import LAYERS, layer
+from interp.network.layer_names import LAYERS, layer
 
 if TYPE_CHECKING:
-    from interp.gram_compare import GramComparison
-    from interp.images import Picture
+    from interp.pictures.images import Picture
+    from interp.statistics.gram_compare import GramComparison
 
 MAX_PICTURES = 12
 
@@ -45,8 +45,8 @@ def gram(
     pictures = _pictures(run, images or [])
     run.plan_outputs(next(iter(pictures.values())).stem, {"figure": "png", "stats": "json"})
 
-    from interp.gram_compare import compare_grams
-    from interp.sizes import painting_size_hw_px, resize_nchw01, working_size_hw_px
+    from interp.pictures.sizes import painting_size_hw_px, resize_nchw01, working_size_hw_px
+    from interp.statistics.gram_compare import compare_grams
     from reports import figures
     from reports.gram import gram_distances, gram_sections
     from reports.store import RecordBuilder, plain

@@ -9,8 +9,8 @@ from commands.run import Run
 if TYPE_CHECKING:
     import numpy as np
 
-    from interp.images import Picture
-    from interp.vgg import Vgg
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture
     from stylize.isolate import Isolation
     from stylize.optimise import Step, StepEvent
     from stylize.outcome import Outcome
@@ -41,7 +41,7 @@ def do_job(
     kept_hwc_u8: "np.ndarray | None" = None,
 ) -> Job:  # fmt: skip
     """Run the loop with a progress display; on Ctrl-C keep the best images so far."""
-    from interp.images import to_hwc_u8, to_nchw01
+    from interp.pictures.images import to_hwc_u8, to_nchw01
     from stylize.isolate import compose, measure
     from stylize.optimise import stylize as optimise
     from stylize.outcome import judge

@@ -55,7 +55,7 @@ def kmeans(
     picture = run.photo(image, "astronaut")
     run.plan_outputs(picture.stem, {"map": "png", "blackout": "png", "figure": "png", "stats": "json"})
 
-    from interp.images import encode_png
+    from interp.pictures.images import encode_png
     from reports.clusters import clusters_figure, clusters_section
     from reports.store import RecordBuilder
     from segment.kmeans import blackout as black

@@ -25,8 +25,8 @@ def layers(
     photo, painting = run.photo(image, "astronaut"), run.painting(style)
     run.plan_outputs(photo.stem, {"figure": "png"})
 
-    from interp.layers import choose_layers
-    from interp.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
+    from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
+    from interp.statistics.layers import choose_layers
     from reports import figures
     from reports.evidence import layers_section
     from reports.store import RecordBuilder

@@ -11,10 +11,10 @@ from commands.run import Run
 from interp.errors import UsageError
 
 if TYPE_CHECKING:
-    from interp.classify import Classifier
-    from interp.images import Picture
-    from interp.maximise import Maximised, Response
-    from interp.targets import Target
+    from interp.attribution.maximise import Maximised, Response
+    from interp.attribution.targets import Target
+    from interp.network.classify import Classifier
+    from interp.pictures.images import Picture
 
 
 @command
@@ -40,8 +40,8 @@ def maximise(
     picture = run.photo(image, "chelsea")
     run.plan_outputs(target.strip().replace(":", "-").replace(" ", "_"), {"image": "png"})
 
-    from interp.images import encode_png, to_hwc_u8
-    from interp.targets import parse_target
+    from interp.attribution.targets import parse_target
+    from interp.pictures.images import encode_png, to_hwc_u8
 
     classifier = run.classifier(arch)
     chosen = parse_target(classifier, target)
@@ -55,7 +55,7 @@ def maximise(
 
 
 def _optimise(run: Run, classifier: "Classifier", target: "Target", size: int, steps: int) -> "Maximised":
-    from interp.maximise import Maximised, maximise
+    from interp.attribution.maximise import Maximised, maximise
 
     with progress(run.options.progress, run.options.quiet) as display:
         for event in maximise(classifier, target, size_px=size, steps=steps, seed=run.options.seed):
@@ -66,7 +66,7 @@ def _optimise(run: Run, classifier: "Classifier", target: "Target", size: int, s
 
 
 def _response(run: Run, classifier: "Classifier", target: "Target", picture: "Picture") -> "Response":
-    from interp.maximise import response
+    from interp.attribution.maximise import response
 
     return response(classifier, target, picture.image_nchw01.to(run.device()))
 

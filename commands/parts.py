@@ -13,7 +13,7 @@ from interp.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from interp.images import Picture
+    from interp.pictures.images import Picture
 
 STYLE = "Style"
 
@@ -126,7 +126,7 @@ def read_parts(run: Run, style: StyleOptions) -> list[Part]:
     Raises:
         UsageError: If the options contradict each other, or a strength is no positive number.
     """
-    from interp.images import load_mask
+    from interp.pictures.images import load_mask
 
     named = {Region.FOREGROUND: style.style_foreground, Region.BACKGROUND: style.style_background}
     sources = {region: source for region, source in named.items() if source is not None}

@@ -20,9 +20,9 @@ from commands.outputs import RECORD, REPORT, OutputPlan, plan_outputs
 from interp.errors import UsageError
 
 if TYPE_CHECKING:
-    from interp.classify import Classifier
-    from interp.images import Picture
-    from interp.vgg import Vgg
+    from interp.network.classify import Classifier
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture
     from reports.record import Section
     from reports.store import RecordBuilder
 
@@ -65,7 +65,7 @@ class Run:
 
     def picture(self, role: str, source: str | None, sample: Path) -> "Picture":
         """Load an input picture, or the bundled sample where none was given; say which and what was converted."""
-        from interp.images import load_picture
+        from interp.pictures.images import load_picture
 
         if source is None:
             self.say(f"No {role} given: using the bundled sample {sample.name}.")
@@ -104,7 +104,7 @@ class Run:
             return self._vgg
         import torch
 
-        from interp.weights import load_vgg
+        from interp.network.weights import load_vgg
 
         options = self.options
         torch.set_flush_denormal(True)  # near-dead channels otherwise run twenty times slower
@@ -129,7 +129,7 @@ class Run:
             raise UsageError(f"--weights-format is VGG-19's; leave it out with --arch {arch}.")
         import torch
 
-        from interp.classifiers import load_classifier
+        from interp.network.classifiers import load_classifier
 
         torch.set_flush_denormal(True)
         if self.options.threads:

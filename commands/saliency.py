@@ -12,10 +12,10 @@ from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
 
 if TYPE_CHECKING:
-    from interp.classify import Classifier
-    from interp.images import Picture
-    from interp.saliency import Attribution
-    from interp.sanity import Verdict
+    from interp.attribution.saliency import Attribution
+    from interp.attribution.sanity import Verdict
+    from interp.network.classify import Classifier
+    from interp.pictures.images import Picture
 
 
 class Convention(StrEnum):
@@ -77,7 +77,7 @@ def saliency(
 
 def announce(run: Run, entry: "Attribution") -> None:
     """Say what the network sees, at which size, and what is explained."""
-    from interp.randomisation import target_of
+    from interp.attribution.randomisation import target_of
 
     height, width = entry.prediction.size_hw_px
     seen = f"Seen at {width}x{height} px"
@@ -100,7 +100,7 @@ def in_one_line(entry: "Attribution", verdict: "Verdict") -> str:
 
 
 def _figure(maps: "list[Attribution]", judged: "list[Verdict]", convention: str) -> bytes:
-    from interp.conventions import flashtorch_panels, views
+    from interp.attribution.conventions import flashtorch_panels, views
     from reports import figures
     from reports.saliency import method_sheet
 
@@ -113,15 +113,15 @@ def _figure(maps: "list[Attribution]", judged: "list[Verdict]", convention: str)
 def _grey(entry: "Attribution") -> bytes:
     import numpy as np
 
-    from interp.images import encode_png
-    from interp.saliency import magnitude_hw
+    from interp.attribution.saliency import magnitude_hw
+    from interp.pictures.images import encode_png
 
     strength = magnitude_hw(entry)
     return encode_png(np.round(255 * strength / max(float(strength.max()), 1e-30)).astype(np.uint8))
 
 
 def _stats(maps: "list[Attribution]", judged: "list[Verdict]", convention: str) -> dict[str, object]:
-    from interp.conventions import views
+    from interp.attribution.conventions import views
     from reports.store import plain
 
     rows = {}
@@ -134,7 +134,7 @@ def _report(
     run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]", judged: "list[Verdict]",
     convention: str,
 ) -> None:  # fmt: skip
-    from interp.conventions import flashtorch_panels, views
+    from interp.attribution.conventions import flashtorch_panels, views
     from reports.evidence import saliency_section
     from reports.saliency import methods_section
     from reports.store import RecordBuilder

@@ -14,10 +14,10 @@ from commands.run import Run
 from commands.saliency import announce, in_one_line
 
 if TYPE_CHECKING:
-    from interp.classify import Classifier
-    from interp.images import Picture
-    from interp.saliency import Attribution
-    from interp.sanity import SanityCheck
+    from interp.attribution.saliency import Attribution
+    from interp.attribution.sanity import SanityCheck
+    from interp.network.classify import Classifier
+    from interp.pictures.images import Picture
 
 
 @command
@@ -71,7 +71,7 @@ def _check(
     run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]", draws: int
 ) -> "list[SanityCheck]":
     """Put every map through the tests, telling of each stage."""
-    from interp.sanity import sanity_check
+    from interp.attribution.sanity import sanity_check
 
     image = picture.image_nchw01.to(run.device())
     margin95 = margin95_of(run, classifier, picture, maps)

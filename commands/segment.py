@@ -35,7 +35,7 @@ def segment(
     pictures = dict.fromkeys(("mask", "alpha", "cutout", "overlay"), "png")
     run.plan_outputs(picture.stem, {**pictures, "measures": "json"})
 
-    from interp.images import encode_png, mask_u8
+    from interp.pictures.images import encode_png, mask_u8
     from reports.sections import region_section
     from reports.store import RecordBuilder
     from segment.foreground import cutout

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 from commands.evidence import layer_textures, percent
 from commands.run import Run
-from interp.sizes import fit_painting_nchw01, resize_nchw01
+from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01
 
 if TYPE_CHECKING:
     from commands.evidence import SaliencyFindings
     from commands.job import Job
     from commands.parts import Part
-    from interp.features import FeatureMaps
-    from interp.gram import GramStats
-    from interp.vgg import Vgg
+    from interp.network.features import FeatureMaps
+    from interp.network.vgg import Vgg
+    from interp.statistics.gram import GramStats
     from reports.record import Section
     from reports.store import RecordBuilder
     from segment.result import Segmentation
@@ -110,7 +110,7 @@ def _headline(job: "Job") -> str:
 
 def _maps(vgg: "Vgg", job: "Job") -> "list[FeatureMaps]":
     """conv1_1 as it is, and the channels of the content layer that tell the region from its surroundings."""
-    from interp.features import feature_maps
+    from interp.network.features import feature_maps
 
     scene = job.last.scene
     alpha = scene.alphas_rhw01[0].cpu().numpy()
@@ -128,10 +128,10 @@ def _grams(vgg: "Vgg", job: "Job", number: int) -> "dict[str, list[GramStats]]":
     """Gram statistics of a region's style layers: painting, photo's region, result's region."""
     import torch
 
-    from interp.gram import gram_stats, region_gram
-    from interp.images import to_nchw01
-    from interp.layer_names import layer
-    from interp.regions import pool_mask
+    from interp.network.layer_names import layer
+    from interp.pictures.images import to_nchw01
+    from interp.statistics.gram import gram_stats, region_gram
+    from interp.statistics.regions import pool_mask
 
     scene, size = job.last.scene, job.last.size_hw_px
     alpha, photo = scene.alphas_rhw01[number], scene.photo_nchw01
@@ -157,8 +157,8 @@ def _outcome_section(vgg: "Vgg", job: "Job", findings: "SaliencyFindings | None"
         prefix = f"{region.name}: " if len(job.styled) > 1 else ""
         rows += [(prefix + name, *figures) for name, *figures in _outcome_rows(outcome)]
     if findings:
-        from interp.images import to_nchw01
-        from interp.saliency import classify
+        from interp.attribution.saliency import classify
+        from interp.pictures.images import to_nchw01
 
         image = to_nchw01(job.result_hwc_u8).to(job.last.scene.photo_nchw01)
         now, then = classify(vgg, image), findings.attribution.prediction

@@ -14,16 +14,16 @@ from commands.options import INTERRUPTED, ForegroundOptions, ImageArgument, Regi
 from commands.parts import Part, StyleOptions, read_parts
 from commands.run import Run, names_of
 from interp.errors import UsageError
-from interp.layer_names import RELU_NAMES, layer
+from interp.network.layer_names import RELU_NAMES, layer
 from stylize.preset_file import PresetFile
 from stylize.recipes import Recipe
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from interp.images import Picture
-    from interp.layers import LayerChoice
-    from interp.vgg import Vgg
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture
+    from interp.statistics.layers import LayerChoice
     from segment.result import Segmentation
     from stylize.presets import Settings
     from stylize.region import StyledRegion
@@ -209,8 +209,8 @@ def _choose(
     run: Run, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", settings: "Settings", given: LayerOptions,
     preset: PresetFile,
 ) -> "LayerChoice":  # fmt: skip
-    from interp.layers import choose_layers, fixed_choice, override_choice, usual_layers
-    from interp.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
+    from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
+    from interp.statistics.layers import choose_layers, fixed_choice, override_choice, usual_layers
 
     size = working_size_hw_px(photo.size_hw_px, settings.size_px)
     named = (given.style_names or preset.style_layers) and (given.content_layer or preset.content_layer)
@@ -244,7 +244,7 @@ def _kept(
 
 def _write_pictures(run: Run, job: Job, segmentation: "Segmentation | None", parts: list[Part]) -> None:
     """The result, and the mask and alpha of the one region that was restyled, or of the foreground if both were."""
-    from interp.images import encode_jpeg, encode_png, mask_u8
+    from interp.pictures.images import encode_jpeg, encode_png, mask_u8
 
     exact = run.plan.paths["image"].suffix.lower() == ".png"
     run.write("image", (encode_png if exact else encode_jpeg)(job.result_hwc_u8))

@@ -166,7 +166,7 @@ def _tell(
     preset_path: Path, tried: "Settings",
 ) -> "RecordBuilder":  # fmt: skip
     """Put a sweep into a record."""
-    from interp.images import to_hwc_u8
+    from interp.pictures.images import to_hwc_u8
     from reports import study
     from reports.sections import result_section
     from reports.store import RecordBuilder

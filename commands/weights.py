@@ -12,7 +12,7 @@ from commands.options import INTERRUPTED, Progress, fail, with_errors
 from commands.progress import progress as progress_display
 
 if TYPE_CHECKING:
-    from interp.weights import Available
+    from interp.network.weights import Available
 
 
 class Action(StrEnum):
@@ -56,7 +56,7 @@ def weights(
 
 
 def _list(as_json: bool) -> None:
-    from interp.weights import auto_name, available
+    from interp.network.weights import auto_name, available
 
     entries, auto = available(), auto_name()
     if as_json:
@@ -89,9 +89,9 @@ def _row(entry: "Available") -> tuple[str, ...]:
 
 def _fetch(mode: Progress, quiet: bool, say: Callable[[str], None]) -> str:
     """Fetch ImageNet's VGG-19 unless it is there and whole; return its path."""
-    from interp.fetch import fetch
-    from interp.known_weights import is_intact
-    from interp.weights import IMAGENET_SHA256, imagenet_path, imagenet_url
+    from interp.network.fetch import fetch
+    from interp.network.known_weights import is_intact
+    from interp.network.weights import IMAGENET_SHA256, imagenet_path, imagenet_url
 
     path, url = imagenet_path(), imagenet_url()
     if is_intact(path, IMAGENET_SHA256):

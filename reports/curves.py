@@ -15,7 +15,7 @@ from interp.errors import UsageError
 from reports.canvas import COLOURS, INK, SOFT, WARM, chart, legend_beside, literal, plain_log, png
 
 if TYPE_CHECKING:
-    from interp.sanity import Verdict
+    from interp.attribution.sanity import Verdict
 
 
 SHOWN_RANGE = 1e-6  # of the largest loss; the content term starts at rounding, which would flatten the rest

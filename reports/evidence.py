@@ -14,13 +14,13 @@ from reports.wording import number, percent
 if TYPE_CHECKING:
     import numpy as np
 
-    from interp.classify import Prediction
-    from interp.conventions import FlashtorchPanels
-    from interp.features import FeatureMaps
-    from interp.gram import GramStats
-    from interp.layers import LayerChoice
-    from interp.saliency import Attribution
-    from interp.sanity import Verdict as SaliencyVerdict
+    from interp.attribution.conventions import FlashtorchPanels
+    from interp.attribution.saliency import Attribution
+    from interp.attribution.sanity import Verdict as SaliencyVerdict
+    from interp.network.classify import Prediction
+    from interp.network.features import FeatureMaps
+    from interp.statistics.gram import GramStats
+    from interp.statistics.layers import LayerChoice
 
 LAYER_MODES = {
     "evidence": "Chosen from what the network sees in these two pictures; others can give other layers.",

@@ -38,10 +38,10 @@ from reports.canvas import (
 )
 
 if TYPE_CHECKING:
-    from interp.conventions import FlashtorchPanels
-    from interp.gram import GramStats
-    from interp.layers import LayerChoice
-    from interp.saliency import Attribution
+    from interp.attribution.conventions import FlashtorchPanels
+    from interp.attribution.saliency import Attribution
+    from interp.statistics.gram import GramStats
+    from interp.statistics.layers import LayerChoice
 
 MARGIN_PX = 24
 PANEL_W_PX, PANEL_MAX_H_PX, PANEL_TOP_PX = 354, 620, 110  # of the saliency panels

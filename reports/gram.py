@@ -15,7 +15,7 @@ from reports.store import ImageStore
 from reports.wording import number, percent
 
 if TYPE_CHECKING:
-    from interp.gram_compare import GramComparison, LayerComparison
+    from interp.statistics.gram_compare import GramComparison, LayerComparison
 
 MAX_DISTANCE = 2**0.5
 COLUMNS = 5

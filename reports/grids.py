@@ -17,7 +17,7 @@ from matplotlib.colors import Normalize
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from interp.features import FeatureMaps
+    from interp.network.features import FeatureMaps
 
 CLIPPED_SHARE = 0.001  # of the values at either end of a grid's scale: one hot cell must not darken all maps
 STEPS, GREYS = 240, 16

@@ -13,7 +13,7 @@ from reports.store import ImageStore
 from reports.wording import number
 
 if TYPE_CHECKING:
-    from interp.maximise import Maximised, Response
+    from interp.attribution.maximise import Maximised, Response
 
 MAP_PX, PATCH_PX = 512, 160  # shown at least that large
 

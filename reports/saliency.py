@@ -15,9 +15,9 @@ from reports.store import ImageStore
 from reports.wording import number
 
 if TYPE_CHECKING:
-    from interp.conventions import View
-    from interp.saliency import Attribution
-    from interp.sanity import Verdict
+    from interp.attribution.conventions import View
+    from interp.attribution.saliency import Attribution
+    from interp.attribution.sanity import Verdict
 
 MARGIN_PX, COLUMNS, HEAD_PX, FOOT_PX = 24, 5, 120, 112
 MAX_PANEL_H_PX = 620
@@ -31,7 +31,7 @@ def method_sheet(
 
     Args:
         attributions: Maps of one picture and target.
-        views: How to draw each; see `interp.conventions`.
+        views: How to draw each; see `interp.attribution.conventions`.
         verdicts: One for each map, or none.
 
     Returns:

@@ -16,7 +16,7 @@ from reports.store import ImageStore
 from reports.wording import number
 
 if TYPE_CHECKING:
-    from interp.sanity import SanityCheck
+    from interp.attribution.sanity import SanityCheck
 
 MARGIN_PX, HEAD_PX, NAME_PX, GAP_PX = 24, 116, 190, 8
 CURVES_H_PX = 380
@@ -70,7 +70,7 @@ def _shown_stages(count: int) -> list[int]:
 def _strip(
     figure: MatplotlibFigure, check: "SanityCheck", stages: list[int], top: int, tile_wh: tuple[int, int], head: bool
 ) -> None:
-    from interp.saliency import heat_hw
+    from interp.attribution.saliency import heat_hw
 
     text_at(figure, MARGIN_PX, top + 4, wrapped(check.attribution.title, NAME_PX, 8), 8)
     maps = [np.abs(heat_hw(check.attribution)), *(check.cascade.heats_khw[stage] for stage in stages)]

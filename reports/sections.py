@@ -15,7 +15,7 @@ from reports.store import ImageStore
 from reports.wording import number, percent
 
 if TYPE_CHECKING:
-    from interp.vgg import WeightsInfo
+    from interp.network.vgg import WeightsInfo
     from segment import Segmentation
     from stylize.isolate import Isolation
 

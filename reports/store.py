@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from interp.errors import UsageError
-from interp.images import encode_png, encode_webp, mask_u8
-from interp.sizes import resize_hw01
+from interp.pictures.images import encode_png, encode_webp, mask_u8
+from interp.pictures.sizes import resize_hw01
 from reports.codec import to_json
 from reports.record import EncodedImage, ImageRef, ImageType, Record, Section, image_refs
 

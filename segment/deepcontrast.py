@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from interp.sizes import working_size_hw_px
+from interp.pictures.sizes import working_size_hw_px
 from segment.contrast import FRAME_SHARE, border, centre_prior, contrast_map, smooth, unit
 from segment.deepcut import FEATURE_GRID_PX, Describe
 

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from torchvision.models import segmentation
 
 from interp.errors import WeightsError
-from interp.images import to_nchw01
-from interp.known_weights import file_sha256
-from interp.vgg import IMAGENET_MEAN, IMAGENET_STD
+from interp.network.known_weights import file_sha256
+from interp.network.vgg import IMAGENET_MEAN, IMAGENET_STD
+from interp.pictures.images import to_nchw01
 from segment.deepcut import DeepMap
 
 CLASSES = 21

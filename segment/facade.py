@@ -3,7 +3,7 @@
 import numpy as np
 
 from interp.errors import UsageError, unknown_name
-from interp.images import quantise_hw01
+from interp.pictures.images import quantise_hw01
 from segment.deepcut import Describe
 from segment.grabcut import Cut, refine
 from segment.hints import Hints

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from interp.sizes import working_size_hw_px
+from interp.pictures.sizes import working_size_hw_px
 
 SEARCH_PX = 320  # long side of the picture that is searched
 MIN_FACE_SHARE = 0.08  # of the long side; the cascade's own window is 24 px

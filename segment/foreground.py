@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from interp.sizes import working_size_hw_px
+from interp.pictures.sizes import working_size_hw_px
 
 # Forte 2021, "Approximate Fast Foreground Colour Estimation": two passes, with these radii; here at 1024 px or less.
 WORK_PX = 1024

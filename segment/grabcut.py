@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from interp.errors import MaskError
-from interp.sizes import working_size_hw_px
+from interp.pictures.sizes import working_size_hw_px
 from segment.deepcut import Describe, deep_cut
 from segment.masks import enlarge, fill_pinholes, keep_large_components, near_outline, resize_labels, shrink
 from segment.opencv import BACKGROUND, FOREGROUND, WHAT_TO_TRY, Models, check_arrays, learn_and_cut

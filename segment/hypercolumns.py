@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from interp.images import to_nchw01
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
+from interp.pictures.images import to_nchw01
 from segment.deepcut import FEATURE_GRID_PX, DeepMap
 
 LAYERS = {"relu2_2": 1.0, "relu3_2": 1.0, "relu4_2": 3.0, "relu5_4": 3.0}  # with the shrinkage of each

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from interp.errors import MaskError, UsageError, unknown_name
-from interp.sizes import working_size_hw_px
+from interp.pictures.sizes import working_size_hw_px
 from segment.deepcut import Describe
 
 FEATURES = ("rgb", "lab", "lab+xy", "vgg")

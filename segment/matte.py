@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 
 from interp.errors import UsageError
-from interp.images import quantise_hw01
-from interp.sizes import working_size_hw_px
+from interp.pictures.images import quantise_hw01
+from interp.pictures.sizes import working_size_hw_px
 from segment.masks import bounding_box
 
 # On 9 photos with a known alpha, at 320 px, radius 4 and 1e-4 leave 30 % of a hard mask's squared error. The radius

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from interp.errors import MaskError, UsageError
-from interp.images import quantise_hw01
-from interp.sizes import working_size_hw_px
+from interp.pictures.images import quantise_hw01
+from interp.pictures.sizes import working_size_hw_px
 from segment.contrast import centre_prior, contrast_map, focus_map, smooth, unit
 from segment.deepcontrast import deep_contrast_map
 from segment.deepcut import Describe

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from interp.errors import MaskError
-from interp.gram import region_moments
-from interp.layer_names import LAYERS, layer
-from interp.regions import MIN_EFFECTIVE_CELLS, effective_cells, pool_mask
-from interp.sizes import resize_hw01, resize_nchw01
-from interp.vgg import Vgg
+from interp.network.layer_names import LAYERS, layer
+from interp.network.vgg import Vgg
+from interp.pictures.sizes import resize_hw01, resize_nchw01
+from interp.statistics.gram import region_moments
+from interp.statistics.regions import MIN_EFFECTIVE_CELLS, effective_cells, pool_mask
 from stylize.fill import continue_outside, with_border
 from stylize.losses import CONTENT_SHARE, ContentLoss, RegionLoss, StyleLoss, Term, TotalVariation
 from stylize.presets import Settings

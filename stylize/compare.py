@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from interp.errors import UsageError
-from interp.images import to_hwc_u8, to_nchw01
+from interp.pictures.images import to_hwc_u8, to_nchw01
 from stylize.contest import Contest, Contestant, Own, jittered, restyled_nchw01, rms_change
 from stylize.historical import RecipeLoss, recipe_notes
 from stylize.judge import Judge, Reading

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.layers import LayerChoice
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
+from interp.statistics.layers import LayerChoice
 from stylize.historical import RecipeEvent, follow, paste
 from stylize.optimise import StepEvent, scale_sizes_hw_px, stylize
 from stylize.presets import Settings

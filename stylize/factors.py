@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.sizes import resize_nchw01
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
+from interp.pictures.sizes import resize_nchw01
 from stylize.historical import follow
 from stylize.judge import Judge, Reading
 from stylize.recipes import PYTORCH, TENSORFLOW, Recipe

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.gram import region_gram
-from interp.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
-from interp.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD, Vgg
+from interp.network.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD, Vgg
+from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
+from interp.statistics.gram import region_gram
 from stylize.optimise import Step
 from stylize.recipes import Recipe
 
@@ -154,7 +154,7 @@ def follow(
         One event an evaluation; the last one's image is the result. Ends early where the loss is not finite any more.
 
     Example:
-        >>> from interp.weights import load_vgg
+        >>> from interp.network.weights import load_vgg
         >>> from stylize.recipes import RECIPES
         >>> photo = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
         >>> events = list(follow(load_vgg("compact"), photo, photo.flip(3), RECIPES["gatys"], iterations=3))

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.colour import with_luminance_of
-from interp.images import to_hwc_u8, to_nchw01
-from interp.regions import edge_distance_px
-from interp.sizes import resize_nchw01
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
+from interp.pictures.colour import with_luminance_of
+from interp.pictures.images import to_hwc_u8, to_nchw01
+from interp.pictures.sizes import resize_nchw01
+from interp.statistics.regions import edge_distance_px
 from stylize.canvas import Canvas, Scene, build_canvas, own_photo
 from stylize.fill import with_border
 from stylize.presets import Settings

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.gram import region_gram, relative_distance
-from interp.layer_names import RELU_NAMES
-from interp.layers import FIXED_CONTENT
-from interp.regions import layer_mask, layer_regions
-from interp.sizes import fit_painting_nchw01
-from interp.vgg import Vgg
+from interp.network.layer_names import RELU_NAMES
+from interp.network.vgg import Vgg
+from interp.pictures.sizes import fit_painting_nchw01
+from interp.statistics.gram import region_gram, relative_distance
+from interp.statistics.layers import FIXED_CONTENT
+from interp.statistics.regions import layer_mask, layer_regions
 from stylize.outcome import content_distance
 from stylize.yardstick import Marks, Yardstick
 

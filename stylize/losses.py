@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from interp.gram import moments_distance, region_moments
+from interp.statistics.gram import moments_distance, region_moments
 
 CONTENT_SHARE = 1 / 10  # kappa
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from interp.errors import MaskError, UsageError
-from interp.sizes import resize_hw01, resize_nchw01, working_size_hw_px
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
+from interp.pictures.sizes import resize_hw01, resize_nchw01, working_size_hw_px
 from stylize.canvas import Canvas, Scene, build_canvas, own_photo
 from stylize.fill import with_border, without_border
 from stylize.presets import DEFAULT, Settings
@@ -96,8 +96,8 @@ def stylize(
 
     Example:
         >>> import numpy as np
-        >>> from interp.layers import fixed_choice
-        >>> from interp.weights import load_vgg
+        >>> from interp.statistics.layers import fixed_choice
+        >>> from interp.network.weights import load_vgg
         >>> photo = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
         >>> left = np.zeros((96, 96), np.float32)
         >>> left[:, :64] = 1

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.gram import region_gram, relative_distance
-from interp.layer_names import RELU_NAMES, layer
-from interp.regions import layer_mask, layer_regions, pool_mask
-from interp.sizes import resize_hw01, resize_nchw01
-from interp.vgg import Vgg
+from interp.network.layer_names import RELU_NAMES, layer
+from interp.network.vgg import Vgg
+from interp.pictures.sizes import resize_hw01, resize_nchw01
+from interp.statistics.gram import region_gram, relative_distance
+from interp.statistics.regions import layer_mask, layer_regions, pool_mask
 from stylize.region import StyledRegion
 
 

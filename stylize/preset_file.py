@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from interp.errors import InputError, UsageError, unknown_name
-from interp.layer_names import layer
+from interp.network.layer_names import layer
 from stylize.presets import Settings, preset
 
 OWN_KEYS = ("base", "strength", "content_layer", "style_layers")

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.colour import match_colour
 from interp.errors import MaskError, UsageError, unknown_name
-from interp.layers import LayerChoice
-from interp.sizes import fit_painting_nchw01, resize_hw01
+from interp.pictures.colour import match_colour
+from interp.pictures.sizes import fit_painting_nchw01, resize_hw01
+from interp.statistics.layers import LayerChoice
 from stylize.fill import continue_outside, with_border
 from stylize.presets import COLOURS
 

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from interp.errors import InputError, MaskError, OutputError, UsageError
-from interp.images import to_hwc_u8, to_nchw01
-from interp.layers import FIXED_CONTENT, FIXED_STYLE, LayerChoice
+from interp.pictures.images import to_hwc_u8, to_nchw01
+from interp.statistics.layers import FIXED_CONTENT, FIXED_STYLE, LayerChoice
 from stylize.contest import Contest, Own, jittered, restyled_nchw01, rms_change
 from stylize.judge import Judge
 from stylize.preset_file import PresetFile

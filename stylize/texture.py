@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from interp.colour import match_colour
-from interp.gram import moments_distance, region_moments
-from interp.layer_names import layer
-from interp.regions import pool_mask
-from interp.vgg import Vgg
+from interp.network.layer_names import layer
+from interp.network.vgg import Vgg
+from interp.pictures.colour import match_colour
+from interp.statistics.gram import moments_distance, region_moments
+from interp.statistics.regions import pool_mask
 from stylize.fill import with_border, without_border
 from stylize.losses import TotalVariation
 from stylize.optimise import lbfgs
@@ -37,7 +37,7 @@ def synthesise(
         (1, 3, side, side) RGB in [0, 1].
 
     Example:
-        >>> from interp.weights import load_vgg
+        >>> from interp.network.weights import load_vgg
         >>> red = torch.tensor([0.8, 0.1, 0.1]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
         >>> texture = synthesise(load_vgg("compact"), red, "relu1_1", side_px=32)
         >>> bool(texture[:, 0].mean() > texture[:, 2].mean() + 0.3)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interp.layer_names import RELU_NAMES
-from interp.layers import FIXED_STYLE
+from interp.network.layer_names import RELU_NAMES
+from interp.statistics.layers import FIXED_STYLE
 from stylize.compare import Trial
 from stylize.factors import Attribution, Effect
 from stylize.recipes import PYTORCH, TENSORFLOW, TENSORFLOW_FIXED

@@ -14,12 +14,12 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from interp.colour import LUMA_RGB
-from interp.gram import region_gram, relative_distance
-from interp.regions import edge_distance_px, layer_regions
-from interp.sizes import fit_painting_nchw01
-from interp.vgg import Vgg
-from interp.weights import load_vgg
+from interp.network.vgg import Vgg
+from interp.network.weights import load_vgg
+from interp.pictures.colour import LUMA_RGB
+from interp.pictures.sizes import fit_painting_nchw01
+from interp.statistics.gram import region_gram, relative_distance
+from interp.statistics.regions import edge_distance_px, layer_regions
 
 JUDGE_SEED = 20161  # of the judge's filters; unlike the default 0 of `--weights random`
 JUDGE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # relu5_1 leaves most regions no cell

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from commands import samples
-from interp.images import Picture, load_picture
-from interp.vgg import Vgg
-from interp.weights import load_vgg
+from interp.network.vgg import Vgg
+from interp.network.weights import load_vgg
+from interp.pictures.images import Picture, load_picture
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

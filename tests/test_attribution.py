@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from commands.attributing import METHODS as NAMES_OF_THE_COMMAND
-from interp.attribution import METHODS, MethodOptions, attribute, cam_layer_of
-from interp.classifiers import TorchvisionClassifier
-from interp.classify import Classifier
+from interp.attribution.guided import check_guided
+from interp.attribution.methods import METHODS, MethodOptions, attribute, cam_layer_of
+from interp.attribution.saliency import heat_hw, saliency_map
+from interp.attribution.targets import Scored, Target, class_target, parse_target
 from interp.errors import UsageError
-from interp.guided import check_guided
-from interp.saliency import heat_hw, saliency_map
-from interp.targets import Scored, Target, class_target, parse_target
-from interp.vgg import Vgg, WeightsInfo
+from interp.network.classifiers import TorchvisionClassifier
+from interp.network.classify import Classifier
+from interp.network.vgg import Vgg, WeightsInfo
 
 NEEDS_MODULES = [name for name, method in METHODS.items() if method.guided]
 QUICK = MethodOptions(samples=6, batch=4)

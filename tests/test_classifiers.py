@@ -14,13 +14,13 @@ from torchvision import models
 from typer.testing import CliRunner, Result
 
 from cli import app
-from interp.attribution import attribute
-from interp.classifiers import TorchvisionClassifier, load_classifier
-from interp.classify import classify, native_size_hw_px
+from interp.attribution.methods import attribute
+from interp.attribution.saliency import saliency_map
+from interp.attribution.sanity import quick_verdict
+from interp.attribution.targets import Scored, class_target, parse_target
 from interp.errors import UsageError, WeightsError
-from interp.saliency import saliency_map
-from interp.sanity import quick_verdict
-from interp.targets import Scored, class_target, parse_target
+from interp.network.classifiers import TorchvisionClassifier, load_classifier
+from interp.network.classify import classify, native_size_hw_px
 from tests.test_saliency import GuidedReLU
 
 
@@ -96,13 +96,13 @@ def test_the_cache_is_looked_up_and_its_hash_verified(
     with pytest.raises(WeightsError, match="damaged"):
         load_classifier("resnet18")
     digits = hashlib.sha256(saved.read_bytes()).hexdigest()[:8]
-    monkeypatch.setattr("interp.classifiers.cached_path", _looking_for(tmp_path, f"resnet18-{digits}.pth"))
+    monkeypatch.setattr("interp.network.classifiers.cached_path", _looking_for(tmp_path, f"resnet18-{digits}.pth"))
     cached.rename(cached.with_name(f"resnet18-{digits}.pth"))
     assert load_classifier("resnet18").info.note == "found in torch's cache"
 
 
 def _looking_for(folder: Path, name: str):
-    from interp.classifiers import cached_path
+    from interp.network.classifiers import cached_path
 
     return lambda url, arch: cached_path(f"https://example.org/{name}", arch)
 
@@ -150,7 +150,7 @@ def test_networks_that_captum_cannot_guide_are_refused(arch: str, words: str, im
 def test_a_vision_transformer_looks_at_squares_only(image: Tensor) -> None:
     from torchvision.models.vision_transformer import VisionTransformer
 
-    from interp.vgg import WeightsInfo
+    from interp.network.vgg import WeightsInfo
 
     net = VisionTransformer(64, 16, 1, 2, 32, 64, num_classes=5)
     small = TorchvisionClassifier(net, WeightsInfo("vit", "", native_size_px=64), [0.5] * 3, [0.5] * 3)

@@ -198,7 +198,7 @@ def test_an_interrupted_run_keeps_its_best_image(photo: Path, tmp_path: Path, mo
 
 
 def test_an_unexpected_error_is_one_message(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from interp import features
+    from interp.network import features
 
     def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("oh")

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from interp.errors import UsageError
-from interp.gram import region_gram
-from interp.images import to_hwc_u8
-from interp.layers import fixed_choice
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
+from interp.pictures.images import to_hwc_u8
+from interp.statistics.gram import region_gram
+from interp.statistics.layers import fixed_choice
 from stylize.compare import Tick, Trial, compare, count_spikes
 from stylize.contest import Contest, Own, rms_change
 from stylize.judge import Judge

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from commands.saliency import Convention
-from interp.classify import Prediction
-from interp.conventions import CONVENTIONS, views
+from interp.attribution.conventions import CONVENTIONS, views
+from interp.attribution.saliency import Attribution
 from interp.errors import UsageError
-from interp.saliency import Attribution
+from interp.network.classify import Prediction
 
 MAPS = hnp.arrays(np.float32, (3, 5, 6), elements=st.floats(-8, 8, width=16))
 

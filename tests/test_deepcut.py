@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
 from segment import segment
 from segment.deepcut import DeepMap, _whitened, deep_cut
 from segment.graphcut import SURE, Links, contrast_links, minimum_cut

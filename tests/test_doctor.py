@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 import cli
 from commands import doctor, samples
 from commands.checks import Check, Status, installation, machine
-from interp import weights
+from interp.network import weights
 from stylize import isolate, optimise
 
 NMS = "operator torchvision::nms does not exist"
@@ -358,9 +358,9 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_module_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "interp.sanity", None)
+    monkeypatch.setitem(sys.modules, "interp.attribution.sanity", None)
     found = doctor.run(machine.check_modules)
-    assert found.status is Status.PROBLEM and "interp.sanity" in found.finding
+    assert found.status is Status.PROBLEM and "interp.attribution.sanity" in found.finding
 
 
 @pytest.mark.parametrize("fault", ["outside", "inside"])

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
 from stylize.factors import (
     FACTORS,
     ITERATIONS,

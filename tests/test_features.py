@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from interp.channels import channel_contrast, channel_stats, class_evidence
 from interp.errors import MaskError, UsageError
-from interp.features import Selection, feature_maps, feature_maps_of
-from interp.vgg import Vgg
-from interp.weights import load_vgg
+from interp.network.channels import channel_contrast, channel_stats, class_evidence
+from interp.network.features import Selection, feature_maps, feature_maps_of
+from interp.network.vgg import Vgg
+from interp.network.weights import load_vgg
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_several_layers_in_one_pass_equal_each_alone(vgg: Vgg, image: torch.Tens
 
 
 def test_energy_is_the_diagonal_of_the_gram_matrix(vgg: Vgg, image: torch.Tensor) -> None:
-    from interp.gram import region_gram
+    from interp.statistics.gram import region_gram
 
     maps = feature_maps(vgg, image, "relu2_1", rank="energy")
     diagonal = region_gram(vgg.activations(image, ["relu2_1"])["relu2_1"]).diagonal().numpy()

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import interp.fetch
-import interp.weights
+import interp.network.fetch
+import interp.network.weights
 from cli import app
 from interp.errors import OutputError, WeightsError
-from interp.fetch import fetch, partial_path
+from interp.network.fetch import fetch, partial_path
 
 CONTENT = np.random.default_rng(0).bytes(3_500_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -149,8 +149,8 @@ def test_unwritable_folder_and_full_disk(server: Server, target: Path, monkeypat
             list(fetch(server.url, target, SHA256))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    usage = interp.fetch.shutil.disk_usage(target.parent)
-    monkeypatch.setattr(interp.fetch.shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    usage = interp.network.fetch.shutil.disk_usage(target.parent)
+    monkeypatch.setattr(interp.network.fetch.shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
     with pytest.raises(WeightsError, match=r"1 MB free, the download needs 2 MB"):
         list(fetch(server.url, target, SHA256))
     monkeypatch.undo()
@@ -162,8 +162,8 @@ def test_unwritable_folder_and_full_disk(server: Server, target: Path, monkeypat
 def cached(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The command's cache, with the loopback server in torchvision's place."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(interp.weights, "imagenet_url", lambda: server.url)
-    monkeypatch.setattr(interp.weights, "IMAGENET_SHA256", SHA256)
+    monkeypatch.setattr(interp.network.weights, "imagenet_url", lambda: server.url)
+    monkeypatch.setattr(interp.network.weights, "IMAGENET_SHA256", SHA256)
     return tmp_path / "hub" / "checkpoints" / "vgg19-dcbb9e9d.pth"
 
 
@@ -175,10 +175,10 @@ def listed(*, auto: str) -> dict[str, dict[str, object]]:
 
 
 def test_command_lists_fetches_once_and_replaces_damage(server: Server, cached: Path) -> None:
-    assert interp.weights.imagenet_path() == cached
+    assert interp.network.weights.imagenet_path() == cached
     before = listed(auto="compact")
     assert before["imagenet"]["state"] == "not fetched" and before["imagenet"]["sha256"] == SHA256
-    assert before["compact"]["size_bytes"] == interp.weights.COMPACT_FILE.stat().st_size
+    assert before["compact"]["size_bytes"] == interp.network.weights.COMPACT_FILE.stat().st_size
     server.breaks_after = 1_000_000
     failed = CliRunner().invoke(app, ["weights", "fetch"])
     assert failed.exit_code == 5 and failed.stdout == "" and "Run again to continue" in failed.stderr
@@ -204,7 +204,7 @@ def test_ctrl_c_says_that_a_second_run_continues(cached: Path, monkeypatch: pyte
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(interp.fetch, "fetch", interrupted)
+    monkeypatch.setattr(interp.network.fetch, "fetch", interrupted)
     result = CliRunner().invoke(app, ["weights", "fetch"])
     assert result.exit_code == 130 and "is kept. Run again to continue" in result.stderr
 
@@ -218,5 +218,5 @@ def test_command_shows_a_table_and_refuses_other_words(cached: Path) -> None:
 
 def test_the_real_url_carries_the_pinned_hash() -> None:
     """Torch hub's names end in the first eight digits of the file's SHA-256."""
-    assert interp.weights.imagenet_url().endswith(f"/vgg19-{interp.weights.IMAGENET_SHA256[:8]}.pth")
-    assert interp.weights.imagenet_url().rsplit("/")[-1] == interp.weights.IMAGENET_FILE
+    assert interp.network.weights.imagenet_url().endswith(f"/vgg19-{interp.network.weights.IMAGENET_SHA256[:8]}.pth")
+    assert interp.network.weights.imagenet_url().rsplit("/")[-1] == interp.network.weights.IMAGENET_FILE

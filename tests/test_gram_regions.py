@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from interp.gram import effective_rank, gram_stats, region_gram, relative_distance
-from interp.layer_names import LAYERS
-from interp.regions import edge_distance_px, layer_mask, layer_region, pool_mask
+from interp.network.layer_names import LAYERS
+from interp.statistics.gram import effective_rank, gram_stats, region_gram, relative_distance
+from interp.statistics.regions import edge_distance_px, layer_mask, layer_region, pool_mask
 
 UNIT = st.floats(0, 1, width=32)
 FEATURES = hnp.arrays(np.float32, (3, 4, 5), elements=st.floats(-3, 3, width=32))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageCms
 
-from interp import images, sizes
 from interp.errors import InputError, UsageError
+from interp.pictures import images, sizes
 
 
 @pytest.fixture

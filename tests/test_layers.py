@@ -5,11 +5,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from interp.colour import colour_moments, match_colour, with_luminance_of
 from interp.errors import UsageError
-from interp.evidence import content_evidence, style_evidence
-from interp.images import Picture
-from interp.layers import (
+from interp.network.vgg import Vgg
+from interp.pictures.colour import colour_moments, match_colour, with_luminance_of
+from interp.pictures.images import Picture
+from interp.pictures.sizes import resize_nchw01
+from interp.statistics.evidence import content_evidence, style_evidence
+from interp.statistics.layers import (
     FIXED_CONTENT,
     FIXED_STYLE,
     LayerChoice,
@@ -18,8 +20,6 @@ from interp.layers import (
     override_choice,
     usual_layers,
 )
-from interp.sizes import resize_nchw01
-from interp.vgg import Vgg
 
 SIDE = 320
 

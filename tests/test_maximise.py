@@ -5,11 +5,19 @@ import pytest
 import torch
 from torch import Tensor
 
+from interp.attribution.maximise import (
+    FourierPicture,
+    Maximised,
+    MaximiseEvent,
+    before_relu,
+    maximise,
+    response,
+    shaken,
+)
+from interp.attribution.targets import Scored, Target, parse_target
 from interp.errors import UsageError
-from interp.images import Picture
-from interp.maximise import FourierPicture, Maximised, MaximiseEvent, before_relu, maximise, response, shaken
-from interp.targets import Scored, Target, parse_target
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
+from interp.pictures.images import Picture
 
 
 def run(vgg: Vgg, text: str, **options: int) -> tuple[list[MaximiseEvent], Maximised]:

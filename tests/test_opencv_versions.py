@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from commands import samples
-from interp.images import load_picture
+from interp.pictures.images import load_picture
 from segment import segment
 
 MASKS = Path(__file__).parent / "data"

@@ -8,14 +8,14 @@ from skimage.feature import hog
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from interp.attribution import MethodOptions
+from interp.attribution.methods import MethodOptions
+from interp.attribution.randomisation import cascade, edges_hw, parameter_layers, randomise, similarity, target_of
+from interp.attribution.saliency import saliency_map
+from interp.attribution.sanity import other_classes, quick_verdict, random_margin95, sanity_check
+from interp.attribution.targets import parse_target
 from interp.errors import UsageError
-from interp.randomisation import cascade, edges_hw, parameter_layers, randomise, similarity, target_of
-from interp.saliency import saliency_map
-from interp.sanity import other_classes, quick_verdict, random_margin95, sanity_check
-from interp.targets import parse_target
-from interp.vgg import Vgg
-from interp.weights import load_vgg
+from interp.network.vgg import Vgg
+from interp.network.weights import load_vgg
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from interp.errors import UsageError
-from interp.vgg import IMAGENET_MEAN, IMAGENET_STD, Vgg, WeightsInfo
+from interp.network.vgg import IMAGENET_MEAN, IMAGENET_STD, Vgg, WeightsInfo
 from stylize.historical import RecipeLoss, feature_scale, fit, follow, rowwise_distance, rowwise_gram
 from stylize.recipes import RECIPES, Recipe, recipe
 

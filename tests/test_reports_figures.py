@@ -9,16 +9,16 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
-from interp.classify import Prediction
-from interp.conventions import FlashtorchPanels, views
+from interp.attribution.conventions import FlashtorchPanels, views
+from interp.attribution.randomisation import Cascade, Similarity
+from interp.attribution.saliency import Attribution
+from interp.attribution.sanity import SanityCheck, Verdict
 from interp.errors import UsageError
-from interp.features import ChannelStats, FeatureMaps
-from interp.gram import GramStats
-from interp.gram_compare import GramComparison, LayerComparison
-from interp.layers import ContentEvidence, LayerChoice, StyleEvidence, fixed_choice
-from interp.randomisation import Cascade, Similarity
-from interp.saliency import Attribution
-from interp.sanity import SanityCheck, Verdict
+from interp.network.classify import Prediction
+from interp.network.features import ChannelStats, FeatureMaps
+from interp.statistics.gram import GramStats
+from interp.statistics.gram_compare import GramComparison, LayerComparison
+from interp.statistics.layers import ContentEvidence, LayerChoice, StyleEvidence, fixed_choice
 from reports import curves, figures, grids
 from reports.gram import gram_distances
 from reports.grids import PAGE

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from interp.classify import Prediction
-from interp.conventions import FlashtorchPanels
-from interp.features import ChannelStats, FeatureMaps
-from interp.gram import GramStats
-from interp.layers import fixed_choice
-from interp.saliency import Attribution
-from interp.sanity import Verdict as SaliencyVerdict
-from interp.vgg import WeightsInfo
+from interp.attribution.conventions import FlashtorchPanels
+from interp.attribution.saliency import Attribution
+from interp.attribution.sanity import Verdict as SaliencyVerdict
+from interp.network.classify import Prediction
+from interp.network.features import ChannelStats, FeatureMaps
+from interp.network.vgg import WeightsInfo
+from interp.statistics.gram import GramStats
+from interp.statistics.layers import fixed_choice
 from reports import (
     ImageStore,
     RecordBuilder,

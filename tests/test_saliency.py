@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from interp.attribution import attribute
-from interp.classify import Prediction, classify, native_size_hw_px
-from interp.conventions import flashtorch_panels
+from interp.attribution.conventions import flashtorch_panels
+from interp.attribution.guided import hooks_restored
+from interp.attribution.methods import attribute
+from interp.attribution.saliency import Attribution, guided_backprop, magnitude_hw, prompt_saliency_hw
+from interp.attribution.targets import Scored, Target
 from interp.errors import UsageError, WeightsError
-from interp.guided import hooks_restored
-from interp.saliency import Attribution, guided_backprop, magnitude_hw, prompt_saliency_hw
-from interp.targets import Scored, Target
-from interp.vgg import Vgg, WeightsInfo, pooled_linear_head
-from interp.weights import load_vgg
+from interp.network.classify import Prediction, classify, native_size_hw_px
+from interp.network.vgg import Vgg, WeightsInfo, pooled_linear_head
+from interp.network.weights import load_vgg
 
 
 @pytest.fixture(scope="module")

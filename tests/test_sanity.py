@@ -10,12 +10,12 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from interp.attribution.fidelity import blurred, curve_auc, perturb, ranking
+from interp.attribution.randomisation import randomise, rank_correlation, with_random_head
+from interp.attribution.saliency import Attribution, guided_backprop
+from interp.attribution.sanity import quick_verdict
 from interp.errors import UsageError
-from interp.fidelity import blurred, curve_auc, perturb, ranking
-from interp.randomisation import randomise, rank_correlation, with_random_head
-from interp.saliency import Attribution, guided_backprop
-from interp.sanity import quick_verdict
-from interp.vgg import Vgg, WeightsInfo
+from interp.network.vgg import Vgg, WeightsInfo
 
 SIDE_PX = 32
 CELLS = 4  # the planted classifiers read the image in 4 x 4 blocks

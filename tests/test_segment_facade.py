@@ -8,7 +8,7 @@ import pytest
 
 from commands import samples
 from interp.errors import MaskError, UsageError
-from interp.images import Picture, load_picture
+from interp.pictures.images import Picture, load_picture
 from segment import Segmentation, segment
 from segment.plausibility import colour_separation, implausible, sharpness_ratio
 from segment.result import outline_hw, overlay

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from interp.images import Picture
+from interp.pictures.images import Picture
 from segment.foreground import cutout, foreground_colours
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from commands import samples
 from interp.errors import MaskError, UsageError
-from interp.images import Picture, load_picture
+from interp.pictures.images import Picture, load_picture
 from segment.contrast import contrast_map, focus_map
 from segment.faces import find_faces
 from segment.prompts import (

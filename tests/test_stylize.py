@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from interp.errors import MaskError, UsageError
-from interp.images import quantise_hw01, to_hwc_u8, to_nchw01
-from interp.layer_names import LAYERS
-from interp.layers import FIXED_STYLE, LayerChoice, fixed_choice
-from interp.regions import pool_mask
-from interp.sizes import resize_nchw01
-from interp.vgg import Vgg
+from interp.network.layer_names import LAYERS
+from interp.network.vgg import Vgg
+from interp.pictures.images import quantise_hw01, to_hwc_u8, to_nchw01
+from interp.pictures.sizes import resize_nchw01
+from interp.statistics.layers import FIXED_STYLE, LayerChoice, fixed_choice
+from interp.statistics.regions import pool_mask
 from stylize.canvas import Canvas, build_canvas, own_photo
 from stylize.fill import continue_outside, with_border, without_border
 from stylize.isolate import compose, measure

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from interp.gram import moments_distance, region_moments
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
+from interp.statistics.gram import moments_distance, region_moments
 from stylize.texture import synthesise
 from tests.test_stylize import smooth, stripes
 

@@ -15,10 +15,10 @@ from PIL import Image
 from safetensors import safe_open
 
 from commands.progress import Display, Step
-from interp.images import load_image
-from interp.known_weights import file_sha256
-from interp.layer_names import LAYERS, RELU_NAMES
-from interp.weights import COMPACT_FILE, load_vgg
+from interp.network.known_weights import file_sha256
+from interp.network.layer_names import LAYERS, RELU_NAMES
+from interp.network.weights import COMPACT_FILE, load_vgg
+from interp.pictures.images import load_image
 from tools.train_compact import __main__ as command
 from tools.train_compact.data import Pictures, find_files
 from tools.train_compact.export import equalise_channels, folded

@@ -5,8 +5,8 @@ import torch
 import torchvision
 
 from interp.errors import UsageError, WeightsError
-from interp.layer_names import LAYERS, deepest, layer
-from interp.vgg import IMAGENET_MEAN, IMAGENET_STD, Vgg
+from interp.network.layer_names import LAYERS, deepest, layer
+from interp.network.vgg import IMAGENET_MEAN, IMAGENET_STD, Vgg
 
 
 @pytest.fixture(scope="module")

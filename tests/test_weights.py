@@ -12,14 +12,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-import interp.known_weights
+import interp.network.known_weights
 from cli import app
 from commands import samples
 from interp.errors import UsageError, WeightsError
-from interp.known_weights import KNOWN_FILES, KnownFile
-from interp.layer_names import LAYERS
-from interp.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD, Vgg
-from interp.weights import COMPACT_FILE, COMPACT_SHA256, file_sha256, load_vgg
+from interp.network.known_weights import KNOWN_FILES, KnownFile
+from interp.network.layer_names import LAYERS
+from interp.network.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD, Vgg
+from interp.network.weights import COMPACT_FILE, COMPACT_SHA256, file_sha256, load_vgg
 
 CONVS = {name: place.index for name, place in LAYERS.items() if name.startswith("conv")}
 
@@ -172,7 +172,7 @@ def test_known_files_are_recognised_by_hash_and_nothing_else(
     assert given.layout == "caffe" and "as given" in given.note
     for digits in (64, 8):  # a full hash, and what torch hub puts into a name
         known = KnownFile("other", file_sha256(path)[:digits], "caffe", "a test's net")
-        monkeypatch.setattr(interp.known_weights, "KNOWN_FILES", (*KNOWN_FILES, known))
+        monkeypatch.setattr(interp.network.known_weights, "KNOWN_FILES", (*KNOWN_FILES, known))
         info = load_vgg(path, layout="torchvision").info
         assert info.layout == "caffe" and "SHA-256" in info.note and "does not apply" in info.note
     torch.save({**narrow_state, "features.0.bias": narrow_state["features.0.bias"] + 1}, path)

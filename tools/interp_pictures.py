@@ -13,18 +13,18 @@ import torch
 from PIL import Image, ImageDraw
 
 from commands import samples
-from interp.attribution import METHODS
-from interp.conventions import views
-from interp.features import feature_maps
-from interp.gram_compare import compare_grams
-from interp.images import load_image, to_hwc_u8
-from interp.maximise import Maximised, maximise
-from interp.saliency import saliency_map
-from interp.sanity import quick_verdict, random_margin95, sanity_check
-from interp.sizes import resize_nchw01
-from interp.targets import Target
-from interp.vgg import Vgg
-from interp.weights import load_vgg
+from interp.attribution.conventions import views
+from interp.attribution.maximise import Maximised, maximise
+from interp.attribution.methods import METHODS
+from interp.attribution.saliency import saliency_map
+from interp.attribution.sanity import quick_verdict, random_margin95, sanity_check
+from interp.attribution.targets import Target
+from interp.network.features import feature_maps
+from interp.network.vgg import Vgg
+from interp.network.weights import load_vgg
+from interp.pictures.images import load_image, to_hwc_u8
+from interp.pictures.sizes import resize_nchw01
+from interp.statistics.gram_compare import compare_grams
 from reports.gram import gram_distances
 from reports.grids import feature_grid
 from reports.saliency import method_sheet

@@ -102,8 +102,8 @@ def check_opencv() -> Check:
 
 def check_weights() -> Check:
     """The bundled weights whole, ImageNet's whole if they are there."""
-    from interp.known_weights import COMPACT_SHA256, is_intact
-    from interp.weights import COMPACT_FILE, auto_name, available, imagenet_path
+    from interp.network.known_weights import COMPACT_SHA256, is_intact
+    from interp.network.weights import COMPACT_FILE, auto_name, available, imagenet_path
 
     if not is_intact(COMPACT_FILE, COMPACT_SHA256):
         finding = f"compact is missing or damaged: {COMPACT_FILE}"

@@ -92,7 +92,7 @@ def check_output() -> Check:
 
 def check_modules() -> Check:
     """Saliency, segmentation and reports can be imported."""
-    for name in ("interp.saliency", "interp.sanity", "reports.figures", "reports.html"):
+    for name in ("interp.attribution.saliency", "interp.attribution.sanity", "reports.figures", "reports.html"):
         import_module(name)
     import_module("segment").segment  # noqa: B018 -- loaded on first use
     return Check("modules", Status.OK, "saliency, segmentation and reports can be imported")
@@ -102,9 +102,9 @@ def check_self_test() -> Check:
     """Restyle a part of a tiny picture on every device: the rest stays bit-identical, the losses finite."""
     import numpy as np
 
-    from interp.images import to_nchw01
-    from interp.layers import fixed_choice
-    from interp.weights import load_vgg
+    from interp.network.weights import load_vgg
+    from interp.pictures.images import to_nchw01
+    from interp.statistics.layers import fixed_choice
     from stylize import isolate, optimise
     from stylize.presets import Settings
     from stylize.region import StyledRegion

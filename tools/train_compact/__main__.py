@@ -20,7 +20,7 @@ from commands.options import INTERRUPTED, Progress
 from commands.outputs import write_atomically
 from commands.progress import progress
 from interp.errors import GramscopeError, OutputError, WeightsError
-from interp.weights import load_vgg
+from interp.network.weights import load_vgg
 from tools.train_compact import export
 from tools.train_compact.data import Pictures, Watch, class_names, find_files, load_pictures
 from tools.train_compact.recipe import BATCH, SIDE_PX, STAGES, Recipe, scaled_stages

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from commands.outputs import write_atomically
-from interp.known_weights import file_sha256
-from interp.layer_names import RELU_NAMES
-from interp.sizes import resize_nchw01
-from interp.state_dict import TORCHVISION_METADATA
-from interp.vgg import Vgg, WeightsInfo, pooled_linear_head
+from interp.network.known_weights import file_sha256
+from interp.network.layer_names import RELU_NAMES
+from interp.network.state_dict import TORCHVISION_METADATA
+from interp.network.vgg import Vgg, WeightsInfo, pooled_linear_head
+from interp.pictures.sizes import resize_nchw01
 from tools.train_compact.data import Pictures
 from tools.train_compact.recipe import MIN_SIDE_PX, Recipe
 from tools.train_compact.train import BatchNormVgg

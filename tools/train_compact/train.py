@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from interp.errors import GramscopeError, UsageError
-from interp.layer_names import CONVS_PER_BLOCK
-from interp.vgg import Normalise, channels_at
+from interp.network.layer_names import CONVS_PER_BLOCK
+from interp.network.vgg import Normalise, channels_at
 from tools.train_compact.data import Pictures
 from tools.train_compact.recipe import LABEL_SMOOTHING, MOMENTUM, STATISTICS_IMAGES, WEIGHT_DECAY, Recipe, Stage
 from tools.train_compact.views import view

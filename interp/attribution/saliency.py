@@ -1,7 +1,6 @@
 """Which pixels a target depends on: an attribution with everything needed to make it again.
 
-The methods are in `interp.attribution`, the ways to draw a map in `interp.conventions`, whether to believe it in
-`interp.sanity`.
+The methods are in `methods`, the ways to draw a map in `conventions`, whether to believe it in `sanity`.
 """
 
 from dataclasses import dataclass, field
@@ -10,10 +9,10 @@ import numpy as np
 from scipy import ndimage
 from torch import Tensor
 
-from interp.attribution import GUIDED, METHODS, MethodOptions, attribute
-from interp.classify import Classifier, Prediction, classify, native_size_hw_px
-from interp.sizes import resize_nchw01
-from interp.targets import Scored, Target, class_count, class_target, no_classifier
+from interp.attribution.methods import GUIDED, METHODS, MethodOptions, attribute
+from interp.attribution.targets import Scored, Target, class_count, class_target, no_classifier
+from interp.network.classify import Classifier, Prediction, classify, native_size_hw_px
+from interp.pictures.sizes import resize_nchw01
 
 PROMPT_SIGMA = 0.025  # of the side: joins a map's speckle into parts, keeps the parts apart
 
@@ -81,7 +80,7 @@ def saliency_map(
         UsageError: If the method is unknown or cannot be used here.
 
     Example:
-        >>> from interp.weights import load_vgg
+        >>> from interp.network.weights import load_vgg
         >>> import torch
         >>> saliency_map(load_vgg("compact"), torch.zeros(1, 3, 64, 64), "grad-cam").map_chw.shape
         (1, 64, 64)

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.channels import DEAD_AT_MOST, ChannelStats, ClassEvidence, channel_contrast, channel_stats
 from interp.errors import UsageError, unknown_name
-from interp.layer_names import layer as layer_named
-from interp.vgg import Vgg
+from interp.network.channels import DEAD_AT_MOST, ChannelStats, ClassEvidence, channel_contrast, channel_stats
+from interp.network.layer_names import layer as layer_named
+from interp.network.vgg import Vgg
 
 STAGES = {"conv": "before ReLU", "relu": "after ReLU", "pool": "after pooling"}
 RANKS = ("index", "mean", "variance", "energy", "gradient", "contrast")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from interp.attribution.saliency import Attribution, heat_hw
 from interp.errors import unknown_name
-from interp.saliency import Attribution, heat_hw
 
 CLIPPED_PERCENTILE = 99  # of `percentile99`
 

@@ -1,7 +1,7 @@
 """What a classifier says about a picture, and at which size it is asked.
 
-A classifier here is VGG-19 or one of torchvision's (`interp.classifiers`): a module from RGB in [0, 1] to logits that
-knows its class names and the size it was trained at.
+A classifier here is VGG-19 or one of torchvision's (`classifiers`): a module from RGB in [0, 1] to logits that knows
+its class names and the size it was trained at.
 """
 
 import difflib
@@ -11,10 +11,10 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from interp.classifiers import TorchvisionClassifier
 from interp.errors import UsageError
-from interp.sizes import resize_nchw01
-from interp.vgg import Vgg
+from interp.network.classifiers import TorchvisionClassifier
+from interp.network.vgg import Vgg
+from interp.pictures.sizes import resize_nchw01
 
 Classifier: TypeAlias = Vgg | TorchvisionClassifier
 
@@ -83,7 +83,7 @@ def classify(classifier: Classifier, image_nchw01: Tensor, size_hw_px: tuple[int
         WeightsError: If the weights have no classifier.
 
     Example:
-        >>> from interp.weights import load_vgg
+        >>> from interp.network.weights import load_vgg
         >>> classify(load_vgg("compact"), torch.zeros(1, 3, 100, 200)).size_hw_px
         (45, 91)
     """

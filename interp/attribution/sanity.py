@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from interp.attribution import METHODS
-from interp.classify import Classifier, class_name
-from interp.errors import UsageError
-from interp.fidelity import Perturbation, blurred, class_probability, curve_auc, perturb, ranking
-from interp.randomisation import (
+from interp.attribution.fidelity import Perturbation, blurred, class_probability, curve_auc, perturb, ranking
+from interp.attribution.methods import METHODS
+from interp.attribution.randomisation import (
     Cascade,
     OnStage,
     Similarity,
@@ -27,9 +25,11 @@ from interp.randomisation import (
     target_of,
     with_random_head,
 )
-from interp.saliency import Attribution, heat_hw
-from interp.sizes import resize_nchw01
-from interp.targets import class_count, class_target
+from interp.attribution.saliency import Attribution, heat_hw
+from interp.attribution.targets import class_count, class_target
+from interp.errors import UsageError
+from interp.network.classify import Classifier, class_name
+from interp.pictures.sizes import resize_nchw01
 
 RANDOM = "no better than random"
 EDGES = "follows edges, not the class"

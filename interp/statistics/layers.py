@@ -2,7 +2,7 @@
 
 One layer of each of VGG-19's five scales carries style. Half of the weight is shared equally, because a scale that
 nothing holds fills with grain; the other half goes by the square of the separation. The layer with the highest product
-of layout and indifference carries content. `interp.evidence` defines the scores.
+of layout and indifference carries content. `interp.statistics.evidence` defines the scores.
 """
 
 import math
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from interp.errors import UsageError
-from interp.evidence import ContentEvidence, StyleEvidence, content_evidence, style_evidence
-from interp.layer_names import layer
-from interp.regions import MIN_EFFECTIVE_CELLS, effective_cells, layer_mask
-from interp.vgg import Vgg
+from interp.network.layer_names import layer
+from interp.network.vgg import Vgg
+from interp.statistics.evidence import ContentEvidence, StyleEvidence, content_evidence, style_evidence
+from interp.statistics.regions import MIN_EFFECTIVE_CELLS, effective_cells, layer_mask
 
 FIXED_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # Gatys et al. 2016, section 3
 FIXED_CONTENT = "relu4_2"  # the same
@@ -99,7 +99,7 @@ def choose_layers(
         fixed layers, saying so.
 
     Example:
-        >>> from interp.weights import load_vgg
+        >>> from interp.network.weights import load_vgg
         >>> picture = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
         >>> choose_layers(load_vgg("compact"), picture, picture).mode
         'fixed'

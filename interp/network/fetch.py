@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from interp.errors import OutputError, WeightsError
-from interp.known_weights import file_sha256
+from interp.network.known_weights import file_sha256
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30.0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from interp.errors import UsageError, WeightsError
-from interp.layer_names import CHANNELS_PER_BLOCK, CONVS_PER_BLOCK, LAYERS, deepest, layer
+from interp.network.layer_names import CHANNELS_PER_BLOCK, CONVS_PER_BLOCK, LAYERS, deepest, layer
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's model zoo: RGB, for input in [0, 1]
 IMAGENET_STD = (0.229, 0.224, 0.225)

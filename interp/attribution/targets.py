@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from interp.classify import Classifier, class_index, class_name
 from interp.errors import UsageError, WeightsError
+from interp.network.classify import Classifier, class_index, class_name
 
 PROBE_PX = 64  # side of the picture that tells a layer's channels
 
@@ -90,7 +90,7 @@ def parse_target(classifier: Classifier, text: str) -> Target:
         UsageError: If there is no such class, layer or channel.
 
     Example:
-        >>> from interp.weights import load_vgg
+        >>> from interp.network.weights import load_vgg
         >>> vgg = load_vgg("compact")
         >>> parse_target(vgg, "relu4_1:7").phrase, parse_target(vgg, "goldfish").index
         ('the mean of channel 7 of relu4_1 over its cells', 0)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from interp.classify import classify, native_size_hw_px
+from interp.attribution.targets import Scored, class_target
 from interp.errors import MaskError, UsageError
-from interp.sizes import resize_nchw01
-from interp.targets import Scored, class_target
-from interp.vgg import Vgg
+from interp.network.classify import classify, native_size_hw_px
+from interp.network.vgg import Vgg
+from interp.pictures.sizes import resize_nchw01
 
 DEAD_AT_MOST = 1e-6  # features are scaled to means around 1, float32 noise is around 1e-7
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from interp.errors import UsageError, WeightsError, unknown_name
-from interp.known_weights import file_sha256
-from interp.state_dict import read_tensors
-from interp.vgg import Normalise, WeightsInfo
+from interp.network.known_weights import file_sha256
+from interp.network.state_dict import read_tensors
+from interp.network.vgg import Normalise, WeightsInfo
 
 POOLING = (
     nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Dropout, nn.Dropout2d, nn.Identity

@@ -11,11 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from interp.errors import UsageError, WeightsError
-from interp.fetch import partial_path
-from interp.known_weights import COMPACT_SHA256, IMAGENET_SHA256, LAYOUTS, by_name, by_sha256, file_sha256, is_intact
-from interp.layer_names import CHANNELS_PER_BLOCK
-from interp.state_dict import CONVS, IMAGENET_SIZE_PX, StateFile, read_state_file
-from interp.vgg import Normalise, Vgg, WeightsInfo, channels_at, fully_connected_head, pooled_linear_head
+from interp.network.fetch import partial_path
+from interp.network.known_weights import (
+    COMPACT_SHA256,
+    IMAGENET_SHA256,
+    LAYOUTS,
+    by_name,
+    by_sha256,
+    file_sha256,
+    is_intact,
+)
+from interp.network.layer_names import CHANNELS_PER_BLOCK
+from interp.network.state_dict import CONVS, IMAGENET_SIZE_PX, StateFile, read_state_file
+from interp.network.vgg import Normalise, Vgg, WeightsInfo, channels_at, fully_connected_head, pooled_linear_head
 
 COMPACT_DIR = Path(__file__).parent / "compact"
 COMPACT_FILE = COMPACT_DIR / "compact-vgg19.safetensors"

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from interp.errors import WeightsError
-from interp.layer_names import LAYERS
-from interp.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD
+from interp.network.layer_names import LAYERS
+from interp.network.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD
 
 CONVS = {name: place.index for name, place in LAYERS.items() if name.startswith("conv")}
 WRAPPERS = ("state_dict", "model_state_dict", "model")

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from interp.classify import Classifier, native_size_hw_px
+from interp.attribution.targets import Scored, Target
 from interp.errors import UsageError
-from interp.layer_names import LAYERS
-from interp.sizes import resize_nchw01, working_size_hw_px
-from interp.targets import Scored, Target
-from interp.vgg import Vgg
+from interp.network.classify import Classifier, native_size_hw_px
+from interp.network.layer_names import LAYERS
+from interp.network.vgg import Vgg
+from interp.pictures.sizes import resize_nchw01, working_size_hw_px
 
 # Square root of the covariance of ImageNet's colours (lucid, `optvis/param/color.py`), rows RGB.
 COLOUR_SQRT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
@@ -119,7 +119,7 @@ def maximise(
         UsageError: If size or steps are out of range.
 
     Example:
-        >>> from interp.weights import load_vgg
+        >>> from interp.network.weights import load_vgg
         >>> *events, found = maximise(load_vgg("compact"), Target("relu2_1:3", 3, "relu2_1"), size_px=32, steps=4)
         >>> len(events), tuple(found.image_nchw01.shape)
         (4, (1, 3, 32, 32))

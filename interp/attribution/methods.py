@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from interp.attribution.guided import check_guided, hooks_restored
+from interp.attribution.targets import Scored
 from interp.errors import UsageError, unknown_name
-from interp.guided import check_guided, hooks_restored
-from interp.layer_names import LAYERS
-from interp.targets import Scored
-from interp.vgg import Vgg
+from interp.network.layer_names import LAYERS
+from interp.network.vgg import Vgg
 
 GUIDED = "guided-backprop"
 NOISE_SHARE = 0.15  # of the picture's range: Smilkov et al. 2017 recommend 10 to 20 %

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from interp.images import MIN_SIDE_PX, quantise_hw01
+from interp.pictures.images import MIN_SIDE_PX, quantise_hw01
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from interp.errors import UsageError
-from interp.gram import GramStats, gram_stats, region_gram
-from interp.vgg import Vgg
+from interp.network.vgg import Vgg
+from interp.statistics.gram import GramStats, gram_stats, region_gram
 
 TILES_PER_SIDE = 4
 MAX_CELLS, MIN_CELLS = 64, 16  # a tile: more change little, fewer are noise
@@ -129,7 +129,7 @@ def compare_grams(vgg: Vgg, images_nchw01: Sequence[Tensor], layers: Sequence[st
         UsageError: If there is no picture, a layer is unknown, or a picture has no cell at a layer.
 
     Example:
-        >>> from interp.weights import load_vgg
+        >>> from interp.network.weights import load_vgg
         >>> pictures = [torch.rand(1, 3, 96, 96), torch.zeros(1, 3, 96, 96)]
         >>> compare_grams(load_vgg("compact"), pictures, ["relu1_1"]).layers[0].beyond_chance
         1

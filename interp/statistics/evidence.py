@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.colour import match_colour
-from interp.gram import gram_stats, region_gram
-from interp.layer_names import LAYERS, RELU_NAMES
-from interp.regions import pool_mask
-from interp.vgg import Vgg
+from interp.network.layer_names import LAYERS, RELU_NAMES
+from interp.network.vgg import Vgg
+from interp.pictures.colour import match_colour
+from interp.statistics.gram import gram_stats, region_gram
+from interp.statistics.regions import pool_mask
 
 MAX_SAMPLES, MIN_SAMPLES = 64, 16
 PAINTING_TILES_PER_SIDE = 4

@@ -15,12 +15,12 @@ import torch
 from scipy import ndimage, stats
 from torch import nn
 
-from interp.attribution import attribute
-from interp.classify import Classifier
-from interp.layer_names import LAYERS
-from interp.saliency import Attribution, heat_hw
-from interp.targets import Scored, Target
-from interp.vgg import Vgg
+from interp.attribution.methods import attribute
+from interp.attribution.saliency import Attribution, heat_hw
+from interp.attribution.targets import Scored, Target
+from interp.network.classify import Classifier
+from interp.network.layer_names import LAYERS
+from interp.network.vgg import Vgg
 
 CLIPPED_PERCENTILE = 99  # of a map, before it is compared by SSIM or HOG (Adebayo's notebooks)
 HOG_CELL_SHARE = 16 / 299  # Adebayo's 16-px cells on Inception's 299-px pictures

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from interp.classify import Classifier
+from interp.network.classify import Classifier
 
 BLUR_SIGMA_PX, BLUR_RADIUS_PX = 5.0, 5  # RISE's evaluation.py: an 11-px kernel with sigma 5
 PIXELS_PER_BATCH = 1 << 18

@@ -12,7 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from interp.layer_names import Layer, layer
+from interp.network.layer_names import Layer, layer
 
 MIN_EFFECTIVE_CELLS = 32  # fewer independent cells than this make a Gram of noise
 CAP_SHARE = 1 / 3  # of a component's largest distance, where full erosion would leave nothing

@@ -1,0 +1,1 @@
+"""Attribution: which pixels speak for an output, and whether to believe it."""

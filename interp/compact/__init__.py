@@ -1,1 +1,0 @@
-"""The embedded weights: data only, read by `interp.weights`. See MODEL_CARD.md."""

@@ -1,0 +1,1 @@
+"""The network: layers by name, weights, features, classification."""

@@ -1,0 +1,1 @@
+"""Pictures: files and arrays to float NCHW RGB in [0, 1] and back; sizes; colour."""

@@ -1,0 +1,1 @@
+"""Style statistics: Gram matrices, regions on a layer's grid, evidence for layers."""
