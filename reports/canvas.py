@@ -7,6 +7,7 @@ no metadata, so that equal figures are equal bytes.
 import io
 import textwrap
 import warnings
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -60,6 +61,32 @@ def plain_log(axis: Axis) -> None:
 def viridis(values_hw01: np.ndarray) -> np.ndarray:
     """Colour values in [0, 1]: (H, W, 3) uint8."""
     return colormaps["viridis"](np.asarray(values_hw01), bytes=True)[..., :3]
+
+
+def line_chart(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    x_label: str,
+    y_label: str,
+) -> bytes:
+    """Draw named lines.
+
+    Args:
+        lines: Name to (x values, y values).
+        x_label: Quantity and unit.
+        y_label: Quantity and unit.
+
+    Returns:
+        PNG.
+    """
+    figure, axis = chart(3.2)
+    dashes = ("-", "--", "-.", ":")
+    for index, (name, (x, y)) in enumerate(lines.items()):
+        colour, dash = COLOURS[index % len(COLOURS)], dashes[index % len(dashes)]
+        axis.plot(x, y, label=name, color=colour, linestyle=dash, linewidth=1.9, marker="o", markersize=2.5)
+    literal(axis.set_xlabel(x_label, fontsize=9), axis.set_ylabel(y_label, fontsize=9))
+    legend_beside(axis)
+    return png(figure)
 
 
 def axes_at(figure: Figure, left_px: float, top_px: float, width_px: float, height_px: float) -> Axes:
