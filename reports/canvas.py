@@ -23,6 +23,7 @@ WIDTH_IN = 9.6
 INK, SOFT, PALE, GRID, ACCENT, WARM = "#1f2023", "#5c5f66", "#cfccc6", "#e6e4df", "#285f74", "#c4622d"
 # Okabe & Ito 2008: told apart by readers with any colour vision; yellow left out, too pale on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5c5f66")
+DASHES = ("-", "--", "-.", ":")
 
 
 def chart(height_in: float) -> tuple[Figure, Axes]:
@@ -80,9 +81,8 @@ def line_chart(
         PNG.
     """
     figure, axis = chart(3.2)
-    dashes = ("-", "--", "-.", ":")
     for index, (name, (x, y)) in enumerate(lines.items()):
-        colour, dash = COLOURS[index % len(COLOURS)], dashes[index % len(dashes)]
+        colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
         axis.plot(x, y, label=name, color=colour, linestyle=dash, linewidth=1.9, marker="o", markersize=2.5)
     literal(axis.set_xlabel(x_label, fontsize=9), axis.set_ylabel(y_label, fontsize=9))
     legend_beside(axis)

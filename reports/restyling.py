@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from interp.errors import UsageError
-from reports.canvas import INK, SOFT, WARM, chart, legend_beside, plain_log, png
+from reports.canvas import DASHES, INK, SOFT, WARM, chart, legend_beside, plain_log, png
 from reports.record import Block, Compare, Facts, Figure, Gallery, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -194,11 +194,15 @@ def _term_order(name: str) -> tuple[int, str]:
 
 
 def _term_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Style terms dark to light from fine to coarse, content warm, the total in ink; other regions dashed."""
+    """Style terms dark to light from fine to coarse, content warm, the total in ink; each region in dashes of its own.
+
+    With several regions a name is "region: term".
+    """
     style_names = sorted({name.split("style ")[-1] for name in names if "style " in name})
+    regions = sorted({name.rpartition(": ")[0] for name in names if name != "total"})
     styles: dict[str, dict[str, Any]] = {}
     for name in names:
-        dash = {"linestyle": "--"} if name.startswith("region ") and not name.startswith("region 1") else {}
+        dash = {"linestyle": DASHES[regions.index(name.rpartition(": ")[0]) % len(DASHES)]} if name != "total" else {}
         if "style " in name:
             place = style_names.index(name.split("style ")[-1]) / max(1, len(style_names) - 1)
             styles[name] = {"color": colormaps["viridis"](0.1 + 0.7 * place), "linewidth": 1.3} | dash
