@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 SHOWN_RANGE = 1e-6  # of the largest loss; the content term starts at rounding, which would flatten the rest
+DASHES = ("-", "--", "-.", ":")
 
 
 class Losses(Protocol):
@@ -86,11 +87,15 @@ def _term_order(name: str) -> tuple[int, str]:
 
 
 def _term_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Style terms dark to light from fine to coarse, content warm, the total in ink; other regions dashed."""
+    """Style terms dark to light from fine to coarse, content warm, the total in ink; each region in dashes of its own.
+
+    With several regions a name is "region: term".
+    """
     style_names = sorted({name.split("style ")[-1] for name in names if "style " in name})
+    regions = sorted({name.rpartition(": ")[0] for name in names if name != "total"})
     styles: dict[str, dict[str, Any]] = {}
     for name in names:
-        dash = {"linestyle": "--"} if name.startswith("region ") and not name.startswith("region 1") else {}
+        dash = {"linestyle": DASHES[regions.index(name.rpartition(": ")[0]) % len(DASHES)]} if name != "total" else {}
         if "style " in name:
             place = style_names.index(name.split("style ")[-1]) / max(1, len(style_names) - 1)
             styles[name] = {"color": colormaps["viridis"](0.1 + 0.7 * place), "linewidth": 1.3} | dash
@@ -154,9 +159,8 @@ def line_chart(
         PNG.
     """
     figure, axis = chart(3.2)
-    dashes = ("-", "--", "-.", ":")
     for index, (name, (x, y)) in enumerate(lines.items()):
-        colour, dash = COLOURS[index % len(COLOURS)], dashes[index % len(dashes)]
+        colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
         axis.plot(
             x,
             _positive(y) if log_y else y,

@@ -199,9 +199,18 @@ def test_evidence_that_is_missing_leaves_its_panel_out() -> None:
     assert figures.layer_evidence(fixed_choice())
 
 
+def test_two_regions_curves_are_told_apart() -> None:
+    terms = ("style relu1_1", "style relu2_1", "content relu4_2")
+    names = [f"{region}: {term}" for region in ("background", "foreground") for term in terms]
+    styles = curves._term_styles([*names, "total"])
+    assert all(a != b for number, a in enumerate(styles.values()) for b in list(styles.values())[:number])
+    losses = [Step(step, 1, (64, 64), dict.fromkeys(names, 1 / step)) for step in (1, 2)]
+    other = [replace(entry, losses={**entry.losses, names[0]: 2 / entry.step}) for entry in losses]
+    assert (pixels_of(curves.loss_curves(losses)) != pixels_of(curves.loss_curves(other))).any()
+
+
 def test_odd_data_can_be_drawn() -> None:
     assert curves.loss_curves([Step(1, 1, (64, 64), {"total": 0.0, "content relu4_2": NAN})])
-    assert curves.loss_curves([Step(1, 1, (64, 64), {"region 1: style relu1_1": 1.0, "region 2: style relu1_1": 0.5})])
     attribution, panels = saliency()
     odd = replace(attribution, target="$\\frac{1}{ 猫 \x07")
     flat = replace(panels, max_hw01=np.full((10, 12), 0.5, np.float32))
