@@ -254,7 +254,7 @@ class Run:
                 self.say(f"{path} was removed: it told of the picture that was overwritten.")
 
     def _reproduce(self, vgg: "Classifier | None", facts: Mapping[str, str]) -> "Section":
-        from reports.sections import reproduce_section
+        from reports.reproduce import reproduce_section
 
         inputs = [(f"{role}: {picture.name}", picture.sha256) for role, picture in self.inputs.items()]
         outputs = [(path.name, digest) for path, digest in self.hashes.items()]
