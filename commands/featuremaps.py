@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.evidence import find_foreground, look, parse_box
+from commands.evidence import find_foreground, parse_box
 from commands.options import ForegroundOptions, ImageArgument, LayersOption, RunOptions, TargetOption, command
 from commands.run import Run, names_of
+from commands.seeing import look
 from interp.errors import UsageError
 from interp.network.layer_names import LAYERS, layer
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from commands.evidence import find_foreground, load_hints, look, parse_box
+from commands.evidence import find_foreground, load_hints, parse_box
 from commands.options import ForegroundOptions, ImageArgument, RunOptions, command
 from commands.run import Run
+from commands.seeing import look
 
 if TYPE_CHECKING:
     from segment.result import Segmentation
