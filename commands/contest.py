@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from commands.evidence import find_foreground, region_alpha
-from commands.options import ForegroundOptions, Region
+from commands.foreground import ForegroundOptions, find_foreground, region_alpha
+from commands.options import Region
 from commands.run import Run
 from commands.seeing import look
 from interp.errors import MaskError, UsageError, unknown_name

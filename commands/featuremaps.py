@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.evidence import find_foreground, parse_box
-from commands.options import ForegroundOptions, ImageArgument, LayersOption, RunOptions, TargetOption, command
+from commands.foreground import ForegroundOptions, find_foreground
+from commands.options import ImageArgument, LayersOption, RunOptions, TargetOption, command
 from commands.run import Run, names_of
 from commands.seeing import look
 from interp.errors import UsageError
@@ -72,8 +72,7 @@ def featuremaps(
     if not names:
         raise UsageError("No layer was named; expected names such as conv1_1,relu4_2, or `all`.")
     shown = parse_channels(channels) if channels is not None else None
-    if foreground.box:
-        parse_box(foreground.box)
+    foreground.check()
     picture = run.photo(image, "chelsea")
     grids = {"grid" if len(names) == 1 else f"grid:{name}": "png" for name in names}
     run.plan_outputs(picture.stem, {**grids, "stats": "json"})

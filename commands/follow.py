@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from commands.contest import box_of, grabcut_within
-from commands.options import INTERRUPTED, ForegroundOptions, Region, RunOptions
+from commands.foreground import ForegroundOptions
+from commands.options import INTERRUPTED, Region, RunOptions
 from commands.progress import progress
 from commands.run import Run
 from interp.errors import UsageError

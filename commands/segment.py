@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from commands.evidence import find_foreground, load_hints, parse_box
-from commands.options import ForegroundOptions, ImageArgument, RunOptions, command
+from commands.foreground import ForegroundOptions, find_foreground
+from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
 from commands.seeing import look
 
@@ -28,10 +28,7 @@ def segment(
     python cli.py segment photo.jpg --mask out/photo.segment.png --hints strokes.json
     """
     run = Run(context, options)
-    if foreground.box:
-        parse_box(foreground.box)
-    if foreground.hints:
-        load_hints(foreground.hints)
+    foreground.check()
     picture = run.photo(image, "astronaut")
     pictures = dict.fromkeys(("mask", "alpha", "cutout", "overlay"), "png")
     run.plan_outputs(picture.stem, {**pictures, "measures": "json"})
