@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.contest import Pair, prepare, ways_named
-from commands.evidence import parse_box
-from commands.options import (
-    INTERRUPTED,
-    ForegroundOptions,
-    ImageArgument,
-    Region,
-    RegionOption,
-    RunOptions,
-    StyleOption,
-    command,
-)
+from commands.foreground import ForegroundOptions
+from commands.options import INTERRUPTED, ImageArgument, Region, RegionOption, RunOptions, StyleOption, command
 from commands.progress import progress
 from commands.run import Run, names_of
 from interp.errors import UsageError
@@ -80,8 +71,7 @@ def compare(
     Example: python cli.py compare photo.jpg --style painting.jpg --presets default,report-pytorch,gatys --why
     """
     run = Run(context, options)
-    if foreground.box:
-        parse_box(foreground.box)
+    foreground.check()
     if also and (foreground.box or foreground.mask or foreground.hints):
         raise UsageError("--box, --mask and --hints speak of one photo; with --also, expected --prompt instead.")
     if len(also_style or []) not in (0, len(also or [])):

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from commands.evidence import find_foreground, look, region_alpha
-from commands.options import ForegroundOptions, Region
+from commands.evidence import look
+from commands.foreground import ForegroundOptions, find_foreground, region_alpha
+from commands.options import Region
 from commands.run import Run
 from interp.errors import MaskError, UsageError, unknown_name
 from stylize.preset_file import PresetFile, read_preset

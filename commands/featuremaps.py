@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.evidence import find_foreground, look, parse_box
-from commands.options import ForegroundOptions, ImageArgument, LayersOption, RunOptions, TargetOption, command
+from commands.evidence import look
+from commands.foreground import ForegroundOptions, find_foreground
+from commands.options import ImageArgument, LayersOption, RunOptions, TargetOption, command
 from commands.run import Run, names_of
 from interp.errors import UsageError
 from interp.network.layer_names import LAYERS, layer
@@ -71,15 +72,14 @@ def featuremaps(
     if not names:
         raise UsageError("No layer was named; expected names such as conv1_1,relu4_2, or `all`.")
     shown = parse_channels(channels) if channels is not None else None
-    if foreground.box:
-        parse_box(foreground.box)
+    foreground.check()
     picture = run.photo(image, "chelsea")
     grids = {"grid" if len(names) == 1 else f"grid:{name}": "png" for name in names}
     run.plan_outputs(picture.stem, {**grids, "stats": "json"})
 
     from interp.network.features import Selection, feature_maps_of
     from interp.pictures.sizes import resize_hw01, resize_nchw01, working_size_hw_px
-    from reports.grids import feature_grid
+    from reports.features import feature_grid
 
     vgg = run.network()
     looked_at = working_size_hw_px(picture.size_hw_px, size)
@@ -103,7 +103,7 @@ def featuremaps(
         builder = _told(vgg, picture, maps, looked_at, scale)
         builder.data = {"layers": stats}
         if segmentation:
-            from reports.sections import region_section
+            from reports.region import region_section
 
             alpha = segmentation.alpha_hw01
             builder.sections.append(region_section(builder.images, picture.rgb_hwc_u8, segmentation, alpha))
@@ -160,7 +160,7 @@ def _stats(entry: "FeatureMaps", selection: "Selection") -> dict[str, Any]:
 def _told(
     vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", looked_at: tuple[int, int], scale: Scale
 ) -> "RecordBuilder":
-    from reports.evidence import features_section
+    from reports.features import features_section
     from reports.store import RecordBuilder
 
     several = "s" if len(maps) > 1 else ""

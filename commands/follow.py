@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from commands.contest import box_of, grabcut_within
-from commands.options import INTERRUPTED, ForegroundOptions, Region, RunOptions
+from commands.foreground import ForegroundOptions
+from commands.options import INTERRUPTED, Region, RunOptions
 from commands.progress import progress
 from commands.run import Run
 from interp.errors import UsageError
@@ -129,7 +130,7 @@ def _tell(
     last: "RecipeEvent",
 ) -> "RecordBuilder":
     """Put the run into a record."""
-    from reports import sections, study
+    from reports import optimisation_section, region_section, result_section, study
     from reports.store import RecordBuilder
     from stylize.historical import RecipeLoss, recipe_notes
 
@@ -143,15 +144,15 @@ def _tell(
     store, add = builder.images, builder.sections.append
     whole = region is Region.ALL
     add(
-        sections.result_section(
+        result_section(
             store, photo.rgb_hwc_u8, result_hwc_u8, None if whole else alpha, region=region.value,
             paintings={painting.name: painting.rgb_hwc_u8},
         )
     )  # fmt: skip
     if segmentation:
         isolation = _isolation(photo.rgb_hwc_u8, result_hwc_u8, alpha)
-        add(sections.region_section(store, photo.rgb_hwc_u8, segmentation, alpha, isolation, region=region.value))
-    add(sections.optimisation_section(store, steps, snapshots, seconds=last.elapsed_s))
+        add(region_section(store, photo.rgb_hwc_u8, segmentation, alpha, isolation, region=region.value))
+    add(optimisation_section(store, steps, snapshots, seconds=last.elapsed_s))
     add(_outcome_section(run, vgg, pictures, alpha, result_hwc_u8, recipe))
     add(study.constants_section([recipe]))
     builder.data = {"recipe": recipe, "losses": last.losses, "steps": last.step}
@@ -176,7 +177,7 @@ def _outcome_section(
     """The common yardstick before and after, at the recipe's size."""
     from interp.pictures.images import to_nchw01
     from interp.pictures.sizes import resize_hw01, resize_nchw01, working_size_hw_px
-    from reports.sections import outcome_section
+    from reports.restyling import outcome_section
     from stylize.judge import Judge
 
     photo, painting = pictures

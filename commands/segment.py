@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from commands.evidence import find_foreground, load_hints, look, parse_box
-from commands.options import ForegroundOptions, ImageArgument, RunOptions, command
+from commands.evidence import look
+from commands.foreground import ForegroundOptions, find_foreground
+from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
 
 if TYPE_CHECKING:
@@ -27,16 +28,13 @@ def segment(
     python cli.py segment photo.jpg --mask out/photo.segment.png --hints strokes.json
     """
     run = Run(context, options)
-    if foreground.box:
-        parse_box(foreground.box)
-    if foreground.hints:
-        load_hints(foreground.hints)
+    foreground.check()
     picture = run.photo(image, "astronaut")
     pictures = dict.fromkeys(("mask", "alpha", "cutout", "overlay"), "png")
     run.plan_outputs(picture.stem, {**pictures, "measures": "json"})
 
     from interp.pictures.images import encode_png, mask_u8
-    from reports.sections import region_section
+    from reports.region import region_section
     from reports.store import RecordBuilder
     from segment.foreground import cutout
     from segment.result import overlay
@@ -56,7 +54,7 @@ def segment(
             region_section(builder.images, picture.rgb_hwc_u8, segmentation, segmentation.alpha_hw01)
         )
         if findings:
-            from reports.evidence import saliency_section
+            from reports.saliency import saliency_section
 
             builder.sections.append(
                 saliency_section(builder.images, findings.attribution, findings.panels, findings.verdict)

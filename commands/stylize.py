@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.contest import ways_named, with_layers_of
-from commands.evidence import SaliencyFindings, find_foreground, look, parse_box, region_alpha
+from commands.evidence import SaliencyFindings, look
 from commands.follow import check_options, follow_recipe
+from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.job import Job, do_job
-from commands.options import INTERRUPTED, ForegroundOptions, ImageArgument, Region, RunOptions, command
+from commands.options import INTERRUPTED, ImageArgument, Region, RunOptions, command
 from commands.parts import Part, StyleOptions, read_parts
 from commands.run import Run, names_of
 from interp.errors import UsageError
@@ -132,8 +133,7 @@ def stylize(
     """
     run = Run(context, options)
     layers.check()
-    if foreground.box:
-        parse_box(foreground.box)
+    foreground.check()
     way = ways_named([loop.preset])[loop.preset]
     if isinstance(way, Recipe):
         check_options(run, way)

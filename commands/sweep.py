@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.contest import Pair, prepare
-from commands.evidence import parse_box
-from commands.options import (
-    INTERRUPTED,
-    ForegroundOptions,
-    ImageArgument,
-    Region,
-    RegionOption,
-    RunOptions,
-    StyleOption,
-    command,
-)
+from commands.foreground import ForegroundOptions
+from commands.options import INTERRUPTED, ImageArgument, Region, RegionOption, RunOptions, StyleOption, command
 from commands.progress import progress
 from commands.run import Run
 from interp.errors import UsageError
@@ -64,8 +55,7 @@ def sweep(
     from stylize.presets import preset as preset_named
 
     base = read_preset(preset).settings if preset.endswith(".toml") else preset_named(preset)
-    if foreground.box:
-        parse_box(foreground.box)
+    foreground.check()
     photo, painting = run.photo(image, "astronaut"), run.painting(style)
     extensions = {"figure": "png", "preset": "toml"}
     run.plan_outputs(photo.stem, extensions if resume else {**extensions, "study": "sqlite3"})
@@ -168,7 +158,7 @@ def _tell(
     """Put a sweep into a record."""
     from interp.pictures.images import to_hwc_u8
     from reports import study
-    from reports.sections import result_section
+    from reports.restyling import result_section
     from reports.store import RecordBuilder
     from stylize.sweep import OBJECTIVES, own_way, result_of
 
