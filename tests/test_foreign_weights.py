@@ -176,6 +176,7 @@ def test_class_names_of_any_form_stop_nothing(
     assert load_vgg(tmp_path / "a.pth").info.class_names == names
 
 
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 def test_tensors_of_other_kinds(state: dict[str, Tensor], tmp_path: Path) -> None:
     path, key = tmp_path / "a.pth", "features.0.weight"
     torch.save({**state, key: state[key].to_sparse()}, path)

@@ -37,7 +37,7 @@ def kind_of_file(path: Path, error: BaseException) -> str:
 def _kind_of_pickle(words: str) -> str:
     if "TorchScript" in words:
         return "a TorchScript program: save `model.state_dict()` instead"
-    if "weights_only" in words or "Unsupported" in words or "GLOBAL" in words:
+    if "Unsupported global" in words or "Unsupported class" in words:
         return (
             "a pickle with Python objects in it, a whole model perhaps, which would run code when it is loaded: save "
             "`model.state_dict()` instead"
@@ -59,7 +59,7 @@ def common_prefix(keys: Iterable[str]) -> str:
 def other_network(keys: Iterable[str]) -> str:
     """Which network the keys belong to if it is not VGG-19, a sentence; empty if they do not tell."""
     keys = set(keys)
-    if any(key.endswith("running_mean") for key in keys):
+    if any(key.startswith("features.") and key.endswith("running_mean") for key in keys):
         return "It has batch normalisation (VGG19-BN perhaps), which this VGG-19 does not have: fold it in first."
     numbers = sorted(int(key.split(".")[1]) for key in keys if key.startswith("features.") and key.endswith(".weight"))
     if numbers and numbers[-1] == VGG16_LAST and len(numbers) == 13:

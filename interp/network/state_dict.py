@@ -3,6 +3,7 @@
 Only tensors are ever loaded; a pickle with code in it is refused.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
                 loaded: Any = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
                 metadata = file.metadata() or {}
         else:
-            loaded, metadata = torch.load(path, map_location="cpu", weights_only=True), {}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's advice to its own developers
+                loaded, metadata = torch.load(path, map_location="cpu", weights_only=True), {}
     except MemoryError:
         raise
     except Exception as error:  # torch and safetensors raise many kinds on damaged or foreign files
