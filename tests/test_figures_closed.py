@@ -6,17 +6,19 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
+from cycler import cycler
 
 from reports.canvas import line_chart
 from reports.restyling import loss_curves
 
 ROOT = Path(__file__).parent.parent
-HOSTILE = {
+HOSTILE: dict[Any, Any] = {
     "text.usetex": True, "axes.facecolor": "red", "font.size": 30.0, "savefig.dpi": 10.0, "lines.linewidth": 9.0,
-    "axes.prop_cycle": matplotlib.cycler(color=["k"]), "image.cmap": "gray", "axes.grid": True, "legend.fontsize": 2,
+    "axes.prop_cycle": cycler(color=["k"]), "image.cmap": "gray", "axes.grid": True, "legend.fontsize": 2,
     "figure.constrained_layout.use": True, "xtick.labelsize": 30, "font.family": ["no such font"],
 }  # fmt: skip
 

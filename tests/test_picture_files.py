@@ -110,7 +110,7 @@ def test_large_texts_and_profiles_of_a_png(rgb: np.ndarray, tmp_path: Path) -> N
     path.write_bytes(plain[:33] + chunk(b"iCCP", b"big\0\0" + zlib.compress(padded)) + plain[33:])
     assert np.abs(load_picture(path).rgb_hwc_u8.astype(int) - rgb).max() <= 3
     path.write_bytes(plain[:33] + chunk(b"zTXt", b"bomb\0\0" + zlib.compress(bytes(1 << 24))) + plain[33:-200])
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match=r"damaged|not a picture"):
         load_picture(path)
 
 
@@ -192,7 +192,7 @@ def test_where_a_mask_is_transparent_its_alpha_counts(
         image.save(path, transparency=0)
     else:
         image.putalpha(alpha)
-        image.save(path, **({"lossless": True} if kind.endswith("webp") else {}))
+        image.save(path, lossless=True)  # WebP's; others take no notice
     found, notes = read(path)
     np.testing.assert_array_equal(found * 255, mask_u8)
     assert "transparency is the mask" in notes

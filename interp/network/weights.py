@@ -267,7 +267,8 @@ def _listed_names(entries: object) -> tuple[str, ...]:
     if not isinstance(entries, list):
         return ()
     names = [entry.get("name") if isinstance(entry, dict) else entry for entry in entries]
-    return tuple(names) if all(isinstance(name, str) for name in names) else ()
+    known = tuple(name for name in names if isinstance(name, str))
+    return known if len(known) == len(names) else ()
 
 
 def _random(width: float, seed: int) -> Vgg:

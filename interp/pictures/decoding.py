@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from interp.errors import InputError, OutOfMemoryError
 
@@ -200,7 +200,7 @@ def _inflated_profile(body: bytes) -> bytes | None:
     return profile if unpacking.eof else None
 
 
-def _full_resolution(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
+def _full_resolution(image: ImageFile.ImageFile, name: str, notes: list[str]) -> Image.Image:
     """The picture itself: the first frame, but not a TIFF's preview that comes before it."""
     frames = getattr(image, "n_frames", 1)
     if not _is_preview(image):
