@@ -240,6 +240,7 @@ class Run:
         from reports.codec import to_json
         from reports.html import render_html
 
+        self.say("Writing the report.")
         builder.warnings.extend(self.warnings)
         builder.data["weights"] = vgg.info if vgg else None
         builder.reproduce = self._reproduce(vgg, extra or {})

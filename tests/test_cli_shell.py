@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 
 from cli import app
 from commands import streams
-from commands.failing import is_out_of_memory
 from commands.outputs import _safe, plan_outputs
 from commands.reservation import reserve
 from commands.run import THREAD_VARIABLES
+from interp.errors import is_out_of_memory
 
 ROOT = Path(__file__).parent.parent
 
