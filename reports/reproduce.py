@@ -47,8 +47,8 @@ def reproduce_section(
     intro = "The same machine, seed and number of threads give the same bytes."
     if facts.get("Device", "cpu") != "cpu":
         intro = (
-            "Deterministic convolutions were asked for and TF32 is off, but on a GPU some sums have no fixed order: expect "
-            "a close picture, the same bytes only with --device cpu."
+            "Deterministic convolutions were asked for and TF32 is off, but on a GPU some sums have no fixed order: "
+            "expect a close picture, the same bytes only with --device cpu."
         )
     return Section("reproduce", "Reproduce", intro, tuple(blocks))
 
