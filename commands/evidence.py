@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands.options import Features, ForegroundOptions, Prompt, Region
+from commands.options import Features, ForegroundOptions, Prompt
 from commands.run import Run
 from interp.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor
 
     from interp.attribution.conventions import FlashtorchPanels
     from interp.attribution.saliency import Attribution
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from segment.hints import Hints
     from segment.masks import Box
     from segment.result import Segmentation
-
-TEXTURE_PX, TEXTURE_STEPS = 80, 30  # enough to see strokes, two seconds for all layers
 
 
 @dataclass(frozen=True)
@@ -172,26 +169,6 @@ def load_hints(path: str) -> "Hints":
     except ValueError as error:
         raise InputError(f"{path!r} is no JSON ({error}). Pass a JSON file of hints.") from error
     return read_hints(data)
-
-
-def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation | None") -> "np.ndarray":
-    """The region's alpha: the foreground's, its complement, or everywhere."""
-    import numpy as np
-
-    from interp.pictures.images import quantise_hw01
-
-    if segmentation is None:
-        return np.ones(picture.size_hw_px, dtype=np.float32)
-    return segmentation.alpha_hw01 if region is Region.FOREGROUND else quantise_hw01(1 - segmentation.alpha_hw01)
-
-
-def layer_textures(vgg: "Vgg", painting_nchw01: "Tensor") -> "dict[str, np.ndarray]":
-    """What each ReLU layer's statistics of a painting carry, as small textures, (h, w, 3) uint8 by layer."""
-    from interp.network.layer_names import RELU_NAMES
-    from interp.pictures.images import to_hwc_u8
-    from stylize.texture import synthesise
-
-    return {name: to_hwc_u8(synthesise(vgg, painting_nchw01, name, TEXTURE_PX, TEXTURE_STEPS)) for name in RELU_NAMES}
 
 
 def percent(share: float) -> str:
