@@ -79,7 +79,7 @@ def featuremaps(
 
     from interp.network.features import Selection, feature_maps_of
     from interp.pictures.sizes import resize_hw01, resize_nchw01, working_size_hw_px
-    from reports.grids import feature_grid
+    from reports.features import feature_grid
 
     vgg = run.network()
     looked_at = working_size_hw_px(picture.size_hw_px, size)
@@ -103,7 +103,7 @@ def featuremaps(
         builder = _told(vgg, picture, maps, looked_at, scale)
         builder.data = {"layers": stats}
         if segmentation:
-            from reports.sections import region_section
+            from reports.region import region_section
 
             alpha = segmentation.alpha_hw01
             builder.sections.append(region_section(builder.images, picture.rgb_hwc_u8, segmentation, alpha))
@@ -160,7 +160,7 @@ def _stats(entry: "FeatureMaps", selection: "Selection") -> dict[str, Any]:
 def _told(
     vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", looked_at: tuple[int, int], scale: Scale
 ) -> "RecordBuilder":
-    from reports.evidence import features_section
+    from reports.features import features_section
     from reports.store import RecordBuilder
 
     several = "s" if len(maps) > 1 else ""

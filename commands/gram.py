@@ -47,8 +47,7 @@ def gram(
 
     from interp.pictures.sizes import painting_size_hw_px, resize_nchw01, working_size_hw_px
     from interp.statistics.gram_compare import compare_grams
-    from reports import figures
-    from reports.gram import gram_distances, gram_sections
+    from reports.gram import gram_distances, gram_sections, gram_spectra
     from reports.store import RecordBuilder, plain
 
     vgg = run.network()
@@ -64,7 +63,7 @@ def gram(
         run.say(sentence)
     spectra = {name: [entry.stats for entry in style] for name, style in zip(pictures, comparison.styles, strict=True)}
     several = len(pictures) > 1
-    run.write("figure", gram_distances(comparison, list(pictures)) if several else figures.gram_spectra(spectra))
+    run.write("figure", gram_distances(comparison, list(pictures)) if several else gram_spectra(spectra))
     stats = plain({"pictures": dict(zip(pictures, comparison.styles, strict=True)), "layers": comparison.layers})
     run.write("stats", json.dumps(stats, indent=1).encode())
     if not options.no_report:

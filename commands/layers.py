@@ -26,8 +26,7 @@ def layers(
 
     from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
     from interp.statistics.layers import choose_layers
-    from reports import figures
-    from reports.evidence import layers_section
+    from reports.layers import layer_evidence, layers_section
     from reports.store import RecordBuilder
     from stylize.texture import textures
 
@@ -38,7 +37,7 @@ def layers(
     choice = choose_layers(vgg, photo_small, painting_small, seed=options.seed)
     for sentence in choice.sentences:
         run.say(sentence)
-    run.write("figure", figures.layer_evidence(choice))
+    run.write("figure", layer_evidence(choice))
     if not options.no_report:
         builder = RecordBuilder("layers", f"Layers for {photo.name} after {painting.name}")
         builder.headline = f"Style from {', '.join(choice.style_weights)}; content from {choice.content_layer}."

@@ -183,7 +183,7 @@ class Run:
             webbrowser.open(self.written[REPORT].resolve().as_uri())
 
     def _reproduce(self, vgg: "Classifier | None", facts: Mapping[str, str]) -> "Section":
-        from reports.sections import reproduce_section
+        from reports.reproduce import reproduce_section
 
         inputs = [(f"{role}: {picture.name}", picture.sha256) for role, picture in self.inputs.items()]
         outputs = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in self.written.values()]

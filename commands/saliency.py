@@ -101,12 +101,11 @@ def in_one_line(entry: "Attribution", verdict: "Verdict") -> str:
 
 def _figure(maps: "list[Attribution]", judged: "list[Verdict]", convention: str) -> bytes:
     from interp.attribution.conventions import flashtorch_panels, views
-    from reports import figures
-    from reports.saliency import method_sheet
+    from reports.saliency import method_sheet, saliency_panels
 
     if len(maps) == 1 and convention == "flashtorch":
         sentence = judged[0].sentence if judged else ""
-        return figures.saliency_panels(maps[0], flashtorch_panels(maps[0]), sentence)
+        return saliency_panels(maps[0], flashtorch_panels(maps[0]), sentence)
     return method_sheet(maps, views(maps, convention), judged)
 
 
@@ -135,8 +134,7 @@ def _report(
     convention: str,
 ) -> None:  # fmt: skip
     from interp.attribution.conventions import flashtorch_panels, views
-    from reports.evidence import saliency_section
-    from reports.saliency import methods_section
+    from reports.saliency import methods_section, saliency_section
     from reports.store import RecordBuilder
 
     several = len(maps) > 1

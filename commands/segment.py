@@ -36,7 +36,7 @@ def segment(
     run.plan_outputs(picture.stem, {**pictures, "measures": "json"})
 
     from interp.pictures.images import encode_png, mask_u8
-    from reports.sections import region_section
+    from reports.region import region_section
     from reports.store import RecordBuilder
     from segment.foreground import cutout
     from segment.result import overlay
@@ -56,7 +56,7 @@ def segment(
             region_section(builder.images, picture.rgb_hwc_u8, segmentation, segmentation.alpha_hw01)
         )
         if findings:
-            from reports.evidence import saliency_section
+            from reports.saliency import saliency_section
 
             builder.sections.append(
                 saliency_section(builder.images, findings.attribution, findings.panels, findings.verdict)

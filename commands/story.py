@@ -27,7 +27,15 @@ def tell_stylize(
     segmentation: "Segmentation | None",
 ) -> "RecordBuilder":  # fmt: skip
     """Put a stylize run into a record, in reading order."""
-    from reports import evidence, sections
+    from reports import (
+        features_section,
+        gram_section,
+        layers_section,
+        optimisation_section,
+        region_section,
+        result_section,
+        saliency_section,
+    )
     from reports.store import RecordBuilder
 
     photo, first, size = job.photo, job.styled[0], job.last.size_hw_px
@@ -37,23 +45,19 @@ def tell_stylize(
     store, add = builder.images, builder.sections.append
     paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
     alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None
-    add(sections.result_section(store, photo.rgb_hwc_u8, job.result_hwc_u8, alpha, region=named, paintings=paintings))
+    add(result_section(store, photo.rgb_hwc_u8, job.result_hwc_u8, alpha, region=named, paintings=paintings))
     if segmentation:
-        add(
-            sections.region_section(
-                store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, job.isolation, region=first.name
-            )
-        )
-    add(evidence.features_section(store, _maps(vgg, job)))
+        add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, job.isolation, region=first.name))
+    add(features_section(store, _maps(vgg, job)))
     if findings:
-        add(evidence.saliency_section(store, findings.attribution, findings.panels, findings.verdict))
+        add(saliency_section(store, findings.attribution, findings.panels, findings.verdict))
     for number, region in enumerate(job.styled):
         several = region.name if len(job.styled) > 1 else ""
-        add(_of(evidence.gram_section(store, _grams(vgg, job, number)), several))
+        add(_of(gram_section(store, _grams(vgg, job, number)), several))
         textures = layer_textures(vgg, fit_painting_nchw01(region.painting_nchw01, size, job.settings.style_scale))
-        add(_of(evidence.layers_section(store, region.choice, textures), several))
+        add(_of(layers_section(store, region.choice, textures), several))
     add(
-        sections.optimisation_section(
+        optimisation_section(
             store, job.steps, [*job.snapshots, ("result", job.result_hwc_u8)], seconds=job.last.elapsed_s
         )
     )
@@ -150,7 +154,7 @@ def _grams(vgg: "Vgg", job: "Job", number: int) -> "dict[str, list[GramStats]]":
 
 
 def _outcome_section(vgg: "Vgg", job: "Job", findings: "SaliencyFindings | None") -> "Section":
-    from reports.sections import outcome_section
+    from reports.restyling import outcome_section
 
     rows = []
     for region, outcome in zip(job.styled, job.outcomes, strict=True):

@@ -168,7 +168,7 @@ def _tell(
     """Put a sweep into a record."""
     from interp.pictures.images import to_hwc_u8
     from reports import study
-    from reports.sections import result_section
+    from reports.restyling import result_section
     from reports.store import RecordBuilder
     from stylize.sweep import OBJECTIVES, own_way, result_of
 

@@ -7,6 +7,7 @@ no metadata, so that equal figures are equal bytes.
 import io
 import textwrap
 import warnings
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -22,6 +23,7 @@ WIDTH_IN = 9.6
 INK, SOFT, PALE, GRID, ACCENT, WARM = "#1f2023", "#5c5f66", "#cfccc6", "#e6e4df", "#285f74", "#c4622d"
 # Okabe & Ito 2008: told apart by readers with any colour vision; yellow left out, too pale on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5c5f66")
+DASHES = ("-", "--", "-.", ":")
 
 
 def chart(height_in: float) -> tuple[Figure, Axes]:
@@ -60,6 +62,31 @@ def plain_log(axis: Axis) -> None:
 def viridis(values_hw01: np.ndarray) -> np.ndarray:
     """Colour values in [0, 1]: (H, W, 3) uint8."""
     return colormaps["viridis"](np.asarray(values_hw01), bytes=True)[..., :3]
+
+
+def line_chart(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    x_label: str,
+    y_label: str,
+) -> bytes:
+    """Draw named lines.
+
+    Args:
+        lines: Name to (x values, y values).
+        x_label: Quantity and unit.
+        y_label: Quantity and unit.
+
+    Returns:
+        PNG.
+    """
+    figure, axis = chart(3.2)
+    for index, (name, (x, y)) in enumerate(lines.items()):
+        colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
+        axis.plot(x, y, label=name, color=colour, linestyle=dash, linewidth=1.9, marker="o", markersize=2.5)
+    literal(axis.set_xlabel(x_label, fontsize=9), axis.set_ylabel(y_label, fontsize=9))
+    legend_beside(axis)
+    return png(figure)
 
 
 def axes_at(figure: Figure, left_px: float, top_px: float, width_px: float, height_px: float) -> Axes:

@@ -1,25 +1,172 @@
 """Gram statistics of one or several pictures: spectra, distances, and which layers tell the pictures apart."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from reports.canvas import ACCENT, DPI, INK, PALE, SOFT, WARM, WIDTH_IN, literal, png, styled
-from reports.evidence import gram_section
+from interp.errors import UsageError
+from reports.canvas import ACCENT, COLOURS, DPI, INK, PALE, SOFT, WARM, WIDTH_IN, literal, plain_log, png, styled
 from reports.record import Block, Figure, Paragraph, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
 
 if TYPE_CHECKING:
+    from interp.statistics.gram import GramStats
     from interp.statistics.gram_compare import GramComparison, LayerComparison
 
 MAX_DISTANCE = 2**0.5
 COLUMNS = 5
 MAX_MATRICES = 10  # layers whose matrices are drawn: those that tell the pictures apart best
+
+
+def gram_sections(store: ImageStore, comparison: "GramComparison", names: Sequence[str]) -> list[Section]:
+    """Statistics of each picture, and for several how the layers tell them apart.
+
+    Args:
+        store: Where pictures go.
+        comparison: What was measured.
+        names: Of the pictures.
+
+    Returns:
+        Section `gram`, before it `distances` where there are several pictures.
+    """
+    stats = {name: [entry.stats for entry in style] for name, style in zip(names, comparison.styles, strict=True)}
+    section = gram_section(store, stats)
+    tables: tuple[Block, ...] = (_stationarity_table(comparison, names), _pairs_table(comparison, names))
+    own = Section(section.id, section.title, section.intro, (*section.blocks, *tables))
+    return [_distances_section(store, comparison, names), own] if comparison.layers else [own]
+
+
+def gram_section(store: ImageStore, stats_by_picture: Mapping[str, Sequence["GramStats"]]) -> Section:
+    """Gram statistics of one or more pictures.
+
+    Args:
+        store: Where pictures go.
+        stats_by_picture: Statistics by the picture's name, such as "photo" and "painting".
+
+    Returns:
+        Section `gram`.
+    """
+    names = " and ".join(stats_by_picture)
+    rows = tuple(
+        (
+            stats.layer,
+            name,
+            number(stats.energy),
+            number(stats.effective_rank),
+            str(stats.channels),
+            percent(stats.spectrum[0]) if stats.spectrum else "–",
+        )
+        for name, every in stats_by_picture.items()
+        for stats in every
+    )
+    header = ("Layer", "Picture", "Energy", "Effective rank", "Channels", "Share of the first direction")
+    image = store.png(gram_spectra(stats_by_picture), f"Eigenvalue spectra of the Gram matrices of {names}.")
+    caption = "How the energy spreads over independent directions: a steep line means few, a flat one many."
+    blocks = (Figure(image, caption), Table("Gram statistics by layer", header, rows))
+    intro = (
+        "A Gram matrix holds which channels fire together, without where: the network's idea of style. "
+        "Effective rank: how many independent directions are in use."
+    )
+    return Section("gram", "Gram statistics", intro, blocks)
+
+
+def _distances_section(store: ImageStore, comparison: "GramComparison", names: Sequence[str]) -> Section:
+    couples = len(names) * (len(names) - 1) // 2
+    best = comparison.best or "none"
+    image = store.png(gram_distances(comparison, names), f"Distances between {', '.join(names)}; best layer: {best}.")
+    caption = (
+        "Above: distance between the pictures' Gram matrices, each of unit norm. Below: separation, the distance "
+        "between tiles of two pictures against that between tiles of the same; only above its line it beats chance."
+    )
+    rows = tuple(
+        (
+            entry.layer,
+            number(entry.separation),
+            f"{entry.beyond_chance} of {couples}" if entry.separation == entry.separation else "–",
+            f"{names[entry.farthest[0]]}, {names[entry.farthest[1]]}",
+            ", ".join(f"{pair.first}·{pair.second} ({percent(pair.share)})" for pair in entry.pairs[:3]) or "–",
+        )
+        for entry in comparison.layers
+    )
+    header = (
+        "Layer",
+        "Separation",
+        "Pairs beyond chance",
+        "Farthest apart",
+        "By these channels (share of the distance²)",
+    )
+    blocks: list[Block] = [Figure(image, caption), Table("Which layers tell the pictures apart", header, rows)]
+    if comparison.cells:
+        blocks.append(Paragraph(f"Each tile gave {comparison.cells} random cells, the same number at every layer."))
+    intro = "Style as the network measures it: how far apart the pictures' Gram matrices are, layer by layer."
+    return Section("distances", "Which layers tell the pictures apart", intro, tuple(blocks))
+
+
+def _stationarity_table(comparison: "GramComparison", names: Sequence[str]) -> Table:
+    layers = [entry.stats.layer for entry in comparison.styles[0]]
+    rows = tuple(
+        (layer, *(number(style[place].stationarity) for style in comparison.styles))
+        for place, layer in enumerate(layers)
+    )
+    caption = "Stationarity: 1 where every part of the picture has the same style (–: too few cells)"
+    return Table(caption, ("Layer", *names), rows)
+
+
+def _pairs_table(comparison: "GramComparison", names: Sequence[str]) -> Table:
+    rows = tuple(
+        (entry.stats.layer, name, ", ".join(f"{p.first}·{p.second} ({percent(p.share)})" for p in entry.pairs) or "–")
+        for name, style in zip(names, comparison.styles, strict=True)
+        for entry in style
+    )
+    caption = "The pairs of channels that make up most of each Gram matrix, with their share of its squared norm"
+    return Table(caption, ("Layer", "Picture", "Pairs of channels"), rows)
+
+
+def gram_spectra(stats_by_picture: Mapping[str, Sequence["GramStats"]]) -> bytes:
+    """Draw the eigenvalues of each layer's Gram matrix, one panel a layer, one line a picture.
+
+    Args:
+        stats_by_picture: Statistics of one or more pictures by name, such as "photo" and "painting".
+
+    Returns:
+        PNG.
+
+    Raises:
+        UsageError: If there are no statistics.
+    """
+    layers = list(dict.fromkeys(stats.layer for every in stats_by_picture.values() for stats in every))
+    if not layers:
+        raise UsageError("There are no Gram statistics to draw; expected at least one layer of one picture.")
+    columns = min(4, len(layers))
+    rows = math.ceil(len(layers) / columns)
+    figure = MatplotlibFigure((WIDTH_IN, 0.6 + 2.2 * rows), dpi=DPI, facecolor="white", layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axis in axes[len(layers) :]:
+        axis.set_visible(False)
+    for axis, layer in zip(axes, layers, strict=False):
+        styled(axis).set_title(layer, loc="left", fontsize=9.5)
+        for (name, every), colour in zip(stats_by_picture.items(), COLOURS * 9, strict=False):
+            for stats in (entry for entry in every if entry.layer == layer):
+                shares = np.array(stats.spectrum)
+                kept = shares > 1e-6
+                ranks = np.arange(1, len(shares) + 1)
+                axis.plot(ranks[kept], shares[kept], color=colour, linewidth=1.6, label=name)
+                rank = max(1.0, stats.effective_rank)
+                axis.axvline(rank, color=colour, linewidth=1, linestyle=(0, (2, 2)))
+        axis.set(xscale="log", yscale="log")
+        plain_log(axis.xaxis)
+        plain_log(axis.yaxis)
+    figure.supylabel("share of the energy", fontsize=9)
+    figure.supxlabel("direction, strongest first (dashed: effective rank)", fontsize=9)
+    handles, labels = axes[0].get_legend_handles_labels()
+    legend = figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=9)
+    literal(*legend.get_texts())
+    return png(figure)
 
 
 def gram_distances(comparison: "GramComparison", names: Sequence[str]) -> bytes:
@@ -100,73 +247,3 @@ def _separations(axis: Axes, comparison: "GramComparison") -> None:
     axis.set_title("How well each layer tells the pictures apart", loc="left", fontsize=10)
     axis.margins(x=0.01, y=0.25)
     axis.legend(fontsize=8, frameon=False, loc="upper left", ncols=3)
-
-
-def gram_sections(store: ImageStore, comparison: "GramComparison", names: Sequence[str]) -> list[Section]:
-    """Statistics of each picture, and for several how the layers tell them apart.
-
-    Args:
-        store: Where pictures go.
-        comparison: What was measured.
-        names: Of the pictures.
-
-    Returns:
-        Section `gram`, before it `distances` where there are several pictures.
-    """
-    stats = {name: [entry.stats for entry in style] for name, style in zip(names, comparison.styles, strict=True)}
-    section = gram_section(store, stats)
-    tables: tuple[Block, ...] = (_stationarity_table(comparison, names), _pairs_table(comparison, names))
-    own = Section(section.id, section.title, section.intro, (*section.blocks, *tables))
-    return [_distances_section(store, comparison, names), own] if comparison.layers else [own]
-
-
-def _distances_section(store: ImageStore, comparison: "GramComparison", names: Sequence[str]) -> Section:
-    couples = len(names) * (len(names) - 1) // 2
-    best = comparison.best or "none"
-    image = store.png(gram_distances(comparison, names), f"Distances between {', '.join(names)}; best layer: {best}.")
-    caption = (
-        "Above: distance between the pictures' Gram matrices, each of unit norm. Below: separation, the distance "
-        "between tiles of two pictures against that between tiles of the same; only above its line it beats chance."
-    )
-    rows = tuple(
-        (
-            entry.layer,
-            number(entry.separation),
-            f"{entry.beyond_chance} of {couples}" if entry.separation == entry.separation else "–",
-            f"{names[entry.farthest[0]]}, {names[entry.farthest[1]]}",
-            ", ".join(f"{pair.first}·{pair.second} ({percent(pair.share)})" for pair in entry.pairs[:3]) or "–",
-        )
-        for entry in comparison.layers
-    )
-    header = (
-        "Layer",
-        "Separation",
-        "Pairs beyond chance",
-        "Farthest apart",
-        "By these channels (share of the distance²)",
-    )
-    blocks: list[Block] = [Figure(image, caption), Table("Which layers tell the pictures apart", header, rows)]
-    if comparison.cells:
-        blocks.append(Paragraph(f"Each tile gave {comparison.cells} random cells, the same number at every layer."))
-    intro = "Style as the network measures it: how far apart the pictures' Gram matrices are, layer by layer."
-    return Section("distances", "Which layers tell the pictures apart", intro, tuple(blocks))
-
-
-def _stationarity_table(comparison: "GramComparison", names: Sequence[str]) -> Table:
-    layers = [entry.stats.layer for entry in comparison.styles[0]]
-    rows = tuple(
-        (layer, *(number(style[place].stationarity) for style in comparison.styles))
-        for place, layer in enumerate(layers)
-    )
-    caption = "Stationarity: 1 where every part of the picture has the same style (–: too few cells)"
-    return Table(caption, ("Layer", *names), rows)
-
-
-def _pairs_table(comparison: "GramComparison", names: Sequence[str]) -> Table:
-    rows = tuple(
-        (entry.stats.layer, name, ", ".join(f"{p.first}·{p.second} ({percent(p.share)})" for p in entry.pairs) or "–")
-        for name, style in zip(names, comparison.styles, strict=True)
-        for entry in style
-    )
-    caption = "The pairs of channels that make up most of each Gram matrix, with their share of its squared norm"
-    return Table(caption, ("Layer", "Picture", "Pairs of channels"), rows)

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from reports.canvas import viridis
-from reports.curves import line_chart
-from reports.grids import scale_of
+from reports.canvas import line_chart, viridis
+from reports.features import scale_of
 from reports.record import Block, Facts, Figure, Gallery, Section
 from reports.store import ImageStore
 from reports.wording import number

@@ -1,31 +1,179 @@
-"""Saliency at length: several methods side by side, each with its verdict."""
+"""Saliency: one map in four views or several methods side by side, never without a verdict."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.ticker import FuncFormatter
 
-from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, axes_at, page, png, text_at, wrapped
-from reports.evidence import prediction_blocks
-from reports.record import Block, Figure, Section, Table
+from reports.canvas import DPI, INK, SOFT, WIDTH_IN, axes_at, page, png, text_at, viridis, wrapped
+from reports.record import Block, Figure, Paragraph, Section, Table, Verdict
 from reports.store import ImageStore
-from reports.wording import number
+from reports.verdict import VERDICT_LEVELS, WORD_COLOURS, verdict_curves, verdict_table
+from reports.wording import number, percent
 
 if TYPE_CHECKING:
-    from interp.attribution.conventions import View
+    from interp.attribution.conventions import FlashtorchPanels, View
     from interp.attribution.saliency import Attribution
-    from interp.attribution.sanity import Verdict
+    from interp.attribution.sanity import Verdict as SaliencyVerdict
+    from interp.network.classify import Prediction
 
-MARGIN_PX, COLUMNS, HEAD_PX, FOOT_PX = 24, 5, 120, 112
-MAX_PANEL_H_PX = 620
-WORD_COLOURS = {"follows the class": ACCENT, "no better than random": WARM}
+MARGIN_PX = 24
+PANEL_W_PX, MAX_PANEL_H_PX = 354, 620
+PANELS_TOP_PX = 110  # of the four views
+COLUMNS, HEAD_PX, FOOT_PX = 5, 120, 112  # of the methods' sheet
+
+
+def saliency_section(
+    store: ImageStore, attribution: "Attribution", panels: "FlashtorchPanels", verdict: "SaliencyVerdict"
+) -> Section:
+    """A saliency map and whether to believe it.
+
+    Args:
+        store: Where pictures go.
+        attribution: The map.
+        panels: Its four views.
+        verdict: By the stated rule; a map is not shown without one.
+
+    Returns:
+        Section `saliency`.
+    """
+    height, width = panels.max_hw01.shape
+    image = store.png(
+        saliency_panels(attribution, panels, verdict.sentence),
+        f"Four views of {attribution.title} for {attribution.target}: input, gradients, their maximum, "
+        f"overlay. Verdict: {verdict.word}.",
+    )
+    caption = (
+        f"{attribution.title} for {attribution.target!r} at {width}×{height} px, the size it was classified "
+        "at. Bright in the third panel: where the method finds that a change would raise the score most."
+    )
+    level = VERDICT_LEVELS.get(verdict.word, "doubt")
+    sentence = verdict.sentence.removeprefix(f"{verdict.word.capitalize()}: ")
+    blocks: list[Block] = [
+        Verdict(verdict.word.capitalize(), sentence[:1].upper() + sentence[1:], level),
+        Figure(image, caption),
+    ]
+    if verdict.fractions:
+        areas = f"{number(verdict.insertion_auc)} and {number(verdict.deletion_auc)}"
+        alt = f"Insertion and deletion curves: areas {areas}."
+        caption = (
+            "Insertion: the most salient pixels are put into a blurred picture first. Deletion: they are "
+            "taken away first. A map that names the right pixels lifts the first curve early and drops the "
+            "second."
+        )
+        blocks.append(Figure(store.png(verdict_curves(verdict), alt), caption))
+    blocks.extend(prediction_blocks(attribution.prediction))
+    intro = f"Which pixels {attribution.target!r} depends on, and whether that map can be believed."
+    return Section("saliency", "Saliency", intro, tuple(blocks))
+
+
+def methods_section(
+    store: ImageStore,
+    attributions: Sequence["Attribution"],
+    views: Sequence["View"],
+    verdicts: Sequence["SaliencyVerdict"],
+) -> Section:
+    """Several methods side by side, and which of their maps to believe.
+
+    Args:
+        store: Where pictures go.
+        attributions: Maps of one picture and target.
+        views: How each is drawn.
+        verdicts: One for each map: none is shown without.
+
+    Returns:
+        Section `saliency`.
+    """
+    names = ", ".join(f"{entry.title}: {verdict.word}" for entry, verdict in zip(attributions, verdicts, strict=True))
+    target = attributions[0].target
+    image = store.png(method_sheet(attributions, views, verdicts), f"Maps for {target} by method. {names}.")
+    caption = "The picture and its maps. Under each: the values of the first and the last colour, and the verdict."
+    blocks: list[Block] = [Figure(image, caption), verdict_table(attributions, verdicts)]
+    blocks.append(_methods_table(attributions, views))
+    blocks.extend(prediction_blocks(attributions[0].prediction))
+    intro = f"The same question, which pixels {target!r} depends on, answered by {len(attributions)} methods."
+    return Section("saliency", "Saliency", intro, tuple(blocks))
+
+
+def _methods_table(attributions: Sequence["Attribution"], views: Sequence["View"]) -> Table:
+    rows = tuple(
+        (entry.title, entry.formula, view.rule, f"{view.low:.3g} … {view.high:.3g}")
+        for entry, view in zip(attributions, views, strict=True)
+    )
+    return Table("How each map was made and drawn", ("Method", "Map", "Drawn as", "Scale"), rows)
+
+
+def prediction_blocks(prediction: "Prediction") -> tuple[Block, ...]:
+    """What the classifier says; nothing for weights without one."""
+    if not prediction.names:
+        return ()
+    rows = tuple(
+        (name, percent(probability))
+        for name, probability in zip(prediction.names, prediction.probabilities, strict=True)
+    )
+    height, width = prediction.size_hw_px
+    table = Table(f"What the classifier says, at {width}×{height} px", ("Class", "Probability"), rows)
+    unsure = "The classifier is unsure: its best class has a probability under 20 %."
+    return (table, Paragraph(unsure)) if prediction.unsure else (table,)
+
+
+def saliency_panels(attribution: "Attribution", panels: "FlashtorchPanels", verdict_text: str) -> bytes:
+    """Draw FlashTorch's four panels with the scale of the third, and the verdict beneath them.
+
+    Args:
+        attribution: The map, for its method and target.
+        panels: Its four views, (h, w[, 3]) in [0, 1].
+        verdict_text: Printed under the panels; empty only where the user wants none.
+
+    Returns:
+        PNG.
+    """
+    height, width = panels.max_hw01.shape
+    scale = min(PANEL_W_PX / width, MAX_PANEL_H_PX / height)
+    shown_w, shown_h = round(width * scale), max(1, round(height * scale))
+    page_w = round(WIDTH_IN * DPI)
+    text = wrapped(verdict_text, page_w - 2 * MARGIN_PX, 9)
+    foot_px = PANELS_TOP_PX + shown_h + 110
+    figure = page(page_w, foot_px + 28 * (text.count("\n") + 1) + MARGIN_PX)
+    title = f"{attribution.title} for {attribution.target!r}"
+    text_at(figure, MARGIN_PX, MARGIN_PX, title, 11, weight="bold")
+    low, high = float(panels.max_hw01.min()), float(panels.max_hw01.max())
+    norm = Normalize(low, high if high > low else low + 1)
+    views = {
+        "Input": panels.input_hwc01,
+        "Gradients across RGB channels": panels.gradient_hwc01,
+        "Max gradients": viridis(norm(panels.max_hw01)),
+        "Overlay": panels.overlay_hwc01,
+    }
+    for column, (title, view) in enumerate(views.items()):
+        left = MARGIN_PX + column * (PANEL_W_PX + MARGIN_PX)
+        text_at(figure, left, PANELS_TOP_PX - 8, title, 8.5, va="baseline")
+        axes = axes_at(figure, left, PANELS_TOP_PX, shown_w, shown_h)
+        axes.imshow(view, interpolation="nearest", aspect="auto")
+        axes.set_axis_off()
+        if title == "Max gradients":
+            bottom = PANELS_TOP_PX + shown_h
+            _colour_bar(axes_at(figure, left, bottom + 16, shown_w, 12), norm, 3)
+            text_at(figure, left, bottom + 62, "0.5 = mean, 0.1 = one standard deviation", 6.5, color=SOFT)
+    text_at(figure, MARGIN_PX, foot_px, text, 9)
+    return png(figure)
+
+
+def _colour_bar(axes: Axes, norm: Normalize, ticks: int) -> None:
+    bar = axes.figure.colorbar(ScalarMappable(norm, "viridis"), cax=axes, orientation="horizontal")
+    bar.set_ticks(np.linspace(float(norm.vmin or 0), float(norm.vmax or 0), ticks).tolist())
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    bar.ax.tick_params(labelsize=7, colors=SOFT)
+    bar.ax.spines[:].set_visible(False)
 
 
 def method_sheet(
-    attributions: Sequence["Attribution"], views: Sequence["View"], verdicts: Sequence["Verdict"] = ()
+    attributions: Sequence["Attribution"], views: Sequence["View"], verdicts: Sequence["SaliencyVerdict"] = ()
 ) -> bytes:
     """Draw the picture and the maps of several methods, each with its colour bar and its verdict.
 
@@ -41,7 +189,7 @@ def method_sheet(
     height, width = first.input_chw01.shape[1:]
     page_w = round(WIDTH_IN * DPI)
     columns = min(COLUMNS, len(attributions) + 1)
-    panel_w = min(354, (page_w - MARGIN_PX) // columns - MARGIN_PX)
+    panel_w = min(PANEL_W_PX, (page_w - MARGIN_PX) // columns - MARGIN_PX)
     panel_h = min(MAX_PANEL_H_PX, max(24, round(panel_w * height / width)))
     rows = -(-(len(attributions) + 1) // columns)
     pitch = panel_h + FOOT_PX
@@ -74,63 +222,3 @@ def _bar(figure: MatplotlibFigure, view: "View", left: float, top: float, width:
     figure.colorbar(ScalarMappable(Normalize(0, 1), view.colour_map), cax=axes, orientation="horizontal", ticks=[])
     text_at(figure, left, top + 16, f"{view.low:.3g}", 6.5, color=SOFT)
     text_at(figure, left + width, top + 16, f"{view.high:.3g}", 6.5, color=SOFT, ha="right")
-
-
-def methods_section(
-    store: ImageStore, attributions: Sequence["Attribution"], views: Sequence["View"], verdicts: Sequence["Verdict"]
-) -> Section:
-    """Several methods side by side, and which of their maps to believe.
-
-    Args:
-        store: Where pictures go.
-        attributions: Maps of one picture and target.
-        views: How each is drawn.
-        verdicts: One for each map: none is shown without.
-
-    Returns:
-        Section `saliency`.
-    """
-    names = ", ".join(f"{entry.title}: {verdict.word}" for entry, verdict in zip(attributions, verdicts, strict=True))
-    target = attributions[0].target
-    image = store.png(method_sheet(attributions, views, verdicts), f"Maps for {target} by method. {names}.")
-    caption = "The picture and its maps. Under each: the values of the first and the last colour, and the verdict."
-    blocks: list[Block] = [Figure(image, caption), verdict_table(attributions, verdicts)]
-    blocks.append(_methods_table(attributions, views))
-    blocks.extend(prediction_blocks(attributions[0].prediction))
-    intro = f"The same question, which pixels {target!r} depends on, answered by {len(attributions)} methods."
-    return Section("saliency", "Saliency", intro, tuple(blocks))
-
-
-def verdict_table(attributions: Sequence["Attribution"], verdicts: Sequence["Verdict"]) -> Table:
-    """The verdicts with their numbers."""
-    header = ("Method", "Verdict", "Insertion - deletion", "Chance, 95 %", "Other class", "Random head")
-    rows = tuple(
-        (
-            entry.title,
-            verdict.word,
-            _difference(verdict),
-            number(verdict.random_quantile95),
-            number(verdict.random_logit_correlation),
-            number(verdict.random_head_correlation),
-        )
-        for entry, verdict in zip(attributions, verdicts, strict=True)
-    )
-    caption = (
-        "Verdicts. A difference that is not above chance: no better than random. Else, a rank correlation above 0.9 "
-        "with the map for another class or of a random head: follows edges, not the class. Else: follows the class."
-    )
-    return Table(caption, header, rows)
-
-
-def _difference(verdict: "Verdict") -> str:
-    if verdict.insertion_auc is None or verdict.deletion_auc is None or verdict.margin is None:
-        return "–"
-    return f"{verdict.insertion_auc:.3f} - {verdict.deletion_auc:.3f} = {verdict.margin:.3f}"
-
-
-def _methods_table(attributions: Sequence["Attribution"], views: Sequence["View"]) -> Table:
-    rows = tuple(
-        (entry.title, entry.formula, view.rule, f"{view.low:.3g} … {view.high:.3g}")
-        for entry, view in zip(attributions, views, strict=True)
-    )
-    return Table("How each map was made and drawn", ("Method", "Map", "Drawn as", "Scale"), rows)

@@ -8,11 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
 from reports.canvas import COLOURS, DPI, SOFT, WIDTH_IN, axes_at, page, png, styled, text_at, wrapped
-from reports.curves import verdict_curves
-from reports.evidence import VERDICT_LEVELS, prediction_blocks
 from reports.record import Block, Figure, Section, Table, Verdict
-from reports.saliency import verdict_table
+from reports.saliency import prediction_blocks
 from reports.store import ImageStore
+from reports.verdict import VERDICT_LEVELS, verdict_curves, verdict_table
 from reports.wording import number
 
 if TYPE_CHECKING:

@@ -19,11 +19,14 @@ from interp.network.features import ChannelStats, FeatureMaps
 from interp.statistics.gram import GramStats
 from interp.statistics.gram_compare import GramComparison, LayerComparison
 from interp.statistics.layers import ContentEvidence, LayerChoice, StyleEvidence, fixed_choice
-from reports import curves, figures, grids
-from reports.gram import gram_distances
-from reports.grids import PAGE
-from reports.saliency import method_sheet
+from reports.canvas import line_chart
+from reports.features import PAGE, feature_grid
+from reports.gram import gram_distances, gram_spectra
+from reports.layers import layer_evidence
+from reports.restyling import _term_styles, loss_curves
+from reports.saliency import method_sheet, saliency_panels
 from reports.sanity import sanity_figure
+from reports.verdict import verdict_curves
 
 NAN = float("nan")
 
@@ -122,24 +125,24 @@ FIGURES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
     ),
     "sanity": (lambda: sanity_figure([checked()]), lambda: sanity_figure([checked(0.5)])),
     "grid": (
-        lambda: grids.feature_grid(feature_maps(5)),
-        lambda: grids.feature_grid(feature_maps(5, seed=1)),
+        lambda: feature_grid(feature_maps(5)),
+        lambda: feature_grid(feature_maps(5, seed=1)),
     ),
     "saliency": (
-        lambda: figures.saliency_panels(*saliency(), "Follows the class."),
-        lambda: figures.saliency_panels(*saliency(1), "Follows the class."),
+        lambda: saliency_panels(*saliency(), "Follows the class."),
+        lambda: saliency_panels(*saliency(1), "Follows the class."),
     ),
     "verdict in words": (
-        lambda: figures.saliency_panels(*saliency(), "Follows the class."),
-        lambda: figures.saliency_panels(*saliency(), "No better than random."),
+        lambda: saliency_panels(*saliency(), "Follows the class."),
+        lambda: saliency_panels(*saliency(), "No better than random."),
     ),
-    "losses": (lambda: curves.loss_curves(steps()), lambda: curves.loss_curves(steps(12.0))),
+    "losses": (lambda: loss_curves(steps()), lambda: loss_curves(steps(12.0))),
     "layers": (
-        lambda: figures.layer_evidence(layer_choice()),
-        lambda: figures.layer_evidence(layer_choice(0.2)),
+        lambda: layer_evidence(layer_choice()),
+        lambda: layer_evidence(layer_choice(0.2)),
     ),
-    "gram": (lambda: figures.gram_spectra(gram_stats()), lambda: figures.gram_spectra(gram_stats(0.9))),
-    "verdict": (lambda: curves.verdict_curves(verdict()), lambda: curves.verdict_curves(verdict(0.7))),
+    "gram": (lambda: gram_spectra(gram_stats()), lambda: gram_spectra(gram_stats(0.9))),
+    "verdict": (lambda: verdict_curves(verdict()), lambda: verdict_curves(verdict(0.7))),
 }
 
 
@@ -165,7 +168,7 @@ def test_a_grid_shows_every_cell_on_one_scale() -> None:
     """Tiles are read back from the page and compared with viridis of the values, an independent path."""
     maps = feature_maps(4, size=(3, 4))
     ramp = np.linspace(0, 1, 48, dtype=np.float32).reshape(4, 3, 4)
-    page = pixels_of(grids.feature_grid(replace(maps, maps_khw=ramp), shared_scale=True))
+    page = pixels_of(feature_grid(replace(maps, maps_khw=ramp), shared_scale=True))
     low, high = np.quantile(ramp, [0.001, 0.999])
     expected = colormaps["viridis"](np.clip((ramp - low) / (high - low), 0, 1), bytes=True)[..., :3]
     step = np.abs(np.diff(colormaps["viridis"](np.arange(256), bytes=True)[:, :3].astype(int), axis=0)).max()
@@ -183,49 +186,49 @@ def test_a_grid_shows_every_cell_on_one_scale() -> None:
     ("count", "size"), [(1, (1, 1)), (3, (4, 300)), (17, (300, 5)), (512, (2, 2)), (64, (400, 600))]
 )
 def test_grids_of_any_shape_can_be_drawn(count: int, size: tuple[int, int]) -> None:
-    pixels = pixels_of(grids.feature_grid(feature_maps(count, size=size)))
+    pixels = pixels_of(feature_grid(feature_maps(count, size=size)))
     assert pixels.shape[1] in (1536, 2048)
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0])
 def test_maps_that_are_constant_can_be_drawn(value: float) -> None:
     maps = replace(feature_maps(2), maps_khw=np.full((2, 4, 4), value, np.float32))
-    assert grids.feature_grid(maps)
+    assert feature_grid(maps)
 
 
 def test_evidence_that_is_missing_leaves_its_panel_out() -> None:
     whole, style_only = layer_choice(), replace(layer_choice(), content_evidence=())
-    assert pixels_of(figures.layer_evidence(style_only)).shape[0] < pixels_of(figures.layer_evidence(whole)).shape[0]
-    assert figures.layer_evidence(fixed_choice())
+    assert pixels_of(layer_evidence(style_only)).shape[0] < pixels_of(layer_evidence(whole)).shape[0]
+    assert layer_evidence(fixed_choice())
 
 
 def test_two_regions_curves_are_told_apart() -> None:
     terms = ("style relu1_1", "style relu2_1", "content relu4_2")
     names = [f"{region}: {term}" for region in ("background", "foreground") for term in terms]
-    styles = curves._term_styles([*names, "total"])
+    styles = _term_styles([*names, "total"])
     assert all(a != b for number, a in enumerate(styles.values()) for b in list(styles.values())[:number])
     losses = [Step(step, 1, (64, 64), dict.fromkeys(names, 1 / step)) for step in (1, 2)]
     other = [replace(entry, losses={**entry.losses, names[0]: 2 / entry.step}) for entry in losses]
-    assert (pixels_of(curves.loss_curves(losses)) != pixels_of(curves.loss_curves(other))).any()
+    assert (pixels_of(loss_curves(losses)) != pixels_of(loss_curves(other))).any()
 
 
 def test_odd_data_can_be_drawn() -> None:
-    assert curves.loss_curves([Step(1, 1, (64, 64), {"total": 0.0, "content relu4_2": NAN})])
+    assert loss_curves([Step(1, 1, (64, 64), {"total": 0.0, "content relu4_2": NAN})])
     attribution, panels = saliency()
     odd = replace(attribution, target="$\\frac{1}{ 猫 \x07")
     flat = replace(panels, max_hw01=np.full((10, 12), 0.5, np.float32))
-    assert figures.saliency_panels(odd, flat, "$x_{ " * 40)
-    assert figures.saliency_panels(attribution, replace(panels, max_hw01=np.zeros((2, 64), np.float32)), "Words.")
+    assert saliency_panels(odd, flat, "$x_{ " * 40)
+    assert saliency_panels(attribution, replace(panels, max_hw01=np.zeros((2, 64), np.float32)), "Words.")
     chart = {"$\\alpha{": ([1.0, 2.0], [0.0, NAN])}
-    assert curves.line_chart(chart, x_label="$x{", y_label="y", log_y=True)
+    assert line_chart(chart, x_label="$x{", y_label="y")
 
 
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: curves.loss_curves([]),
-        lambda: curves.verdict_curves(Verdict("not tested", "Not tested.")),
-        lambda: figures.gram_spectra({"photo": []}),
+        lambda: loss_curves([]),
+        lambda: verdict_curves(Verdict("not tested", "Not tested.")),
+        lambda: gram_spectra({"photo": []}),
     ],
 )
 def test_nothing_to_draw_is_said(draw: Callable[[], bytes]) -> None:

@@ -110,9 +110,9 @@ def test_all_sections_become_one_page() -> None:
     builder.sections = [
         result_section(store, PHOTO, PHOTO[::-1], ALPHA, region="foreground", paintings={"night.png": PHOTO[:, ::-1]}),
         region_section(store, PHOTO, CUT, ALPHA, ISOLATION),  # pyright: ignore[reportArgumentType]
-        features_section(store, [maps()], PREDICTION),
+        features_section(store, [maps()]),
         saliency(store, TESTED),
-        gram_section(store, {"photo": [GramStats("relu1_1", 2.0, (0.75, 0.25), 1.6, 2)]}, {"relu1_1": 0.5}),
+        gram_section(store, {"photo": [GramStats("relu1_1", 2.0, (0.75, 0.25), 1.6, 2)]}),
         layers_section(store, fixed_choice()),
         optimisation_section(store, events, [("After 2 evaluations", PHOTO)], seconds=1.25),
         outcome_section([("Style distance at relu2_2", "0.4", "0.1", "nearer")]),

@@ -25,8 +25,8 @@ from interp.network.weights import load_vgg
 from interp.pictures.images import load_image, to_hwc_u8
 from interp.pictures.sizes import resize_nchw01
 from interp.statistics.gram_compare import compare_grams
+from reports.features import feature_grid
 from reports.gram import gram_distances
-from reports.grids import feature_grid
 from reports.saliency import method_sheet
 from reports.sanity import sanity_figure
 

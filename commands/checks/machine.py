@@ -92,7 +92,7 @@ def check_output() -> Check:
 
 def check_modules() -> Check:
     """Saliency, segmentation and reports can be imported."""
-    for name in ("interp.attribution.saliency", "interp.attribution.sanity", "reports.figures", "reports.html"):
+    for name in ("interp.attribution.saliency", "interp.attribution.sanity", "reports.saliency", "reports.html"):
         import_module(name)
     import_module("segment").segment  # noqa: B018 -- loaded on first use
     return Check("modules", Status.OK, "saliency, segmentation and reports can be imported")

@@ -1,11 +1,12 @@
-"""Grids of feature maps, drawn with Pillow: hundreds of labels a page take Matplotlib a minute.
+"""Feature maps: grids of them, and their section.
 
-A page has 256 colours: 240 steps of viridis for the maps and 16 greys for the text. That makes its PNG a third as
-large as true colour would.
+The grids are drawn with Pillow: hundreds of labels a page take Matplotlib a minute. A page has 256 colours: 240 steps
+of viridis for the maps and 16 greys for the text. That makes its PNG a third as large as true colour would.
 """
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,12 +17,17 @@ from matplotlib import colormaps, get_data_path
 from matplotlib.colors import Normalize
 from PIL import Image, ImageDraw, ImageFont
 
+from reports.record import Block, Figure, Section, Table
+from reports.store import ImageStore
+from reports.wording import number
+
 if TYPE_CHECKING:
     from interp.network.features import FeatureMaps
 
 CLIPPED_SHARE = 0.001  # of the values at either end of a grid's scale: one hot cell must not darken all maps
 STEPS, GREYS = 240, 16
 INK, SOFT = 31, 92  # grey levels of text
+MANY_LAYERS, MANY_QUALITY, FEW_QUALITY = 8, 40, 70  # maps are like noise: 37 layers must still fit into 3 MB
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,53 @@ PAGE = Layout(1536, 2048, 372, 24, 10, 24, 170, 24, 18, 15)
 # For the report, whose captions tell what the head would; the small one where there are many layers.
 SPRITE = Layout(848, 1280, 206, 8, 4, 14, 0, 0, 12, 11)
 SMALL_SPRITE = Layout(744, 1280, 112, 8, 4, 12, 0, 0, 10, 10)
+
+
+def features_section(store: ImageStore, maps: Sequence["FeatureMaps"], *, shared_scale: bool = False) -> Section:
+    """Feature maps, one grid a layer.
+
+    Args:
+        store: Where pictures go.
+        maps: What `feature_maps` returned, one entry a layer.
+        shared_scale: One colour scale for all maps of a layer, or one for each map.
+
+    Returns:
+        Section `features`.
+    """
+    blocks: list[Block] = []
+    for entry in maps:
+        count, height, width = entry.maps_khw.shape
+        strongest = entry.channels[int(entry.maps_khw.max(axis=(1, 2)).argmax())]
+        alt = f"{count} feature maps of {entry.layer}, {entry.stage}; channel {strongest} responds most."
+        norm = scale_of(entry.maps_khw)[0]
+        above = "the value it was ranked by (its mean where nothing was ranked)" if shared_scale else "its range"
+        scale = f" One scale: {norm.vmin:.3g} (dark) … {norm.vmax:.3g}." if shared_scale else ""
+        caption = (
+            f"{entry.layer}, {entry.stage}. {entry.rule} Each map has {width}×{height} cells.{scale} Above it: the "
+            f"channel's number and, where there is room, {above}."
+        )
+        many = len(maps) > MANY_LAYERS
+        grid = feature_sprite(entry, shared_scale=shared_scale, small=many)
+        blocks.append(Figure(store.sprite(grid, alt, MANY_QUALITY if many else FEW_QUALITY), caption))
+    rows = tuple(
+        (
+            entry.layer,
+            entry.stage,
+            str(len(entry.stats.mean_c)),
+            number(float(entry.stats.mean_c.mean())),
+            number(float(entry.stats.maximum_c.max())),
+            str(int(entry.stats.dead_c.sum())),
+        )
+        for entry in maps
+    )
+    header = ("Layer", "Values", "Channels", "Mean activation", "Largest", "Dead channels")
+    blocks.append(Table("Over all channels of each layer, shown or not", header, rows))
+    scale = "All maps of a layer share one colour scale" if shared_scale else "Each map has its own colour scale"
+    intro = (
+        "Every small picture is one channel of the network: bright where the picture holds what that channel "
+        f"answers to. {scale}."
+    )
+    return Section("features", "What VGG-19 sees", intro, tuple(blocks))
 
 
 def feature_grid(maps: "FeatureMaps", *, shared_scale: bool = False) -> bytes:

@@ -1,0 +1,164 @@
+"""Why these layers: the evidence for every candidate, and the choice."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as MatplotlibFigure
+
+from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, png, styled
+from reports.record import Block, Figure, Gallery, Paragraph, Section, Table
+from reports.store import ImageStore
+from reports.wording import number, percent
+
+if TYPE_CHECKING:
+    from interp.statistics.layers import LayerChoice
+
+LAYER_MODES = {
+    "evidence": "Chosen from what the network sees in these two pictures; others can give other layers.",
+    "fixed": "The usual layers of Gatys et al. 2016, with equal weights.",
+    "given": "Layers given by the user.",
+}
+
+
+def layers_section(
+    store: ImageStore, choice: "LayerChoice", textures: Mapping[str, np.ndarray] | None = None
+) -> Section:
+    """Why these layers: the evidence for every candidate, and the choice.
+
+    Args:
+        store: Where pictures go.
+        choice: The evidence and the choice.
+        textures: (h, w, 3) uint8 RGB by layer: what the layer's statistics alone make of noise.
+
+    Returns:
+        Section `layers`.
+    """
+    used = ", ".join(f"{name} {weight:.0%}" for name, weight in choice.style_weights.items())
+    alt = f"Chart of the evidence for the layers. Style: {used}. Content: {choice.content_layer}."
+    if choice.style_evidence:
+        caption = (
+            "Style: separation compares the painting's tiles with the photo's; a layer above its line does "
+            "better than chance. Content: a good layer changes when blocks of the photo move, and not when "
+            "texture and colour change."
+        )
+    else:
+        caption = "The style layers and their weights."
+    blocks: list[Block] = [Paragraph(sentence) for sentence in choice.sentences]
+    blocks.append(Figure(store.png(layer_evidence(choice), alt), caption))
+    if choice.style_evidence:
+        blocks.append(_style_table(choice))
+    if textures:
+        blocks += _texture_blocks(store, choice, textures)
+    intro = LAYER_MODES.get(choice.mode, choice.mode)
+    return Section("layers", "Why these layers", intro, tuple(blocks))
+
+
+def _texture_blocks(store: ImageStore, choice: "LayerChoice", textures: Mapping[str, np.ndarray]) -> tuple[Block, ...]:
+    explained = (
+        "What each layer carries: noise in the painting's colours, changed until this one layer's statistics are the "
+        "painting's. Where a layer says nothing, the noise remains."
+    )
+    figures_shown = []
+    for name, image in textures.items():
+        weight = choice.style_weights.get(name)
+        used = f"{weight:.0%} of the style" if weight else "not used"
+        alt = f"Texture from the painting's statistics at {name} alone."
+        figures_shown.append(Figure(store.photo(image, alt), f"{name}: {used}"))
+    return Paragraph(explained), Gallery(tuple(figures_shown))
+
+
+def _style_table(choice: "LayerChoice") -> Table:
+    rows = tuple(
+        (
+            entry.layer,
+            number(entry.separation if entry.measured else None),
+            number(entry.null95),
+            number(entry.between),
+            number(entry.within),
+            number(entry.effective_rank),
+            number(entry.stationarity),
+            percent(choice.style_weights[entry.layer]) if entry.layer in choice.style_weights else "–",
+        )
+        for entry in choice.style_evidence
+    )
+    measures = ("Separation", "Chance, 95 %", "Between", "Within", "Effective rank", "Stationarity")
+    caption = "Style: distances between the pictures and within the painting (–: not measured, or not used)"
+    return Table(caption, ("Layer", *measures, "Weight"), rows)
+
+
+def layer_evidence(choice: "LayerChoice") -> bytes:
+    """Draw why the layers were chosen: each layer's style separation against chance, and its content scores.
+
+    Args:
+        choice: The evidence; without any (layers fixed or given) only the weights are drawn.
+
+    Returns:
+        PNG.
+    """
+    if not choice.style_evidence:
+        figure, axis = chart(2.6)
+        names, weights = list(choice.style_weights), list(choice.style_weights.values())
+        bars = axis.bar(names, weights, color=ACCENT, width=0.6)
+        axis.bar_label(bars, [f"{100 * weight:.0f} %" for weight in weights], fontsize=8)
+        axis.set_ylabel("style weight", fontsize=9)
+        axis.margins(y=0.15)
+        return png(figure)
+    content = bool(choice.content_evidence)
+    figure = MatplotlibFigure((WIDTH_IN, 6.4 if content else 3.6), dpi=DPI, facecolor="white", layout="constrained")
+    axes = figure.subplots(2 if content else 1, 1, squeeze=False)[:, 0]
+    _style_panel(styled(axes[0]), choice)
+    if content:
+        _content_panel(styled(axes[1]), choice)
+    return png(figure)
+
+
+def _style_panel(axis: Axes, choice: "LayerChoice") -> None:
+    for place, entry in enumerate(choice.style_evidence):
+        used = choice.style_weights.get(entry.layer, 0.0)
+        colour, hatch = ACCENT if used else PALE, None if entry.measured else "///"
+        axis.bar(place, entry.separation, color=colour, width=0.66, hatch=hatch, edgecolor="white")
+        if entry.measured:
+            axis.hlines(entry.null95, place - 0.4, place + 0.4, color=WARM, linewidth=1.8)
+        if used:
+            top = (place, entry.separation)
+            axis.annotate(f"{100 * used:.0f} %", top, (0, 3), textcoords="offset points", ha="center", fontsize=8)
+    axis.bar(0, 0, color=ACCENT, label="used, with its weight")
+    axis.bar(0, 0, color=PALE, label="not used")
+    if not all(entry.measured for entry in choice.style_evidence):
+        axis.bar(0, 0, color=PALE, hatch="///", edgecolor="white", label="not measured: takes the mean")
+    axis.plot([], [], color=WARM, linewidth=1.8, label="95 % of chance results stay below")
+    names = [entry.layer for entry in choice.style_evidence]
+    axis.set_xticks(range(len(names)), names, fontsize=7.5)
+    axis.set_ylabel("separation", fontsize=9)
+    title = "Style: how well the layer tells the painting from the photo's region"
+    axis.set_title(title, loc="left", fontsize=10)
+    axis.margins(x=0.01, y=0.28)
+    axis.legend(fontsize=8, frameon=False, loc="upper left", ncols=4)
+
+
+def _content_panel(axis: Axes, choice: "LayerChoice") -> None:
+    entries = choice.content_evidence
+    places = np.arange(len(entries))
+    colours = [ACCENT if entry.layer == choice.content_layer else PALE for entry in entries]
+    scores = [entry.score for entry in entries]
+    layout = [entry.layout for entry in entries]
+    indifference = [entry.indifference for entry in entries]
+    axis.bar(places, scores, color=colours, width=0.5, label="score: their product")
+    axis.plot(places, layout, "o", color=INK, markersize=5, label="layout: changes when blocks move")
+    axis.plot(
+        places,
+        indifference,
+        "s",
+        color=WARM,
+        fillstyle="none",
+        markersize=5,
+        label="indifference to texture and colour",
+    )
+    axis.set_xticks(places, [f"{entry.layer}\n{entry.score:.2f}" for entry in entries], fontsize=8)
+    axis.set_ylim(0, 1.35)
+    axis.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axis.set_ylabel("score, 0 to 1", fontsize=9)
+    axis.set_title(f"Content: {choice.content_layer} is used", loc="left", fontsize=10)
+    axis.legend(fontsize=8, frameon=False, loc="upper left", ncols=3)

@@ -1,0 +1,231 @@
+"""The restyling: before and after, the loss term by term, and measures that no loss optimised."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from interp.errors import UsageError
+from reports.canvas import DASHES, INK, SOFT, WARM, chart, legend_beside, plain_log, png
+from reports.record import Block, Compare, Facts, Figure, Gallery, Section, Table, Verdict
+from reports.store import ImageStore
+from reports.wording import number, percent
+
+NOTHING = 1e-9  # a relative distance below this is rounding
+SHOWN_RANGE = 1e-6  # of the largest loss; the content term starts at rounding, which would flatten the rest
+
+
+def result_section(
+    store: ImageStore,
+    photo_hwc_u8: np.ndarray,
+    result_hwc_u8: np.ndarray,
+    alpha_hw01: np.ndarray | None = None,
+    *,
+    region: str = "region",
+    paintings: Mapping[str, np.ndarray] | None = None,
+) -> Section:
+    """The photo before and after, and the paintings.
+
+    Args:
+        store: Where pictures go.
+        photo_hwc_u8: (H, W, 3) uint8 RGB, the photo.
+        result_hwc_u8: (H, W, 3) uint8 RGB, the result.
+        alpha_hw01: (H, W) in [0, 1], what was restyled; None for all of it.
+        region: What that is called: "foreground", "background".
+        paintings: (h, w, 3) uint8 RGB by name.
+
+    Returns:
+        Section `result`.
+    """
+    height, width = photo_hwc_u8.shape[:2]
+    what = "everything" if alpha_hw01 is None else f"its {region}"
+    share = 1.0 if alpha_hw01 is None else float(alpha_hw01.mean())
+    compare = Compare(
+        before=store.photo(photo_hwc_u8, f"The photo, {width} by {height} pixels."),
+        after=store.photo(result_hwc_u8, f"The photo with {what} restyled."),
+        outline=None if alpha_hw01 is None else store.outline(alpha_hw01, f"Outline of the {region}."),
+        caption=f"{width}×{height} px; restyled: {what}, {percent(share)} of the picture.",
+    )
+    named = (paintings or {}).items()
+    shown = tuple(Figure(store.photo(image, f"The painting {name}."), f"Style from {name}") for name, image in named)
+    blocks: tuple[Block, ...] = (compare, Gallery(shown)) if shown else (compare,)
+    intro = "The photo before and after. The line between them can be dragged, or moved with the arrow keys."
+    return Section("result", "Result", intro, blocks)
+
+
+class Losses(Protocol):
+    """What `loss_curves` needs of a `StepEvent`."""
+
+    @property
+    def step(self) -> int:
+        """Evaluations so far."""
+        ...
+
+    @property
+    def scale(self) -> int:
+        """Number of the scale."""
+        ...
+
+    @property
+    def size_hw_px(self) -> tuple[int, int]:
+        """Height and width of the scale."""
+        ...
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """Value of each term by name."""
+        ...
+
+
+def optimisation_section(
+    store: ImageStore,
+    events: Sequence[Losses],
+    snapshots: Sequence[tuple[str, np.ndarray]] = (),
+    *,
+    seconds: float | None = None,
+) -> Section:
+    """How the result came about: the loss, term by term, and pictures on the way.
+
+    Args:
+        store: Where pictures go.
+        events: `StepEvent`s, or anything with their step, scale, size_hw_px and losses.
+        snapshots: (caption, (h, w, 3) uint8 RGB) pairs in order.
+        seconds: How long it took.
+
+    Returns:
+        Section `optimisation`.
+    """
+    image = loss_curves(events)
+    first, last = events[0], events[-1]
+    rows = tuple(
+        (name, number(_first_loss(events, name)), number(value), _ratio(_first_loss(events, name), value))
+        for name, value in last.losses.items()
+    )
+    facts = [("Evaluations of the loss", f"{last.step:,}"), ("Scales", str(last.scale - first.scale + 1))]
+    if seconds is not None:
+        facts.append(("Time", f"{seconds:.1f} s"))
+    ends = "; ".join(f"{name} from {start} to {end}" for name, start, end, _ in rows)
+    alt = f"Loss curves over {last.step} evaluations: {ends}."
+    caption = "Each term without its weight, and the weighted total, on a logarithmic axis. Dashed: a new scale."
+    shown = tuple(Figure(store.photo(image, f"Snapshot: {words}."), words) for words, image in snapshots)
+    blocks: tuple[Block, ...] = (
+        Facts(tuple(facts)),
+        Figure(store.png(image, alt), caption),
+        Table("Each term when it first appears and at the end", ("Term", "First", "Last", "Last / first"), rows),
+        *((Gallery(shown),) if shown else ()),
+    )
+    intro = (
+        "The picture is changed step by step until the network sees the painting's style in the region and "
+        "still the photo's content; first small, then larger."
+    )
+    return Section("optimisation", "Optimisation", intro, blocks)
+
+
+def _first_loss(events: Sequence[Losses], name: str) -> float:
+    return next(event.losses[name] for event in events if name in event.losses)
+
+
+def _ratio(first: float, last: float) -> str:
+    return number(last / first) if first > NOTHING else "–"
+
+
+def outcome_section(
+    rows: Sequence[tuple[str, ...]],
+    *,
+    header: tuple[str, ...] = ("Measured", "Before", "After", "Reading"),
+    verdict: Verdict | None = None,
+) -> Section:
+    """Did it work: measures that the optimisation did not optimise.
+
+    Args:
+        rows: One tuple a measure, as long as the header.
+        header: Column names.
+        verdict: The conclusion, if there is a rule for one.
+
+    Returns:
+        Section `outcome`.
+    """
+    table = Table("Measured on the result, not part of the loss", header, tuple(rows))
+    intro = "An optimiser always lowers its own loss, so success is measured by what it was not told to do."
+    return Section("outcome", "Did it work", intro, (table,) if verdict is None else (verdict, table))
+
+
+def loss_curves(events: Sequence[Losses]) -> bytes:
+    """Draw each term of the loss against the step on a logarithmic axis; dashed lines mark changes of scale.
+
+    Args:
+        events: In order; `StepEvent` or anything with its step, scale, size_hw_px and losses.
+
+    Returns:
+        PNG.
+
+    Raises:
+        UsageError: If there is no event.
+    """
+    if not events:
+        raise UsageError("There are no steps to draw loss curves from; expected at least one event.")
+    figure, axis = chart(4.2)
+    steps = [event.step for event in events]
+    names = sorted({name for event in events for name in event.losses}, key=_term_order)
+    for name, style in _term_styles(names).items():
+        values = _positive([event.losses.get(name, np.nan) for event in events])
+        axis.plot(steps, values, label=name, marker="." if len(steps) == 1 else "", **style)
+    axis.set_yscale("log")
+    plain_log(axis.yaxis)
+    low, high = axis.get_ylim()
+    axis.set_ylim(max(low, SHOWN_RANGE * high), high)
+    margin = max(0.5, 0.02 * (steps[-1] - steps[0]))
+    axis.set_xlim(steps[0] - margin, steps[-1] + margin)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _mark_scales(axis, events)
+    axis.set_xlabel("evaluations of the loss", fontsize=9)
+    axis.set_ylabel("value of the term (log scale)", fontsize=9)
+    legend_beside(axis)
+    return png(figure)
+
+
+def _term_order(name: str) -> tuple[int, str]:
+    """Style terms from fine to coarse, content, anything else, the total."""
+    kinds = ("style ", "content ", "", "total")
+    return next((place for place, kind in enumerate(kinds) if kind and kind in name), 2), name
+
+
+def _term_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Style terms dark to light from fine to coarse, content warm, the total in ink; each region in dashes of its own.
+
+    With several regions a name is "region: term".
+    """
+    style_names = sorted({name.split("style ")[-1] for name in names if "style " in name})
+    regions = sorted({name.rpartition(": ")[0] for name in names if name != "total"})
+    styles: dict[str, dict[str, Any]] = {}
+    for name in names:
+        dash = {"linestyle": DASHES[regions.index(name.rpartition(": ")[0]) % len(DASHES)]} if name != "total" else {}
+        if "style " in name:
+            place = style_names.index(name.split("style ")[-1]) / max(1, len(style_names) - 1)
+            styles[name] = {"color": colormaps["viridis"](0.1 + 0.7 * place), "linewidth": 1.3} | dash
+        elif name == "total":
+            styles[name] = {"color": INK, "linewidth": 2.2}
+        else:
+            styles[name] = {"color": WARM if "content" in name else SOFT, "linewidth": 1.6} | dash
+    return styles
+
+
+def _mark_scales(axis: Axes, events: Sequence[Losses]) -> None:
+    previous = None
+    for event in events:
+        if event.scale != previous:
+            height, width = event.size_hw_px
+            if previous is not None:
+                axis.axvline(event.step, color=SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
+            above = axis.get_xaxis_transform()
+            axis.text(event.step, 1.02, f" {width}×{height} px", transform=above, fontsize=7.5, color=SOFT)
+            previous = event.scale
+
+
+def _positive(values: Sequence[float]) -> np.ndarray:
+    """Values for a logarithmic axis, which has no place for zero."""
+    array = np.array(values, dtype=float)
+    return np.where(array > 0, array, np.nan)
