@@ -241,9 +241,7 @@ def _choose(
     return override_choice(way.choose(choice), given.style_names, given.content_layer)
 
 
-def _kept(
-    photo: "Picture", regions: "list[StyledRegion]", segmentation: "Segmentation | None"
-) -> "np.ndarray | None":
+def _kept(photo: "Picture", regions: "list[StyledRegion]", segmentation: "Segmentation | None") -> "np.ndarray | None":
     """The photo with the kept side's own colours at a soft edge."""
     from segment.foreground import foreground_colours
 

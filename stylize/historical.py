@@ -135,9 +135,15 @@ def recipe_descent(recipe: Recipe) -> Descent:
         "caffe255": (tuple(value / 255 for value in reversed(CAFFE_MEAN_BGR)), (1 / 255,) * 3),
     }[recipe.space]
     return Descent(
-        recipe.optimizer, recipe.learning_rate, history=LBFGS_HISTORY, epsilon=recipe.epsilon, mean_rgb=mean, std_rgb=std,
-        clamp=recipe.clamp, keeps_best=False,
-    )  # fmt: skip
+        recipe.optimizer,
+        recipe.learning_rate,
+        history=LBFGS_HISTORY,
+        epsilon=recipe.epsilon,
+        mean_rgb=mean,
+        std_rgb=std,
+        clamp=recipe.clamp,
+        keeps_best=False,
+    )
 
 
 def recipe_canvas(

@@ -16,7 +16,7 @@ from interp.errors import MaskError, UsageError
 from interp.network.vgg import Vgg
 from interp.pictures.sizes import resize_hw01, resize_nchw01
 from stylize.canvas import Scene, own_photo
-from stylize.composite import composite_nchw01, compose
+from stylize.composite import compose, composite_nchw01
 from stylize.descent import descend
 from stylize.fill import with_border, without_border
 from stylize.presets import DEFAULT, Preset, Settings
@@ -86,8 +86,8 @@ def stylize(
         way: Settings of our own way, or a way as `ways.way_named` finds it.
 
     Yields:
-        One event an evaluation. The last one's images are the result of the finest scale; `compose` brings them into the
-        photo. A descent whose loss or image is not finite any more ends there, with the last picture that was.
+        One event an evaluation. The last one's images are the result of the finest scale; `compose` brings them into
+        the photo. A descent whose loss or image is not finite any more ends there, with the last picture that was.
 
     Raises:
         UsageError: If there is no region, or sizes disagree.

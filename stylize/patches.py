@@ -20,7 +20,7 @@ def patch_quantiles(image_nchw01: Tensor, alpha_hw01: Tensor) -> list[Tensor | N
         alpha_hw01: (H, W) region; patches that lie in it count.
 
     Returns:
-        For each band of the pyramid, fine to coarse, (directions, 256) quantiles; None where too few patches are inside.
+        For each band of the pyramid, fine to coarse, (directions, 256) quantiles; None where too few lie inside.
     """
     generator = torch.Generator().manual_seed(SEED)
     found: list[Tensor | None] = []
@@ -42,7 +42,7 @@ def patch_quantiles(image_nchw01: Tensor, alpha_hw01: Tensor) -> list[Tensor | N
 
 
 def patch_distance(own: list[Tensor | None], target: list[Tensor | None]) -> float:
-    """1-Wasserstein distance in units of the target's standard deviation, mean over the bands; NaN if none is measured."""
+    """1-Wasserstein distance in units of the target's standard deviation, mean over the bands; NaN if there is none."""
     pairs = [(a, b) for a, b in zip(own, target, strict=True) if a is not None and b is not None]
     distances = [float((a - b).abs().mean() / b.std()) for a, b in pairs]
     return sum(distances) / len(distances) if distances else float("nan")

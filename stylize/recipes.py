@@ -7,7 +7,6 @@ kept as they were run, mistakes included, so that they can be compared on a yard
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-
 if TYPE_CHECKING:
     from torch import Tensor
 

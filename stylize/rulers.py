@@ -1,9 +1,9 @@
 """One set of rulers for every way: how far a picture is from a painting and from a photo.
 
-Each way's own loss has its own units, so none of them is a ruler. Read are: relative Gram distances at every ReLU layer,
-also where nobody optimised; covariances in other networks, which no loss contains (random filters describe textures
-well: Ustyuzhaninov et al. 2017, "What does it take to generate natural textures?"); the distance of patches; the
-distance to the photo at the content layer; and the correlation of edge strength with the photo.
+Each way's own loss has its own units, so none of them is a ruler. Read are: relative Gram distances at every ReLU
+layer, also where nobody optimised; covariances in other networks, which no loss contains (random filters describe
+textures well: Ustyuzhaninov et al. 2017, "What does it take to generate natural textures?"); the distance of patches;
+the distance to the photo at the content layer; and the correlation of edge strength with the photo.
 """
 
 from collections.abc import Iterable, Mapping

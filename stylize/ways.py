@@ -1,4 +1,4 @@
-"""Ways to restyle: what decides a result, beside photo, painting and region. Ours is one, each recipe of other work too.
+"""Ways to restyle: what decides a result, beside photo, painting and region. Ours is one, each recipe another.
 
 A way is a table of constants that loads no torch, so that a name can be checked before anything heavy is; what it
 computes, it imports when asked. `stylize` asks of it:
@@ -9,10 +9,10 @@ computes, it imports when asked. `stylize` asks of it:
     isolates              whether a region is painted from itself alone; else everything is, and the region pasted
     shows(step, total)    whether a picture is shown after a step; has no effect on any of them
 
-and those who run it: `name`, `title`; `size_px` and `iterations` of the finest scale; `start` (`photo`, `recoloured` or
-`noise`); `strength` where the user says nothing, if any; `choose(choice)`, the layers it sets itself; `cut_result`, whether
-the region is cut out of the *result*; `sources` of its constants, none where they are open; `changed(…)`, `limited(…)` and
-`uncut()`, the same otherwise.
+and those who run it: `name`, `title`; `size_px` and `iterations` of the finest scale, `style_scale` of the strokes;
+`start` (`photo`, `recoloured` or `noise`); `strength` where the user says nothing, if any; `choose(choice)` for the
+layers it sets itself; `cut_result`, whether the region is cut out of the *result*; `sources` of its constants, none
+where they are open; `changed(…)`, `limited(…)` and `uncut()`: the same, otherwise.
 """
 
 from collections.abc import Sequence
