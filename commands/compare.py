@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.evidence import parse_box
-from commands.options import (
-    INTERRUPTED,
-    ForegroundOptions,
-    ImageArgument,
-    Region,
-    RegionOption,
-    RunOptions,
-    StyleOption,
-    command,
-)
+from commands.foreground import ForegroundOptions
+from commands.options import INTERRUPTED, ImageArgument, Region, RegionOption, RunOptions, StyleOption, command
 from commands.pairs import PicturePair, prepare
 from commands.progress import progress
 from commands.run import Run, names_of
@@ -81,8 +72,7 @@ def compare(
     Example: python cli.py compare photo.jpg --style painting.jpg --presets default,report-pytorch,gatys --why
     """
     run = Run(context, options)
-    if foreground.box:
-        parse_box(foreground.box)
+    foreground.check()
     if also and (foreground.box or foreground.mask or foreground.hints):
         raise UsageError("--box, --mask and --hints speak of one photo; with --also, expected --prompt instead.")
     if len(also_style or []) not in (0, len(also or [])):

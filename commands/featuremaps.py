@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.evidence import find_foreground, look, parse_box
-from commands.options import ForegroundOptions, ImageArgument, LayersOption, RunOptions, TargetOption, command
+from commands.evidence import look
+from commands.foreground import ForegroundOptions, find_foreground
+from commands.options import ImageArgument, LayersOption, RunOptions, TargetOption, command
 from commands.run import Run, names_of
 from interp.errors import UsageError
 from interp.network.layer_names import LAYERS, layer
@@ -71,8 +72,7 @@ def featuremaps(
     if not names:
         raise UsageError("No layer was named; expected names such as conv1_1,relu4_2, or `all`.")
     shown = parse_channels(channels) if channels is not None else None
-    if foreground.box:
-        parse_box(foreground.box)
+    foreground.check()
     picture = run.photo(image, "chelsea")
     grids = {"grid" if len(names) == 1 else f"grid:{name}": "png" for name in names}
     run.plan_outputs(picture.stem, {**grids, "stats": "json"})

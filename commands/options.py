@@ -45,23 +45,6 @@ class Region(StrEnum):
     ALL = "all"
 
 
-class Prompt(StrEnum):
-    """How the foreground is found."""
-
-    AUTO = "auto"
-    FACE = "face"
-    SALIENCY = "saliency"
-    CONTRAST = "contrast"
-
-
-class Features(StrEnum):
-    """What tells the foreground from the background."""
-
-    COLOR = "color"
-    VGG = "vgg"
-    DEEPLAB = "deeplab"
-
-
 ImageArgument = Annotated[
     str | None, typer.Argument(metavar="IMAGE", help="Photo, or - for standard input.", show_default="a bundled sample")
 ]
@@ -82,60 +65,6 @@ TargetOption = Annotated[
     ),
 ]
 RegionOption = Annotated[Region, typer.Option("--region", help="Which part of the photo.")]
-PromptOption = Annotated[Prompt, typer.Option("--prompt", help="How to find the foreground.")]
-BoxOption = Annotated[
-    str | None, typer.Option("--box", metavar="X,Y,W,H", help="Box around the foreground, in pixels of the photo.")
-]
-MaskOption = Annotated[
-    str | None,
-    typer.Option(
-        "--mask",
-        metavar="FILE",
-        help="Mask of the foreground: white inside, black outside. With --hints, an earlier result to be corrected.",
-    ),
-]
-HintsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--hints",
-        metavar="FILE.json",
-        help='Strokes in pixels of the photo: {"foreground": [[[x, y], ...], ...], "background": [...], "box": [...]}.',
-    ),
-]
-FeaturesOption = Annotated[
-    Features, typer.Option("--features", help="What the cut goes by: colours alone, or deep features beside them.")
-]
-RoundsOption = Annotated[
-    int, typer.Option("--rounds", min=1, max=50, help="Alternations of learning both sides and cutting.")
-]
-FeatherOption = Annotated[
-    float | None, typer.Option("--feather", metavar="PX", min=0, help="Soften the region's edge by this many pixels.")
-]
-
-
-@dataclass(frozen=True)
-class ForegroundOptions:
-    """How the user wants the foreground found."""
-
-    prompt: PromptOption = Prompt.AUTO
-    box: BoxOption = None
-    hints: HintsOption = None
-    mask: MaskOption = None
-    features: FeaturesOption = Features.VGG
-    rounds: RoundsOption = 5
-    feather: FeatherOption = None
-
-    @property
-    def needs_saliency(self) -> bool:
-        """Whether the network's opinion of the class is part of finding it."""
-        if self.prompt is Prompt.SALIENCY:
-            return True
-        return self.prompt is Prompt.AUTO and not (self.box or self.mask or self.hints)
-
-    @property
-    def needs_cut(self) -> bool:
-        """Whether anything is left to decide."""
-        return self.mask is None or self.hints is not None
 
 
 @dataclass(frozen=True)

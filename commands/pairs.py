@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from commands.evidence import find_foreground, look
-from commands.options import ForegroundOptions, Region
-from commands.parts import region_alpha
+from commands.evidence import look
+from commands.foreground import ForegroundOptions, find_foreground, region_alpha
+from commands.options import Region
 from commands.run import Run
 from interp.errors import MaskError
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from interp.pictures.images import Picture
-    from segment.result import Segmentation
 
 STYLE = "Style"
 
@@ -149,17 +148,6 @@ def read_parts(run: Run, style: StyleOptions) -> list[Part]:
         mask = load_mask(style.style_mask, painting.size_hw_px) if style.style_mask else None
         parts.append(Part(region, painting, mask, _strength(style, region), _colour(style, region)))
     return parts
-
-
-def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation | None") -> "np.ndarray":
-    """The region's alpha: the foreground's, its complement, or everywhere."""
-    import numpy as np
-
-    from interp.pictures.images import quantise_hw01
-
-    if segmentation is None:
-        return np.ones(picture.size_hw_px, dtype=np.float32)
-    return segmentation.alpha_hw01 if region is Region.FOREGROUND else quantise_hw01(1 - segmentation.alpha_hw01)
 
 
 def _strength(style: StyleOptions, region: Region) -> float:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from commands.evidence import find_foreground, load_hints, look, parse_box
-from commands.options import ForegroundOptions, ImageArgument, RunOptions, command
+from commands.evidence import look
+from commands.foreground import ForegroundOptions, find_foreground
+from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
 
 if TYPE_CHECKING:
@@ -27,10 +28,7 @@ def segment(
     python cli.py segment photo.jpg --mask out/photo.segment.png --hints strokes.json
     """
     run = Run(context, options)
-    if foreground.box:
-        parse_box(foreground.box)
-    if foreground.hints:
-        load_hints(foreground.hints)
+    foreground.check()
     picture = run.photo(image, "astronaut")
     pictures = dict.fromkeys(("mask", "alpha", "cutout", "overlay"), "png")
     run.plan_outputs(picture.stem, {**pictures, "measures": "json"})

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.evidence import SaliencyFindings, find_foreground, look, parse_box
+from commands.evidence import SaliencyFindings, look
+from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.job import Job, do_job
-from commands.options import INTERRUPTED, ForegroundOptions, ImageArgument, Region, RunOptions, command
+from commands.options import INTERRUPTED, ImageArgument, Region, RunOptions, command
 from commands.pairs import cutter
-from commands.parts import Part, StyleOptions, read_parts, region_alpha
+from commands.parts import Part, StyleOptions, read_parts
 from commands.run import Run, names_of
 from interp.errors import UsageError
 from interp.network.layer_names import RELU_NAMES, layer
@@ -133,8 +134,7 @@ def stylize(
     """
     run = Run(context, options)
     layers.check()
-    if foreground.box:
-        parse_box(foreground.box)
+    foreground.check()
     named = way_named(loop.preset)
     _check_options(run, named)
     photo, parts = run.photo(image, "astronaut"), read_parts(run, style)

@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.evidence import parse_box
-from commands.options import (
-    INTERRUPTED,
-    ForegroundOptions,
-    ImageArgument,
-    Region,
-    RegionOption,
-    RunOptions,
-    StyleOption,
-    command,
-)
+from commands.foreground import ForegroundOptions
+from commands.options import INTERRUPTED, ImageArgument, Region, RegionOption, RunOptions, StyleOption, command
 from commands.pairs import PicturePair, prepare
 from commands.progress import progress
 from commands.run import Run
@@ -61,8 +52,7 @@ def sweep(
     run = Run(context, options)
     _check_optuna()
     base = preset_named(preset).settings
-    if foreground.box:
-        parse_box(foreground.box)
+    foreground.check()
     photo, painting = run.photo(image, "astronaut"), run.painting(style)
     extensions = {"figure": "png", "preset": "toml"}
     run.plan_outputs(photo.stem, extensions if resume else {**extensions, "study": "sqlite3"})
