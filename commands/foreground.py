@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.evidence import SaliencyFindings
 from commands.options import Region
 from commands.run import Run
+from commands.seeing import SaliencyFindings
 from interp.errors import InputError, UsageError
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from commands.evidence import look
 from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.options import Region
 from commands.run import Run
+from commands.seeing import look
 from interp.errors import MaskError
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.evidence import SaliencyFindings, look
 from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.job import Job, do_job
 from commands.options import INTERRUPTED, ImageArgument, Region, RunOptions, command
 from commands.pairs import cutter
 from commands.parts import Part, StyleOptions, read_parts
 from commands.run import Run, names_of
+from commands.seeing import SaliencyFindings, look
 from interp.errors import UsageError
 from interp.network.layer_names import RELU_NAMES, layer
 from stylize.ways import Way, way_named

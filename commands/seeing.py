@@ -1,14 +1,16 @@
-"""Findings that several commands share: the saliency map with its verdict, and the foreground it may prompt."""
+"""What VGG-19 sees in a photo: a class, the map of what speaks for it, and whether to believe that map."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from commands.run import Run
+from reports.wording import percent
 
 if TYPE_CHECKING:
     from interp.attribution.conventions import FlashtorchPanels
     from interp.attribution.saliency import Attribution
     from interp.attribution.sanity import Verdict
+    from interp.network.classify import Prediction
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
 
@@ -24,9 +26,7 @@ class SaliencyFindings:
     @property
     def sentence(self) -> str:
         """What the network says, with its doubt."""
-        prediction = self.attribution.prediction
-        sure = "unsure, " if prediction.unsure else ""
-        return f"{prediction.names[0]} ({sure}{percent(prediction.probabilities[0])}); {self.worth}"
+        return f"{best_class(self.attribution.prediction)}; {self.worth}"
 
     @property
     def worth(self) -> str:
@@ -49,6 +49,7 @@ def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
     return SaliencyFindings(attribution, flashtorch_panels(attribution), verdict)
 
 
-def percent(share: float) -> str:
-    """A probability that is never rounded to certainty."""
-    return "over 99%" if share > 0.99 else f"{share:.0%}"
+def best_class(prediction: "Prediction") -> str:
+    """The most probable class and its probability, with its doubt."""
+    unsure = "unsure, " if prediction.unsure else ""
+    return f"{prediction.names[0]} ({unsure}{percent(prediction.probabilities[0])})"
