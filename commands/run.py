@@ -218,6 +218,11 @@ class Run:
             raise UsageError(f"--device {asked.value}: there is none that torch can use. Here: {', '.join(there)}.")
         return asked.value
 
+    @property
+    def exact(self) -> bool:
+        """Whether the main picture's format keeps every pixel."""
+        return next(iter(self.plan.paths.values())).suffix.lower() not in (".jpg", ".jpeg")
+
     def write(self, name: str, data: bytes) -> None:
         """Write one planned output; a picture in the format that its name says."""
         path = self.plan.paths[name]
