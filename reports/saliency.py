@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import FuncFormatter
 
 from interp.attribution.verdict import SaliencyVerdict
-from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, page, png, text_at, viridis, wrapped
+from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, png, text_at, viridis, wrapped
 from reports.conventions import View, flashtorch_panels, views
 from reports.record import Block, Figure, Paragraph, Section, Table
 from reports.store import ImageStore
@@ -114,6 +114,7 @@ def prediction_blocks(prediction: "Prediction") -> tuple[Block, ...]:
     return (table, Paragraph(unsure)) if prediction.unsure else (table,)
 
 
+@closed
 def saliency_panels(saliency: "SaliencyMap", verdict: SaliencyVerdict | None = None) -> bytes:
     """Draw FlashTorch's four panels with the scale of the third, and the verdict beneath them.
 
@@ -164,6 +165,7 @@ def _colour_bar(axes: Axes, norm: Normalize, ticks: int) -> None:
     bar.ax.spines[:].set_visible(False)
 
 
+@closed
 def method_sheet(maps: Sequence["SaliencyMap"], convention: str, verdicts: Sequence[SaliencyVerdict] = ()) -> bytes:
     """Draw the picture and the maps of several methods, each with its colour bar and its verdict.
 

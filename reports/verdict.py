@@ -46,6 +46,8 @@ def verdict_numbers(verdict: SaliencyVerdict) -> str:
         >>> verdict_numbers(SaliencyVerdict(VerdictWord.NOT_TESTED))
         'its target is not a class.'
     """
+    if not verdict.finite:
+        return "the map, or what the network computes for the test, is not finite."
     if verdict.margin is None:
         return "its target is not a class."
     side = "is not above" if verdict.word is VerdictWord.RANDOM else "is above"

@@ -88,7 +88,7 @@ def quick_verdict(
         random_quantile95: What `random_margin95` gave for the same picture, class, seed and steps; None to compute it.
 
     Returns:
-        The verdict; `NOT_TESTED` if the weights have no head or the target is no class.
+        The verdict; `NOT_TESTED` if the weights have no head, the target is no class, or a number is not finite.
 
     Raises:
         UsageError: If the map's method is unknown, so that it cannot be repeated.
@@ -97,6 +97,8 @@ def quick_verdict(
         return SaliencyVerdict(VerdictWord.NOT_TESTED)
     if saliency.method not in METHODS:
         raise UsageError(f"Cannot repeat a map by {saliency.method!r}; expected one by {', '.join(METHODS)}.")
+    if not np.isfinite(saliency.map_chw).all():
+        return SaliencyVerdict(VerdictWord.NOT_TESTED, finite=False)
     image = resize_nchw01(image_nchw01.detach(), saliency.prediction.size_hw_px)
     quantile = random_quantile95
     if quantile is None:
@@ -113,8 +115,11 @@ def quick_verdict(
         logit = rank_correlation(heat, other)
     reheaded = with_random_head(classifier, seed)
     head = rank_correlation(heat, heat_again(reheaded, saliency, saliency.target))
+    word = word_for(own.margin, quantile, logit, head)
+    if word is VerdictWord.NOT_TESTED:
+        return SaliencyVerdict(word, finite=False)
     return SaliencyVerdict(
-        word=word_for(own.margin, quantile, logit, head),
+        word=word,
         insertion_auc=curve_auc(own.fractions, own.insertion),
         deletion_auc=curve_auc(own.fractions, own.deletion),
         random_quantile95=quantile,

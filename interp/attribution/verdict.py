@@ -3,6 +3,7 @@
 `sanity` measures them, `reports.verdict` puts them into words.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,6 +36,7 @@ class SaliencyVerdict:
         fractions: Shares of the pixels changed, 0 to 1.
         insertion_curve: Probability of the class at each share.
         deletion_curve: Likewise.
+        finite: Whether the map, and what the network computes for the test, are.
     """
 
     word: VerdictWord
@@ -47,6 +49,7 @@ class SaliencyVerdict:
     fractions: tuple[float, ...] = ()
     insertion_curve: tuple[float, ...] = ()
     deletion_curve: tuple[float, ...] = ()
+    finite: bool = True
 
     @property
     def margin(self) -> float | None:
@@ -67,12 +70,15 @@ def word_for(margin: float, quantile95: float, logit: float | None, head: float)
 
     Returns:
         `RANDOM` if the margin is not above the quantile; else `EDGES` if a correlation is above .9; else `CLASS`.
+        `NOT_TESTED` if a number is not finite: every comparison with NaN is false, and would end in the best word.
 
     Example:
         >>> word_for(0.1, 0.2, 0.0, 0.0), word_for(0.3, 0.2, 0.95, 0.0), word_for(0.3, 0.2, None, 0.5)
         (<VerdictWord.RANDOM: 'no better than random'>, <VerdictWord.EDGES: 'follows edges, not the class'>,
          <VerdictWord.CLASS: 'follows the class'>)
     """
+    if not all(map(math.isfinite, (margin, quantile95, logit or 0.0, head))):
+        return VerdictWord.NOT_TESTED
     if margin <= quantile95:
         return VerdictWord.RANDOM
     return VerdictWord.EDGES if max(logit or 0.0, head) > SAME_MAP_ABOVE else VerdictWord.CLASS
