@@ -154,6 +154,7 @@ def stylize(
     if not options.no_report:
         from commands.story import tell_stylize
 
+        run.say("Measuring the result, and making a texture from each layer's statistics.")
         run.write_report(tell_stylize(run, vgg, job, parts, findings, segmentation), vgg)
     run.finish()
     if job.interrupted:
@@ -192,6 +193,7 @@ def _see(
     if not whole and not foreground.needs_saliency:
         segmentation = find_foreground(run, photo, foreground, None)
     vgg = run.network()
+    run.say("Looking at the photo.")
     prompted = not whole and foreground.needs_saliency
     findings = None if run.options.no_report and not prompted else look(run, vgg, photo)
     if findings:
@@ -234,6 +236,7 @@ def _choose(
     if named or (fixed and run.options.no_report):
         choice = fixed_choice()
     else:
+        run.say("Measuring how well each layer tells the painting from the photo.")
         small = resize_nchw01(photo.image_nchw01, size_hw_px).to(run.device())
         painting = fit_painting_nchw01(part.painting.image_nchw01, size_hw_px, way.style_scale).to(run.device())
         choice = choose_layers(vgg, small, painting, resize_hw01(alpha, size_hw_px), run.options.seed)
