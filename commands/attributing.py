@@ -1,4 +1,4 @@
-"""What `saliency` and `sanity` share: which network, which methods, what to explain, at which size."""
+"""What `saliency` and `sanity` share: the methods, what to explain and at which size, and what is said of it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -7,11 +7,12 @@ import typer
 
 from commands.options import TargetOption
 from commands.run import Run, names_of
+from commands.seeing import best_class
 from interp.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from interp.attribution.saliency import Attribution
-    from interp.attribution.sanity import Verdict
+    from interp.attribution.saliency import SaliencyMap
+    from interp.attribution.verdict import SaliencyVerdict
     from interp.network.classify import Classifier
     from interp.pictures.images import Picture
 
@@ -81,7 +82,7 @@ def method_names(text: str) -> list[str]:
 
 def attributions(
     run: Run, classifier: "Classifier", picture: "Picture", names: list[str], asked: AttributionOptions
-) -> "list[Attribution]":
+) -> "list[SaliencyMap]":
     """Make the maps, all of one target.
 
     Where every method was asked for, those that cannot be used on the network or the target are left out, with a note.
@@ -105,7 +106,9 @@ def attributions(
     return maps
 
 
-def verdicts(run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]") -> "list[Verdict]":
+def verdicts(
+    run: Run, classifier: "Classifier", picture: "Picture", maps: "list[SaliencyMap]"
+) -> "list[SaliencyVerdict]":
     """Judge the maps; the random rankings, which cost most, are drawn once for all."""
     from interp.attribution.sanity import quick_verdict
 
@@ -116,11 +119,11 @@ def verdicts(run: Run, classifier: "Classifier", picture: "Picture", maps: "list
     ]
 
 
-def margin95_of(run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]") -> float | None:
+def margin95_of(run: Run, classifier: "Classifier", picture: "Picture", maps: "list[SaliencyMap]") -> float | None:
     """What a map of this picture and class must beat; None where nothing can be tested."""
     from interp.attribution.sanity import random_margin95
 
-    if classifier.head is None or maps[0].target_index < 0:
+    if classifier.head is None or not maps[0].target.is_class:
         return None
     return random_margin95(classifier, picture.image_nchw01.to(run.device()), maps[0], seed=run.options.seed)
 
@@ -140,3 +143,24 @@ def looked_at_hw_px(classifier: "Classifier", picture: "Picture", size_px: int |
     if min(height, width) < 32:
         raise UsageError(f"--size {size_px} makes {width}x{height} px; expected at least 32 px a side. Give more.")
     return height, width
+
+
+def announce(run: Run, entry: "SaliencyMap") -> None:
+    """Say what the network sees, at which size, and what is explained."""
+    height, width = entry.prediction.size_hw_px
+    seen = f"Seen at {width}x{height} px"
+    if entry.prediction.names:
+        seen += f": {best_class(entry.prediction)}"
+    run.say(f"{seen}. Explained: {entry.target.phrase}.")
+
+
+def in_one_line(entry: "SaliencyMap", verdict: "SaliencyVerdict") -> str:
+    """The verdict with its numbers, short."""
+    line = f"{entry.title:20}  {verdict.word:27}"
+    if verdict.margin is None or verdict.random_quantile95 is None:
+        return line.rstrip()
+    other = "  – " if verdict.random_logit_correlation is None else f"{verdict.random_logit_correlation:.2f}"
+    return (
+        f"{line}  insertion - deletion {verdict.margin:.3f}, chance {verdict.random_quantile95:.3f}; rank correlation: "
+        f"another class {other}, random head {verdict.random_head_correlation:.2f}"
+    )

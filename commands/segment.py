@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from commands.evidence import look
 from commands.foreground import ForegroundOptions, find_foreground
 from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
+from commands.seeing import look
 
 if TYPE_CHECKING:
     from segment.result import Segmentation
@@ -56,9 +56,7 @@ def segment(
         if findings:
             from reports.saliency import saliency_section
 
-            builder.sections.append(
-                saliency_section(builder.images, findings.attribution, findings.panels, findings.verdict)
-            )
+            builder.sections.append(saliency_section(builder.images, findings.saliency, findings.verdict))
         builder.data = {"segmentation": segmentation, "measures": measured}
         run.write_report(builder, vgg)
     run.finish()
