@@ -424,9 +424,9 @@ def test_segment_writes_the_cut_out_where_it_is_told_to(folder: Path, tmp_path: 
         assert image.mode == "RGBA" and ((np.asarray(image)[..., 3] > 127) == (mask > 127)).mean() > 0.97
     with Image.open(tmp_path / "me.mask.png") as written:
         np.testing.assert_array_equal(np.asarray(written), mask)
-    flat = call(*cut(folder, "-o", tmp_path / "me.jpg"))
+    flat = call(*cut(folder, "-o", tmp_path / "flat.jpg"))
     assert flat.exit_code == 0 and "on white" in flat.stderr
-    with Image.open(tmp_path / "me.jpg") as image:
+    with Image.open(tmp_path / "flat.jpg") as image:
         assert np.asarray(image)[0, 0].min() > 245
 
 
