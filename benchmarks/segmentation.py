@@ -25,16 +25,15 @@ from interp.errors import MaskError
 from interp.network.weights import load_vgg
 from interp.pictures.images import load_mask, load_picture
 from segment import segment
-from segment.hypercolumns import hypercolumns
-from segment.masks import Box, disc
+from segment.box import clip_box
+from segment.hypercolumns import Hypercolumns
+from segment.masks import Box, disc, outline_hw
 from segment.matte import matte
-from segment.prompts import clip_box
-from segment.result import outline_hw
 
 LOOSE_PX = 5  # the box a person draws is not tight
 OUTLINE_PX = 2
 PLAIN = "cv2.grabCut, box"
-describe = hypercolumns(load_vgg("compact"))
+describe = Hypercolumns(load_vgg("compact"))
 
 Method = Callable[[np.ndarray, Box, int], np.ndarray]
 WAYS: dict[str, Method] = {
@@ -100,7 +99,7 @@ def read(folder: Path, limit: int | None) -> Iterator[Example]:
         size = photo.shape[0], photo.shape[1]
         x, y, w, h = (int(row[key]) for key in ("gt_x", "gt_y", "gt_w", "gt_h"))
         loose = (x - LOOSE_PX, y - LOOSE_PX, w + 2 * LOOSE_PX, h + 2 * LOOSE_PX)
-        yield Example(photo, load_mask(folder / "masks" / f"{row['name']}.png", size), clip_box(size, loose)[0])
+        yield Example(photo, load_mask(folder / "masks" / f"{row['name']}.png", size), clip_box(size, loose))
 
 
 def plain_grabcut(photo: np.ndarray, box: Box, seed: int) -> np.ndarray:

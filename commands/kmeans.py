@@ -63,9 +63,9 @@ def kmeans(
 
     describe = None
     if features is ClusterFeatures.VGG:
-        from segment.hypercolumns import hypercolumns
+        from segment.hypercolumns import Hypercolumns
 
-        describe = hypercolumns(run.network())
+        describe = Hypercolumns(run.network())
     clusters = cluster(picture.rgb_hwc_u8, features=features.value, k=k, describe=describe, seed=options.seed)
     numbers = asked or [clusters.background + 1]
     blackened = black(picture.rgb_hwc_u8, clusters, numbers)

@@ -131,11 +131,11 @@ def test_the_command_writes_map_blackout_figure_stats_and_report(tmp_path: Path)
 
 
 def test_deep_features_join_what_has_one_texture(compact) -> None:
-    from segment.hypercolumns import hypercolumns
+    from segment.hypercolumns import Hypercolumns
 
     rows, columns = np.mgrid[:160, :160]
     texture = np.where(columns < 80, (rows // 4) % 2, (columns // 4) % 2)[..., None]
     photo = (60 + 130 * texture).repeat(3, 2).astype(np.uint8)
-    found = cluster(photo, features="vgg", k=2, describe=hypercolumns(compact))
+    found = cluster(photo, features="vgg", k=2, describe=Hypercolumns(compact))
     left, right = found.labels_hw_u8[20:140, 10:70], found.labels_hw_u8[20:140, 90:150]
     assert (left == left[0, 0]).mean() > 0.95 and (right != left[0, 0]).mean() > 0.95
