@@ -1,8 +1,11 @@
 """Gramscope's command line: registers the commands, nothing else."""
 
-from typing import Annotated
+import os
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from commands.compare import compare
 from commands.doctor import doctor
@@ -15,6 +18,7 @@ from commands.report import report
 from commands.saliency import saliency
 from commands.sanity import sanity
 from commands.segment import segment
+from commands.streams import as_typed
 from commands.stylize import stylize
 from commands.sweep import sweep
 from commands.weights import weights
@@ -30,8 +34,26 @@ COMMANDS = (
     featuremaps, maximise, saliency, sanity, gram, layers, kmeans, segment, stylize, compare,
     sweep, report, weights, doctor,
 )  # fmt: skip
+ALIASES = {"stylise": stylize, "maximize": maximise}
+
+
+class Command(TyperCommand):
+    """A command that refuses an option given twice: the last one would win silently."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, after a first parse that only counts."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            repeatable = option.param_type_name == "argument" or option.multiple or getattr(option, "is_flag", False)
+            if not repeatable and given.count(option) > 1:
+                ctx.fail(f"{option.opts[0]} was given {given.count(option)} times; expected once.")
+        return super().parse_args(ctx, args)
+
+
 for function in COMMANDS:
-    app.command(function.__name__)(function)
+    app.command(function.__name__, cls=Command, help=as_typed(function.__doc__ or ""))(function)
+for name, function in ALIASES.items():
+    app.command(name, cls=Command, hidden=True)(function)
 
 
 def _version(wanted: bool) -> None:
@@ -41,7 +63,8 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback(
-    epilog="Exit codes: 0 ok, 1 internal, 2 usage, 3 input, 4 output, 5 weights, 6 memory, 7 mask, 130 interrupted."
+    epilog="Exit codes: 0 ok, 1 internal, 2 usage, 3 input, 4 output, 5 weights, 6 memory, 7 mask, 8 some of several "
+    "pictures failed, 130 interrupted."
 )
 def main_options(
     version: Annotated[
@@ -53,6 +76,8 @@ def main_options(
 
 def main() -> None:
     """Entry point of the console script."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 -- closed by the caller: nobody listens
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     app()
 
 

@@ -11,15 +11,11 @@ from pathlib import Path
 
 import torch
 
-from interp.network.layer_names import layer
-from interp.network.vgg import Vgg
 from interp.network.weights import load_vgg
-from interp.pictures.images import load_image
-from interp.pictures.sizes import resize_nchw01
-from tools.train_compact.maps import Moments
+from tools.train_compact.data import load_squares
+from tools.train_compact.measure import explained
 
 LAYERS = ("relu1_1", "relu1_2", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
-CELL_PX = 4  # of the two first blocks every second or fourth position is enough
 
 
 def main() -> None:
@@ -37,30 +33,12 @@ def main() -> None:
     teacher = load_vgg(arguments.teacher, layout=arguments.teacher_format)
     photos = sorted(path for path in arguments.photos.iterdir() if path.is_file())
     split = round(arguments.fit_share * len(photos))
-    fit, judge = (moments(nets, teacher, part, arguments.size) for part in (photos[:split], photos[split:]))
-    print(f"{'explained':28}" + "".join(f"{name:>9}" for name in LAYERS))
+    fit_on, judged_on = (load_squares(part, arguments.size) for part in (photos[:split], photos[split:]))
+    shares = explained(nets, teacher, fit_on, judged_on, LAYERS, arguments.ridge)
+    print(f"{split} photos to fit on, {len(photos) - split} to judge on, {arguments.size} px")
+    print(" " * 28 + "".join(f"{name:>9}" for name in LAYERS))
     for number, source in enumerate(arguments.weights):
-        for part, title in ((fit, "fitted on"), (judge, "others")):
-            shares = [part[name][number].explained(fit[name][number].fit(arguments.ridge)) for name in LAYERS]
-            print(f"{Path(source).name[-16:]:17} {title:10}" + "".join(f"{share:9.3f}" for share in shares))
-
-
-def moments(nets: list[Vgg], teacher: Vgg, photos: list[Path], size_px: int) -> dict[str, list[Moments]]:
-    """Moments of each layer and net over some photos."""
-    found: dict[str, list[Moments]] = {}
-    with torch.no_grad():
-        for path in photos:
-            image_nchw01 = resize_nchw01(load_image(path), (size_px, size_px))
-            target = teacher.activations(image_nchw01, LAYERS)
-            for number, net in enumerate(nets):
-                for name, value in net.activations(image_nchw01, LAYERS).items():
-                    every = max(1, CELL_PX // layer(name).stride_px)
-                    features, targets = (value[..., ::every, ::every] for value in (value, target[name]))
-                    known = found.setdefault(name, [])
-                    if number == len(known):
-                        known.append(Moments(features.shape[1], targets.shape[1]))
-                    known[number].add(features, targets)
-    return found
+        print(f"{Path(source).name:28}" + "".join(f"{shares[name][number]:9.3f}" for name in LAYERS))
 
 
 if __name__ == "__main__":

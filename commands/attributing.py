@@ -1,4 +1,4 @@
-"""What `saliency` and `sanity` share: which network, which methods, what to explain, at which size."""
+"""What `saliency` and `sanity` share: the methods, what to explain and at which size, and what is said of it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -7,6 +7,7 @@ import typer
 
 from commands.options import TargetOption
 from commands.run import Run, names_of
+from commands.seeing import best_class
 from interp.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -140,3 +141,26 @@ def looked_at_hw_px(classifier: "Classifier", picture: "Picture", size_px: int |
     if min(height, width) < 32:
         raise UsageError(f"--size {size_px} makes {width}x{height} px; expected at least 32 px a side. Give more.")
     return height, width
+
+
+def announce(run: Run, entry: "Attribution") -> None:
+    """Say what the network sees, at which size, and what is explained."""
+    from interp.attribution.randomisation import target_of
+
+    height, width = entry.prediction.size_hw_px
+    seen = f"Seen at {width}x{height} px"
+    if entry.prediction.names:
+        seen += f": {best_class(entry.prediction)}"
+    run.say(f"{seen}. Explained: {target_of(entry).phrase}.")
+
+
+def in_one_line(entry: "Attribution", verdict: "Verdict") -> str:
+    """The verdict with its numbers, short."""
+    line = f"{entry.title:20}  {verdict.word:27}"
+    if verdict.margin is None or verdict.random_quantile95 is None:
+        return line.rstrip()
+    other = "  – " if verdict.random_logit_correlation is None else f"{verdict.random_logit_correlation:.2f}"
+    return (
+        f"{line}  insertion - deletion {verdict.margin:.3f}, chance {verdict.random_quantile95:.3f}; rank correlation: "
+        f"another class {other}, random head {verdict.random_head_correlation:.2f}"
+    )

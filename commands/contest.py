@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from commands.evidence import look
 from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.options import Region
 from commands.run import Run
+from commands.seeing import look
 from interp.errors import MaskError, UsageError, unknown_name
 from stylize.preset_file import PresetFile, read_preset
 from stylize.presets import PRESETS

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from commands.checks import Check, Status, first_line, installation, machine
-from commands.options import with_errors
+from commands.failing import with_errors
+from commands.streams import as_typed, show
 from interp.errors import GramscopeError, WeightsError
 
 # In the order of causes: a problem often explains those below it.
@@ -43,10 +44,10 @@ def doctor(
         for check in CHECKS:
             checks.append(run(check, debug))
             if not as_json:
-                typer.echo(line(checks[-1]))
+                show(line(checks[-1]))
         if as_json:
             rows = [dataclasses.asdict(check) for check in checks]
-            typer.echo(json.dumps({"command": "doctor", "ok": exit_code(checks) == 0, "checks": rows}))
+            show(json.dumps({"command": "doctor", "ok": exit_code(checks) == 0, "checks": rows}))
         if exit_code(checks):
             raise typer.Exit(exit_code(checks))
 
@@ -68,7 +69,8 @@ def run(check: Callable[[], Check], debug: bool = False) -> Check:
 
 def line(check: Check) -> str:
     """A check for the terminal."""
-    return f"{check.status:7}  {check.name:9}  {check.finding}" + (f"  -> {check.advice}" if check.advice else "")
+    text = f"{check.status:7}  {check.name:9}  {check.finding}" + (f"  -> {check.advice}" if check.advice else "")
+    return as_typed(text)
 
 
 def exit_code(checks: list[Check]) -> int:

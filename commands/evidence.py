@@ -1,57 +1,14 @@
-"""Findings that several commands share: the saliency map with its verdict, and the foreground it may prompt."""
+"""What the layers' statistics carry, for the reports that show it."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from commands.run import Run
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from interp.attribution.conventions import FlashtorchPanels
-    from interp.attribution.saliency import Attribution
-    from interp.attribution.sanity import Verdict
     from interp.network.vgg import Vgg
-    from interp.pictures.images import Picture
 
 TEXTURE_PX, TEXTURE_STEPS = 80, 30  # enough to see strokes, two seconds for all layers
-
-
-@dataclass(frozen=True)
-class SaliencyFindings:
-    """A saliency map, its four views, and whether to believe it."""
-
-    attribution: "Attribution"
-    panels: "FlashtorchPanels"
-    verdict: "Verdict"
-
-    @property
-    def sentence(self) -> str:
-        """What the network says, with its doubt."""
-        prediction = self.attribution.prediction
-        sure = "unsure, " if prediction.unsure else ""
-        return f"{prediction.names[0]} ({sure}{percent(prediction.probabilities[0])}); {self.worth}"
-
-    @property
-    def worth(self) -> str:
-        """The verdict as a clause."""
-        word = self.verdict.word
-        return f"the saliency map {'is ' if word.startswith('no') else ''}{word}"
-
-
-def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
-    """Classify, attribute and judge; None for weights without a classifier."""
-    from interp.attribution.conventions import flashtorch_panels
-    from interp.attribution.saliency import guided_backprop
-    from interp.attribution.sanity import quick_verdict
-
-    if vgg.head is None:
-        return None
-    image = picture.image_nchw01.to(run.device())
-    attribution = guided_backprop(vgg, image)
-    verdict = quick_verdict(vgg, image, attribution, seed=run.options.seed)
-    return SaliencyFindings(attribution, flashtorch_panels(attribution), verdict)
 
 
 def layer_textures(vgg: "Vgg", painting_nchw01: "Tensor") -> "dict[str, np.ndarray]":
@@ -61,8 +18,3 @@ def layer_textures(vgg: "Vgg", painting_nchw01: "Tensor") -> "dict[str, np.ndarr
     from stylize.texture import synthesise
 
     return {name: to_hwc_u8(synthesise(vgg, painting_nchw01, name, TEXTURE_PX, TEXTURE_STEPS)) for name in RELU_NAMES}
-
-
-def percent(share: float) -> str:
-    """A probability that is never rounded to certainty."""
-    return "over 99%" if share > 0.99 else f"{share:.0%}"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.evidence import look
 from commands.foreground import ForegroundOptions, find_foreground
 from commands.options import ImageArgument, LayersOption, RunOptions, TargetOption, command
 from commands.run import Run, names_of
+from commands.seeing import look
 from interp.errors import UsageError
 from interp.network.layer_names import LAYERS, layer
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.evidence import SaliencyFindings
 from commands.marks import box_of, hints_of, load_hints, parse_colour, parse_lengths
 from commands.options import Region
 from commands.run import Run
+from commands.seeing import SaliencyFindings
 from interp.errors import UsageError, WeightsError, unknown_name
 from segment.prompts import prompt_names
 

@@ -3,20 +3,22 @@
 import dataclasses
 import functools
 import inspect
-import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from interp.errors import GramscopeError, OutOfMemoryError
+from commands.batch import one_by_one, pictures_in
+from commands.failing import INTERRUPTED as INTERRUPTED
+from commands.failing import with_errors
+from commands.outputs import is_folder
+from commands.streams import tell
+from interp.errors import UsageError
 
 RUN, OUT, LOOK = "Run", "Output", "Network"
-INTERRUPTED = 130
 
 
 class Progress(StrEnum):
@@ -45,8 +47,13 @@ class Region(StrEnum):
     ALL = "all"
 
 
-ImageArgument = Annotated[
-    str | None, typer.Argument(metavar="IMAGE", help="Photo, or - for standard input.", show_default="a bundled sample")
+ImageArgument = Annotated[  # a command's body gets one of them at a time
+    str | None,
+    typer.Argument(
+        metavar="[IMAGE]…",
+        help="Photo, several, a folder of them, or - for standard input.",
+        show_default="a bundled sample",
+    ),
 ]
 StyleOption = Annotated[
     str | None,
@@ -98,12 +105,24 @@ class RunOptions:
     device: Annotated[Device, typer.Option("--device", help="Where to compute.", rich_help_panel=RUN)] = Device.AUTO
     threads: Annotated[
         int | None,
-        typer.Option("--threads", min=1, help="Threads.", show_default="torch's choice", rich_help_panel=RUN),
+        typer.Option(
+            "--threads", min=1, max=1024, help="Threads.", show_default="the libraries' choice", rich_help_panel=RUN
+        ),
     ] = None
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.", rich_help_panel=RUN)] = 0
+    seed: Annotated[
+        int,
+        # OpenCV's generator is the narrowest of the three that it goes to.
+        typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything random.", rich_help_panel=RUN),
+    ] = 0
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to write the main picture.", rich_help_panel=OUT),
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write the main picture: .png, .webp and .tif are exact, .jpg is not; or a folder.",
+            rich_help_panel=OUT,
+        ),
     ] = None
     out_dir: Annotated[
         Path,
@@ -134,7 +153,8 @@ class RunOptions:
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Turn a function into a command: a parameter whose type is a dataclass stands for one option a field.
 
-    Errors end in one message on stderr and the exit code of the exception tree; Ctrl-C in 130.
+    Where the function takes one `image`, the command takes several and runs it for each. Errors end in one message on
+    stderr and the exit code of the exception tree; Ctrl-C in 130.
     """
     own = inspect.signature(function, eval_str=True).parameters
     groups: dict[str, Any] = {
@@ -145,22 +165,58 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     parameters: list[inspect.Parameter] = []
     for name, parameter in own.items():
         if name not in groups:
-            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(_several(parameter).replace(kind=inspect.Parameter.KEYWORD_ONLY))
     for group in sorted(groups.values(), key=lambda group: group is RunOptions):  # shared ones last in --help
         parameters += _parameters(group)
+    names = {parameter.name for parameter in parameters}
 
     @functools.wraps(function)
     def run(**kwargs: Any) -> None:
-        filled = {
-            name: group(**{field.name: kwargs.pop(field.name) for field in dataclasses.fields(group)})
-            for name, group in groups.items()
-        }
-        debug = any(getattr(group, "debug", False) for group in filled.values())
-        with_errors(functools.partial(function, **kwargs, **filled), debug)
+        def once(**changed: str | None) -> None:
+            given = kwargs | changed
+            filled = {
+                name: group(**{field.name: given.pop(field.name) for field in dataclasses.fields(group)})
+                for name, group in groups.items()
+            }
+            function(**given, **filled)
+
+        def guarded(**changed: str | None) -> None:
+            with_errors(lambda: once(**changed), kwargs["debug"], has_size="size" in names)
+
+        with_errors(lambda: _each_picture(kwargs, guarded) if "image" in names else guarded(), kwargs["debug"])
 
     run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _each_picture(given: dict[str, Any], once: Callable[..., None]) -> None:
+    """Run a command's body for its pictures: none, one, a photo with its painting, or several photos."""
+    sources = pictures_in(given["image"] or [])
+    if len(sources) < 2:
+        return once(image=sources[0] if sources else None)
+    if len(sources) == 2 and _lacks_painting(given):
+        if not given["quiet"]:
+            tell(f"Taking {sources[1]} for the painting, as with --style.")
+        return once(image=sources[0], style=sources[1])
+    if _lacks_painting(given):
+        raise UsageError(f"{len(sources)} photos and no painting; expected --style PAINTING beside them.")
+    if given["output"] is not None and not is_folder(given["output"]):
+        raise UsageError(f"--output {given['output']!r} names one file for {len(sources)} photos; expected --out-dir.")
+    if sources.count("-") > 1:
+        raise UsageError("Standard input can be read once; expected at most one `-`.")
+    return one_by_one(sources, lambda source: once(image=source), given["quiet"])
+
+
+def _several(parameter: inspect.Parameter) -> inspect.Parameter:
+    if parameter.annotation != ImageArgument:
+        return parameter
+    return parameter.replace(annotation=Annotated[list[str] | None, *get_args(ImageArgument)[1:]])
+
+
+def _lacks_painting(given: dict[str, Any]) -> bool:
+    """Whether a painting is expected and no option names one: then the second of two pictures is it."""
+    return "style" in given and not any(given.get(f"style{side}") for side in ("", "_foreground", "_background"))
 
 
 def _parameters(group: Any) -> list[inspect.Parameter]:
@@ -171,35 +227,3 @@ def _parameters(group: Any) -> list[inspect.Parameter]:
         )
         for field in dataclasses.fields(group)
     ]
-
-
-def with_errors(action: Callable[[], None], debug: bool) -> None:
-    """Run a command's body; end in a documented exit code whatever happens."""
-    try:
-        action()
-    except (typer.Exit, typer.Abort):
-        raise
-    except KeyboardInterrupt as interrupt:
-        fail("Interrupted; nothing was written.", INTERRUPTED, interrupt, debug)
-    except GramscopeError as error:
-        fail(str(error), error.exit_code, error, debug)
-    except MemoryError as error:
-        fail("Out of memory. Use a smaller --size.", OutOfMemoryError.exit_code, error, debug)
-    except RuntimeError as error:
-        if "memory" in str(error).lower():  # torch raises its own kinds for each device
-            fail("Out of memory. Use a smaller --size.", OutOfMemoryError.exit_code, error, debug)
-        fail(_internal(error), GramscopeError.exit_code, error, debug)
-    except Exception as error:
-        fail(_internal(error), GramscopeError.exit_code, error, debug)
-
-
-def fail(message: str, code: int, error: BaseException, debug: bool) -> None:
-    """Print one message and exit."""
-    if debug:
-        traceback.print_exception(error, file=sys.stderr)
-    typer.echo(f"Error: {message}" if code != INTERRUPTED else message, err=True)
-    raise typer.Exit(code) from error
-
-
-def _internal(error: BaseException) -> str:
-    return f"Internal error ({type(error).__name__}: {error}). Run again with --debug and report the traceback."

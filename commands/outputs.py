@@ -1,16 +1,20 @@
-"""Result files: their names, numbering, and atomic writing."""
+"""Result files: their names, numbering, reservation and atomic writing."""
 
 import itertools
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from commands.reservation import Reservation, reserve
 from interp.errors import OutputError, UsageError
 
 REPORT, RECORD = "report", "record"
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+FORBIDDEN = '/\\:*?"<>|'  # somewhere: on Windows, exFAT, network shares
+# Windows' names of devices, with any extension (learn.microsoft.com/windows/win32/fileio/naming-a-file).
+DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,11 @@ class OutputPlan:
 
     Attributes:
         paths: Path of each output by name; the first is the main one.
+        hold: Keeps other processes from the names; to be released once the run has ended.
     """
 
     paths: dict[str, Path]
+    hold: Reservation | None = None
 
     def write(self, name: str, data: bytes) -> Path:
         """Write one output; see `write_atomically`."""
@@ -42,18 +48,19 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another place.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"Cannot write {str(path)!r}: {reason}. Choose another place.") from error
     finally:
         if temporary:
             temporary.unlink(missing_ok=True)
 
 
 def plan_outputs(
-    command: str, stem: str, extensions: dict[str, str], *, region: str = "", output: Path | None = None,
-    out_dir: Path = Path("out"), overwrite: bool = False, inputs: Sequence[str | Path] = (),
+    command: str, stem: str, extensions: dict[str, str], *, region: str = "", output: str | Path | None = None,
+    out_dir: Path = Path("out"), overwrite: bool = False, inputs: Iterable[str | Path] = (),
 ) -> OutputPlan:  # fmt: skip
-    """Decide where results go, and check that they may.
+    """Decide where results go, check that they may, and hold the names against other processes.
 
     Automatic names are `{stem}.{command}[-{region}][-{number}][.{name}].{extension}`; the main output has no name part,
     and one number serves the whole run. An explicit output gives its own folder and stem to the others.
@@ -63,7 +70,7 @@ def plan_outputs(
         stem: Of the input picture.
         extensions: Extension of each output by name; the first is the main one.
         region: Added to the name when not empty.
-        output: Explicit path of the main output.
+        output: Explicit path of the main output; a folder stands for `out_dir`.
         out_dir: Folder for automatic names; made if missing.
         overwrite: Whether existing explicit outputs may be replaced.
         inputs: Files that must not be written over.
@@ -72,42 +79,87 @@ def plan_outputs(
         The plan.
 
     Raises:
-        OutputError: If the folder cannot be written to, or an explicit output exists or is an input.
+        OutputError: If the folder cannot be written to, or an explicit output exists, is an input or is being written
+            by another run.
         UsageError: If the explicit output has an extension that is not a picture's.
     """
-    main = next(iter(extensions))
-    folder = output.parent if output else out_dir
-    _make_writable(folder)
-    if output is None:
-        base = f"{_safe(stem)}.{command}" + (f"-{region}" if region else "")
-        candidates = (_named(folder, base, number, extensions) for number in itertools.count(1))
-        return OutputPlan(next(paths for paths in candidates if not any(path.exists() for path in paths.values())))
+    if output is not None and is_folder(str(output)):
+        output, out_dir = None, Path(output)
+    if output is not None:
+        return _explicit(Path(output), extensions, overwrite, inputs)
+    _make_writable(out_dir)
+    base = f"{_safe(stem)}.{command}" + (f"-{region}" if region else "")
+    for number in itertools.count(1):
+        hold = reserve(out_dir, base if number == 1 else f"{base}-{number}")
+        if hold is None:
+            continue
+        paths = _named(out_dir, base, number, extensions)
+        if not any(path.exists() for path in paths.values()):
+            return OutputPlan(paths, hold)
+        hold.release()
+    raise AssertionError("numbers do not end")
+
+
+def is_folder(output: str) -> bool:
+    """Whether an explicit output names a folder: one that is there, or a name that ends like one."""
+    return output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 -- Path drops the last slash
+
+
+def check_replaceable(path: Path, overwrite: bool, inputs: Iterable[str | Path]) -> None:
+    """Refuse to write over what must stay.
+
+    Raises:
+        OutputError: If the path is an input of the run, exists unasked, or can be no file's name.
+    """
+    try:
+        existing = path.stat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"Cannot write {str(path)!r}: {reason}. Choose another --output.") from error
+    if any(os.path.samestat(existing, Path(source).stat()) for source in inputs):
+        raise OutputError(f"{str(path)!r} is an input of this run. Choose another --output.")
+    if not overwrite or path.is_dir():
+        raise OutputError(f"{str(path)!r} exists. Add --overwrite, or choose another --output.")
+
+
+def _explicit(output: Path, extensions: dict[str, str], overwrite: bool, inputs: Iterable[str | Path]) -> OutputPlan:
     if output.suffix.lower() not in PICTURE_SUFFIXES:
-        raise UsageError(f"Output {str(output)!r} ends in {output.suffix!r}; expected {', '.join(PICTURE_SUFFIXES)}.")
-    paths = {**_named(folder, output.stem, 1, extensions), main: output}
-    for path in paths.values():
-        if any(path.resolve() == Path(source).resolve() for source in inputs):
-            raise OutputError(f"{str(path)!r} is an input of this run. Choose another --output.")
-        if path.exists() and (not overwrite or path.is_dir()):
-            raise OutputError(f"{str(path)!r} exists. Add --overwrite, or choose another --output.")
-    return OutputPlan(paths)
+        raise UsageError(
+            f"Output {str(output)!r} ends in {output.suffix!r}; expected {', '.join(PICTURE_SUFFIXES)}, or a folder."
+        )
+    _make_writable(output.parent)
+    paths = {**_named(output.parent, output.stem, 1, extensions), next(iter(extensions)): output}
+    hold = reserve(output.parent, output.stem)
+    if hold is None:
+        raise OutputError(f"Another run is writing {str(output)!r}. Wait for it, or choose another --output.")
+    try:
+        for path in paths.values():
+            check_replaceable(path, overwrite, inputs)
+    except OutputError:
+        hold.release()
+        raise
+    return OutputPlan(paths, hold)
 
 
 def _named(folder: Path, base: str, number: int, extensions: dict[str, str]) -> dict[str, Path]:
     numbered = base if number == 1 else f"{base}-{number}"
     main = next(iter(extensions))
-    stems = {name: numbered if name == main else f"{numbered}.{name}" for name in extensions}
+    stems = {name: numbered if name == main else f"{numbered}.{_legal(name, '-')}" for name in extensions}
     if RECORD in stems:  # the record lies beside its page under the same name
         stems[RECORD] = f"{numbered}.{REPORT}"
     return {name: folder / f"{stems[name]}.{extension}" for name, extension in extensions.items()}
 
 
 def _safe(stem: str) -> str:
-    """A stem without separators, control characters or a leading dot or dash, at most 80 bytes long."""
-    cleaned = "".join(
-        "_" if character in '/\\:*?"<>|' or not character.isprintable() else character for character in stem
-    )
-    return cleaned.lstrip(".-").encode()[:80].decode(errors="ignore") or "picture"
+    """A stem that is a name everywhere: no separators, controls, leading dot or dash, no device; at most 80 bytes."""
+    cleaned = _legal(stem, "_").lstrip(".-").encode()[:80].decode(errors="ignore") or "picture"
+    return f"_{cleaned}" if cleaned.split(".")[0].strip().upper() in DEVICES else cleaned
+
+
+def _legal(text: str, instead: str) -> str:
+    return "".join(instead if letter in FORBIDDEN or not letter.isprintable() else letter for letter in text)
 
 
 def _make_writable(folder: Path) -> None:
@@ -115,8 +167,8 @@ def _make_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(
             f"Cannot write into {str(folder)!r}: {reason}. Choose another --out-dir or --output."
         ) from error

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-import typer
-
 from commands.options import Progress
+from commands.streams import tell
 
 
 class Step(Protocol):
@@ -48,7 +47,7 @@ class Lines(Display):
         if tenths > self.tenths:
             self.tenths = tenths
             left_s = event.elapsed_s / event.step * (event.total - event.step)
-            typer.echo(f"{tenths * 10:3d} %  {text}  {left_s:.0f} s left", err=True)
+            tell(f"{tenths * 10:3d} %  {text}  {left_s:.0f} s left")
 
 
 @contextmanager

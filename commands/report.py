@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from commands.options import with_errors
-from commands.outputs import write_atomically
-from interp.errors import OutputError
+from commands.failing import with_errors
+from commands.outputs import check_replaceable, write_atomically
+from commands.streams import show
 
 
 def report(
@@ -27,9 +27,8 @@ def report(
 
         page = output or record.with_suffix(".html")
         rendered = render_html(load_record(record)).encode()
-        if page.exists() and not overwrite:
-            raise OutputError(f"{str(page)!r} exists. Add --overwrite, or choose another --output.")
+        check_replaceable(page, overwrite, inputs=[record])
         write_atomically(page, rendered)
-        typer.echo(page)
+        show(page)
 
     with_errors(render, debug)

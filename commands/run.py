@@ -3,12 +3,13 @@
 import contextlib
 import hashlib
 import json
+import os
 import platform
 import shlex
 import sys
 import time
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ import typer
 from commands import samples
 from commands.options import Device, RunOptions
 from commands.outputs import RECORD, REPORT, OutputPlan, plan_outputs
-from interp.errors import UsageError
+from commands.reservation import reserve
+from commands.streams import as_typed, show, tell
+from interp.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from interp.network.classify import Classifier
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from reports.store import RecordBuilder
 
 
+PNG = b"\x89PNG\r\n\x1a\n"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PACKAGES = (
     "gramscope", "torch", "torchvision", "captum", "opencv-python", "opencv-python-headless", "numpy", "scipy",
     "Pillow", "scikit-image", "matplotlib", "safetensors", "Jinja2", "typer", "optuna",
@@ -49,14 +54,17 @@ class Run:
         self.sources: list[str] = []
         self.warnings: list[str] = []
         self.written: dict[str, Path] = {}
+        self.hashes: dict[Path, str] = {}
         self.plan = OutputPlan({})
         self._vgg: Vgg | None = None
+        if options.threads:  # NumPy's and SciPy's BLAS read it when they load, which is later
+            os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.threads)))
 
     def say(self, message: str) -> None:
         """Tell the user something on stderr."""
         if not self.options.quiet:
             stamp = f"[{time.monotonic() - self.started:6.1f} s] " if self.options.verbose else ""
-            typer.echo(stamp + message, err=True)
+            tell(stamp + message)
 
     def warn(self, message: str) -> None:
         """Tell the user something that the report must repeat."""
@@ -90,13 +98,46 @@ class Run:
         return source is not None and source.name != "DEFAULT"
 
     def plan_outputs(self, stem: str, extensions: Mapping[str, str], region: str = "") -> None:
-        """Decide where results will go; see `outputs.plan_outputs`."""
+        """Decide where results will go, and hold their names; see `outputs.plan_outputs`.
+
+        The last check before the heavy libraries load, so it also asks whether the device is there.
+        """
         options = self.options
-        every = dict(extensions) if options.no_report else {**extensions, REPORT: "html", RECORD: "json"}
+        if options.device is not Device.AUTO:
+            self.device()
+        every = {**extensions, REPORT: "html", RECORD: "json"}
         self.plan = plan_outputs(
             self.command, stem, every, region=region, output=options.output, out_dir=options.out_dir,
-            overwrite=options.overwrite, inputs=[source for source in self.sources if source != "-"],
+            overwrite=options.overwrite, inputs=self.files_read(),
         )  # fmt: skip
+        if self.plan.hold:
+            self.context.call_on_close(self.plan.hold.release)
+        if options.threads:
+            import cv2
+
+            cv2.setNumThreads(options.threads)
+
+    def hold(self, path: Path) -> None:
+        """Keep other runs from a file that this one writes to although it was there before.
+
+        Raises:
+            OutputError: If another run holds it.
+        """
+        hold = reserve(path.parent, path.name)
+        if hold is None:
+            raise OutputError(f"Another run is using {str(path)!r}. Wait for it, or choose another file.")
+        self.context.call_on_close(hold.release)
+
+    def files_read(self) -> Iterator[Path]:
+        """Every existing file that an option or argument names, whatever it is for: none may be written over."""
+        for name, value in self.context.params.items():
+            texts = value if isinstance(value, list) else [value]
+            for text in (str(text) for text in texts if name != "output" and isinstance(text, str | Path)):
+                for part in {text, *text.split(",")}:  # some options take several files
+                    with contextlib.suppress(OSError, ValueError):
+                        if Path(part).is_file():
+                            yield Path(part)
+        yield from (Path(source) for source in self.sources if source != "-")
 
     def network(self) -> "Vgg":
         """Load the network as the options say, once, and say which."""
@@ -107,9 +148,7 @@ class Run:
         from interp.network.weights import load_vgg
 
         options = self.options
-        torch.set_flush_denormal(True)  # near-dead channels otherwise run twenty times slower
-        if options.threads:
-            torch.set_num_threads(options.threads)
+        self._prepare_torch()
         vgg = load_vgg(
             options.weights, width=options.width, seed=options.seed, layout=options.weights_format, device=self.device()
         ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- missing in torch's stub
@@ -127,30 +166,55 @@ class Run:
             return self.network()
         if self.options.weights_format is not None:
             raise UsageError(f"--weights-format is VGG-19's; leave it out with --arch {arch}.")
-        import torch
-
         from interp.network.classifiers import load_classifier
 
-        torch.set_flush_denormal(True)
-        if self.options.threads:
-            torch.set_num_threads(self.options.threads)
+        self._prepare_torch()
         loaded = load_classifier(arch, self.options.weights, seed=self.options.seed, device=self.device())
         self.say(f"Network: {loaded.info.name} ({loaded.info.note}).")
         return loaded
 
-    def device(self) -> str:
-        """Name of the device to compute on."""
+    def _prepare_torch(self) -> None:
+        """Set what torch leaves to chance or to the machine."""
         import torch
 
-        if self.options.device is not Device.AUTO:
-            return self.options.device.value
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
+        torch.set_flush_denormal(True)  # near-dead channels otherwise run twenty times slower
+        if self.options.threads:
+            torch.set_num_threads(self.options.threads)
+        torch.backends.cuda.matmul.allow_tf32 = False  # ten bits of mantissa are too few for Gram matrices
+        torch.backends.cudnn.allow_tf32 = False  # torch's default is True
+        torch.backends.cudnn.benchmark = False  # it chooses algorithms by their time
+        torch.backends.cudnn.deterministic = True
+
+    def device(self) -> str:
+        """Name of the device to compute on.
+
+        Raises:
+            UsageError: If the one asked for is not there.
+        """
+        asked = self.options.device
+        if asked is Device.CPU:
+            return asked.value
+        from commands.checks.machine import usable_devices
+
+        there = usable_devices()
+        if asked is Device.AUTO:
+            return there[-1]
+        if asked.value not in there:
+            raise UsageError(f"--device {asked.value}: there is none that torch can use. Here: {', '.join(there)}.")
+        return asked.value
 
     def write(self, name: str, data: bytes) -> None:
-        """Write one planned output."""
+        """Write one planned output; a picture in the format that its name says."""
+        path = self.plan.paths[name]
+        if data.startswith(PNG) and path.suffix.lower() != ".png":
+            from interp.pictures.images import reencode
+
+            try:
+                data = reencode(data, path.suffix)
+            except (OSError, ValueError) as error:  # WebP ends at 16,383 px a side, JPEG at 65,535
+                raise OutputError(f"Cannot write {str(path)!r}: {error}. Choose a name in .png.") from error
         self.written[name] = self.plan.write(name, data)
+        self.hashes[path] = hashlib.sha256(data).hexdigest()
 
     def write_report(
         self, builder: "RecordBuilder", vgg: "Classifier | None", extra: Mapping[str, str] | None = None
@@ -171,24 +235,31 @@ class Run:
     def finish(self) -> None:
         """Print the results on stdout: the paths, or one JSON object."""
         outputs = {name: str(path) for name, path in self.written.items() if name != RECORD}
+        self._remove_stale_report()
         if self.options.json:
             record = self.written.get(RECORD)
-            typer.echo(
-                json.dumps({"command": self.command, "outputs": outputs, "record": str(record) if record else None})
-            )
+            show(json.dumps({"command": self.command, "outputs": outputs, "record": str(record) if record else None}))
         else:
             for path in outputs.values():
-                typer.echo(path)
+                show(path)
         if self.options.open_report and REPORT in self.written:
             webbrowser.open(self.written[REPORT].resolve().as_uri())
+
+    def _remove_stale_report(self) -> None:
+        """With --overwrite and --no-report: an earlier report would speak of a picture that is gone."""
+        for name in (REPORT, RECORD):
+            path = self.plan.paths.get(name)
+            if path and name not in self.written and path.is_file():
+                path.unlink()
+                self.say(f"{path} was removed: it told of the picture that was overwritten.")
 
     def _reproduce(self, vgg: "Classifier | None", facts: Mapping[str, str]) -> "Section":
         from reports.reproduce import reproduce_section
 
         inputs = [(f"{role}: {picture.name}", picture.sha256) for role, picture in self.inputs.items()]
-        outputs = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in self.written.values()]
+        outputs = [(path.name, digest) for path, digest in self.hashes.items()]
         return reproduce_section(
-            command_line=shlex.join(["python", "cli.py", *sys.argv[1:]]),
+            command_line=as_typed(shlex.join(["python", "cli.py", *sys.argv[1:]])),
             options=self._options_with_origin(),
             versions=versions(),
             weights=vgg.info if vgg else None,
@@ -210,8 +281,8 @@ class Run:
         if "torch" in sys.modules:
             import torch
 
-            facts |= {"Threads": str(torch.get_num_threads()), "Device": self.device()}
-        return facts
+            return facts | {"Threads": str(torch.get_num_threads()), "Device": self.device()}
+        return facts | {"Threads": str(self.options.threads or "OpenCV's choice"), "Device": "cpu"}
 
 
 def versions() -> dict[str, str]:

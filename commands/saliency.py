@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.attributing import AttributionOptions, MethodsOption, attributions, method_names, verdicts
-from commands.evidence import percent
+from commands.attributing import (
+    AttributionOptions,
+    MethodsOption,
+    announce,
+    attributions,
+    in_one_line,
+    method_names,
+    verdicts,
+)
 from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
 
@@ -73,30 +80,6 @@ def saliency(
     if not options.no_report:
         _report(run, classifier, picture, maps, judged, chosen)
     run.finish()
-
-
-def announce(run: Run, entry: "Attribution") -> None:
-    """Say what the network sees, at which size, and what is explained."""
-    from interp.attribution.randomisation import target_of
-
-    height, width = entry.prediction.size_hw_px
-    seen = f"Seen at {width}x{height} px"
-    if entry.prediction.names:
-        unsure = "unsure, " if entry.prediction.unsure else ""
-        seen += f": {entry.prediction.names[0]} ({unsure}{percent(entry.prediction.probabilities[0])})"
-    run.say(f"{seen}. Explained: {target_of(entry).phrase}.")
-
-
-def in_one_line(entry: "Attribution", verdict: "Verdict") -> str:
-    """The verdict with its numbers, short."""
-    line = f"{entry.title:20}  {verdict.word:27}"
-    if verdict.margin is None or verdict.random_quantile95 is None:
-        return line.rstrip()
-    other = "  – " if verdict.random_logit_correlation is None else f"{verdict.random_logit_correlation:.2f}"
-    return (
-        f"{line}  insertion - deletion {verdict.margin:.3f}, chance {verdict.random_quantile95:.3f}; rank correlation: "
-        f"another class {other}, random head {verdict.random_head_correlation:.2f}"
-    )
 
 
 def _figure(maps: "list[Attribution]", judged: "list[Verdict]", convention: str) -> bytes:

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.attributing import AttributionOptions, MethodsOption, attributions, margin95_of, method_names
+from commands.attributing import (
+    AttributionOptions,
+    MethodsOption,
+    announce,
+    attributions,
+    in_one_line,
+    margin95_of,
+    method_names,
+)
 from commands.options import ImageArgument, RunOptions, command
 from commands.progress import progress
 from commands.run import Run
-from commands.saliency import announce, in_one_line
 
 if TYPE_CHECKING:
     from interp.attribution.saliency import Attribution

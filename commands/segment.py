@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from commands.evidence import look
 from commands.foreground import ForegroundOptions, find_foreground
 from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
+from commands.seeing import look
 
 if TYPE_CHECKING:
     from segment.segmentation import Segmentation

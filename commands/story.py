@@ -3,14 +3,15 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from commands.evidence import layer_textures, percent
+from commands.evidence import layer_textures
 from commands.run import Run
+from commands.seeing import best_class
 from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01
 
 if TYPE_CHECKING:
-    from commands.evidence import SaliencyFindings
     from commands.job import Job
     from commands.parts import Part
+    from commands.seeing import SaliencyFindings
     from interp.network.features import FeatureMaps
     from interp.network.vgg import Vgg
     from interp.statistics.gram import GramStats
@@ -166,7 +167,7 @@ def _outcome_section(vgg: "Vgg", job: "Job", findings: "SaliencyFindings | None"
 
         image = to_nchw01(job.result_hwc_u8).to(job.last.scene.photo_nchw01)
         now, then = classify(vgg, image), findings.attribution.prediction
-        before, after = (f"{entry.names[0]} ({percent(entry.probabilities[0])})" for entry in (then, now))
+        before, after = (best_class(entry) for entry in (then, now))
         same = "the same class" if now.indices[0] == then.indices[0] else "another class"
         rows.append(("what the network sees in the whole picture", before, after, same))
     return outcome_section(rows)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.contest import ways_named, with_layers_of
-from commands.evidence import SaliencyFindings, look
 from commands.follow import check_options, follow_recipe
 from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.job import Job, do_job
 from commands.options import INTERRUPTED, ImageArgument, Region, RunOptions, command
 from commands.parts import Part, StyleOptions, read_parts
 from commands.run import Run, names_of
+from commands.seeing import SaliencyFindings, look
 from interp.errors import UsageError
 from interp.network.layer_names import RELU_NAMES, layer
 from stylize.preset_file import PresetFile

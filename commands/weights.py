@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.options import INTERRUPTED, Progress, fail, with_errors
+from commands.failing import INTERRUPTED, fail, with_errors
+from commands.options import Progress
 from commands.progress import progress as progress_display
+from commands.streams import as_typed, show, tell
 
 if TYPE_CHECKING:
     from interp.network.weights import Available
@@ -41,7 +43,7 @@ def weights(
 
     def say(message: str) -> None:
         if not quiet:
-            typer.echo(message, err=True)
+            tell(message)
 
     def fetch() -> None:
         try:
@@ -50,7 +52,7 @@ def weights(
             fail("Interrupted; what has arrived is kept. Run again to continue.", INTERRUPTED, interrupt, debug)
         else:
             outputs = {"outputs": {"weights": path}, "record": None}
-            typer.echo(json.dumps({"command": "weights", **outputs}) if as_json else path)
+            show(json.dumps({"command": "weights", **outputs}) if as_json else path)
 
     with_errors(fetch, debug)
 
@@ -61,13 +63,13 @@ def _list(as_json: bool) -> None:
     entries, auto = available(), auto_name()
     if as_json:
         rows = [{**dataclasses.asdict(entry), "path": entry.path and str(entry.path)} for entry in entries]
-        typer.echo(json.dumps({"command": "weights", "auto": auto, "weights": rows}))
+        show(json.dumps({"command": "weights", "auto": auto, "weights": rows}))
         return
     table = [("name", "state", "sha-256", "size", "native size", "where")] + [_row(entry) for entry in entries]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    typer.echo(f"\nauto is {auto}. A .pth or .safetensors file: --weights FILE.")
+        show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    show(f"\nauto is {auto}. A .pth or .safetensors file: --weights FILE.")
 
 
 def _row(entry: "Available") -> tuple[str, ...]:
@@ -83,7 +85,7 @@ def _row(entry: "Available") -> tuple[str, ...]:
         entry.sha256[:12] if entry.sha256 else "-",
         f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes is not None else "-",
         f"{entry.native_size_px} px" if entry.native_size_px else "-",
-        where.get(entry.state, str(entry.path)),
+        as_typed(where.get(entry.state, str(entry.path))),
     )
 
 

@@ -20,10 +20,11 @@ from interp.network.layer_names import LAYERS, RELU_NAMES
 from interp.network.weights import COMPACT_FILE, load_vgg
 from interp.pictures.images import load_image
 from tools.train_compact import __main__ as command
+from tools.train_compact import session
+from tools.train_compact.classify import BatchNormVgg, Training
 from tools.train_compact.data import Pictures, find_files
 from tools.train_compact.export import equalise_channels, folded
 from tools.train_compact.recipe import STAGES, WEIGHT_DECAY, Recipe, scaled_stages
-from tools.train_compact.train import BatchNormVgg, Training
 from tools.train_compact.views import jittered, one_window, sharp_and_warped
 
 TEXTURES = {  # colour, waves down, waves across
@@ -69,7 +70,7 @@ def trained(textures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = output / "names.txt"
     names.write_text("red rows\tRoman wall\nzebra\tunused\n", encoding="utf-8")
     images = ["--images", "960", "320", "320"]
-    arguments = [str(textures), *OPTIONS, *images, "--output", str(output), "--names", str(names), "-q"]
+    arguments = ["classify", str(textures), *OPTIONS, *images, "--output", str(output), "--names", str(names), "-q"]
     assert command.main(arguments) == 0
     return output
 
@@ -158,7 +159,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> type[StopAt]:
     def display(*_: object) -> Iterator[Display]:
         yield StopAt()
 
-    monkeypatch.setattr(command, "progress", display)
+    monkeypatch.setattr(session, "progress", display)
     return StopAt
 
 
@@ -167,9 +168,8 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
 ) -> None:
     def run(folder: str, stop: int | None, *more: str) -> int:
         ctrl_c.step = stop
-        return command.main(
-            [str(textures), *OPTIONS, "--images", "160", "64", "64", "--output", str(tmp_path / folder), *more]
-        )
+        images = ["--images", "160", "64", "64"]
+        return command.main(["classify", str(textures), *OPTIONS, *images, "--output", str(tmp_path / folder), *more])
 
     assert run("whole", None) == 0
     before = signal.getsignal(signal.SIGINT)
@@ -247,7 +247,7 @@ def test_windows_and_jitter_keep_to_their_ranges() -> None:
 
 def test_refusals_say_what_to_do(textures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def refused(code: int, pattern: str, *arguments: str) -> None:
-        assert command.main([*arguments, "--output", str(tmp_path / "out"), "-q"]) == code
+        assert command.main(["classify", *arguments, "--output", str(tmp_path / "out"), "-q"]) == code
         assert re.search(pattern, capsys.readouterr().err)
 
     refused(3, "Cannot read", str(tmp_path / "none"))

@@ -69,7 +69,7 @@ def read_bytes(source: str | Path) -> bytes:
         InputError: If there is no such file, or it is a folder, a device, empty, or over 1 GiB.
     """
     if str(source) == "-":
-        data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+        data = _read_stdin()
     else:
         path = Path(source)
         try:
@@ -90,6 +90,15 @@ def read_bytes(source: str | Path) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise InputError(f"{str(source)!r} is larger than 1 GiB; expected a picture. Export a smaller one.")
     return data
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None:
+        raise InputError("Standard input is closed; expected a picture on it. Pass a file instead of `-`.")
+    try:
+        return sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot read standard input: {error}. Pass a file instead of `-`.") from error
 
 
 def load_picture(source: str | Path) -> Picture:
@@ -278,6 +287,28 @@ def encode_jpeg(rgb_hwc_u8: np.ndarray) -> bytes:
     """Encode (H, W, 3) uint8 RGB as JPEG, quality 95, full chroma: near the original, never exact."""
     buffer = io.BytesIO()
     Image.fromarray(rgb_hwc_u8).save(buffer, "JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()
+
+
+def reencode(png: bytes, suffix: str) -> bytes:
+    """Bring a PNG into another format.
+
+    Args:
+        png: The file's bytes.
+        suffix: `.webp` or `.tif(f)`, both lossless, or `.jpg`, quality 95 with full chroma and transparency on white.
+
+    Returns:
+        The other file's bytes.
+    """
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        match suffix.lower():
+            case ".webp":
+                image.save(buffer, "WEBP", lossless=True, exact=True)  # exact: also under full transparency
+            case ".tif" | ".tiff":
+                image.save(buffer, "TIFF", compression="tiff_deflate")
+            case _:
+                _flatten(image, []).save(buffer, "JPEG", quality=95, subsampling=0)
     return buffer.getvalue()
 
 

@@ -1,5 +1,6 @@
-"""The recipe of the `compact` weights: train a narrow VGG-19 from pictures in folders.
+"""The recipe of the `compact` weights: a narrow VGG-19 learns to classify, then the features of a full-width one.
 
-recipe.py: the three stages as a table. data.py: folders to tensors. views.py: what a batch looks like. train.py: the
-network with batch norm and the loop. export.py: batch norm folded, channels equalised, measured, saved with its card.
+recipe.py: both steps as tables. data.py: folders to memory. views.py, classify.py: step 1. crops.py, maps.py,
+distil.py: step 2. export.py, measure.py, card.py: what comes out. steps.py: from options to files. session.py: what
+surrounds the loops.
 """

@@ -1,4 +1,4 @@
-"""Pictures in folders, one folder a class, to tensors in memory: a picture takes 3·side² bytes."""
+"""Pictures in folders to memory: small squares, one folder a class, take 3·side² bytes each; photos up to 4 MB."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,8 +13,11 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from interp.errors import InputError
+from interp.pictures.images import load_image, load_picture
+from interp.pictures.sizes import resize_nchw01
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+PHOTO_PX = 1_200  # long side at most
 Item = TypeVar("Item")
 Watch = Callable[[Iterable[Item], int], Iterator[Item]]  # passes items on, and shows how many of how many
 
@@ -93,8 +96,12 @@ def _by_class(folder: Path) -> dict[str, list[Path]]:
         classes = sorted(path for path in folder.iterdir() if path.is_dir())
     except OSError as error:
         raise InputError(f"Cannot read {str(folder)!r}: {error.strerror}. Expected a folder for each class.") from error
-    found = {path.name: sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) for path in classes}
+    found = {path.name: _pictures_in(path) for path in classes}
     return {name: files for name, files in found.items() if files}
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
 
 
 def load_pictures(pairs: Sequence[tuple[Path, int]], side_px: int, watch: Watch) -> Pictures:
@@ -109,6 +116,12 @@ def load_pictures(pairs: Sequence[tuple[Path, int]], side_px: int, watch: Watch)
         for index, image_hwc in enumerate(watch(decoded, len(pairs))):
             images[index] = torch.from_numpy(image_hwc).permute(2, 0, 1)
     return Pictures(images, torch.tensor([label for _, label in pairs]))
+
+
+def some_of(pictures: Pictures, count: int, seed: int) -> Pictures:
+    """So many at random, or all."""
+    chosen = torch.randperm(len(pictures.labels_n), generator=torch.Generator().manual_seed(seed))[:count]
+    return Pictures(pictures.images_nchw_u8[chosen], pictures.labels_n[chosen])
 
 
 def _decode(path: Path, side_px: int) -> np.ndarray:
@@ -142,3 +155,35 @@ def class_names(folders: Sequence[str], names_file: Path | None) -> list[dict[st
             ) from error
         names = dict(line.split("\t", 1) for line in lines if "\t" in line)
     return [{"wnid": folder, "name": names.get(folder, folder)} for folder in folders]
+
+
+def find_photos(folders: Sequence[Path], val_share: float, seed: int) -> tuple[list[Path], list[Path]]:
+    """Find the photos to learn from and those to measure on; they may lie deeper inside the folders.
+
+    Raises:
+        InputError: If there are fewer than four.
+    """
+    photos = [file for folder in folders for file in _pictures_in(folder)]
+    if len(photos) < 4:
+        raise InputError(
+            f"{', '.join(map(str, folders))}: {len(photos)} photos; expected at least 4, two to measure on."
+        )
+    random.Random(seed).shuffle(photos)
+    held_out = min(len(photos) - 2, max(2, round(val_share * len(photos))))
+    return photos[held_out:], photos[:held_out]
+
+
+def load_photos(paths: Sequence[Path], watch: Watch) -> list[np.ndarray]:
+    """Decode photos, (H, W, 3) uint8 RGB, shrunk to 1200 px where they are larger."""
+    photos = []
+    for path in watch(paths, len(paths)):
+        photo = Image.fromarray(load_picture(path).rgb_hwc_u8)
+        photo.thumbnail((PHOTO_PX, PHOTO_PX), Image.Resampling.LANCZOS)
+        photos.append(np.array(photo))
+    return photos
+
+
+def load_squares(paths: Iterable[Path], side_px: int) -> Iterator[Tensor]:
+    """Photos one by one as (1, 3, side, side) in [0, 1], squeezed to a square."""
+    for path in paths:
+        yield resize_nchw01(load_image(path), (side_px, side_px))

@@ -1,4 +1,4 @@
-"""The three stages of the recipe, as a table.
+"""The two steps of the recipe: classification in three stages, as a table, then distillation.
 
 Stage 1 learns from crops that grow with it; every batch has one window and so one sharpness, and the batch-norm
 statistics fit none of them. Stages 2 and 3 mix sharpnesses inside each batch, and take the statistics anew afterwards.
@@ -87,7 +87,7 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the result, besides the pictures.
+    """Everything that decides the classification, besides the pictures.
 
     Attributes:
         width: Channels as a fraction of VGG-19's.
@@ -123,3 +123,63 @@ def scaled_stages(images: Sequence[int]) -> tuple[Stage, ...]:
     if len(images) != len(STAGES) or min(images) < 1:
         raise UsageError(f"--images {' '.join(map(str, images))}: expected {len(STAGES)} positive numbers.")
     return tuple(replace(stage, images=number) for stage, number in zip(STAGES, images, strict=True))
+
+
+# Step 2. relu3_3, 4_3 and 5_3 follow from their neighbours.
+LAYER_WEIGHTS = {
+    "relu1_1": 1.0, "relu1_2": 0.5, "relu2_1": 1.0, "relu2_2": 0.5, "relu3_1": 1.0, "relu3_2": 0.5, "relu3_4": 0.5,
+    "relu4_1": 1.5, "relu4_2": 2.0, "relu4_4": 0.5, "relu5_1": 2.0, "relu5_2": 0.2, "relu5_4": 0.2,
+}  # fmt: skip
+FINE_CELL_PX = 4  # where cells are finer, as many as lie this far apart are compared, at a random offset
+START_BATCHES = 12  # the first maps are fitted on
+SOLVE_EVERY = 10  # steps, the maps are fitted anew
+MAP_MEMORY = 0.985  # of the batches they are fitted on
+RIDGE = 1e-3  # relative to the features' mean square
+WARM_UP_STEPS = 300
+DECAY_SHARE = 0.25  # of the steps, linear to 0; before, the rate is stable
+BETAS = (0.9, 0.98)  # Adam's
+CLIP_NORM = 5.0  # of the convolutions' gradient
+AVERAGE_DECAY = 0.999  # of the exponential average of the weights, with a shorter memory at first
+CLASSIFY_EVERY = 2  # steps
+CLASSIFY_WEIGHT = 0.6
+TEMPERATURE = 2.0  # of the start's own logits (Hinton et al. 2015)
+
+
+@dataclass(frozen=True)
+class DistilRecipe:
+    """Everything that decides the distillation, besides networks and pictures.
+
+    Attributes:
+        crops: Seen in all.
+        side_px: Of the square crops.
+        batch: Crops a step; twice as many tiles are classified.
+        learning_rate: Adam's between warm-up and decay, relative to the RMS of each layer's weights at the start, which
+            differ much once channels are scaled to mean activation 1.
+        seed: Of every batch.
+        bfloat16: Whether convolutions compute in it; weights, averages and losses stay float32.
+    """
+
+    crops: int = 100_000
+    side_px: int = 128
+    batch: int = 8
+    learning_rate: float = 1.6e-2
+    seed: int = 0
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.side_px < MIN_SIDE_PX:
+            raise UsageError(f"--side {self.side_px} is too small; expected at least {MIN_SIDE_PX} px.")
+        if not 1 <= self.batch <= self.crops:
+            raise UsageError(f"--batch {self.batch} is out of range; expected 1 to --crops, {self.crops}.")
+
+    @property
+    def steps(self) -> int:
+        """Batches in all."""
+        return self.crops // self.batch
+
+    def learning_rate_at(self, step: int) -> float:
+        """The rate of a step: warm-up, stable, linear decay."""
+        rise = min(1.0, (step + 1) / min(WARM_UP_STEPS, self.steps))
+        fall = min(1.0, (self.steps - step) / (DECAY_SHARE * self.steps))
+        return self.learning_rate * rise * fall

@@ -3,7 +3,6 @@
 import dataclasses
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from interp.errors import GramscopeError, UsageError
+from interp.errors import GramscopeError
 from interp.network.layer_names import CONVS_PER_BLOCK
 from interp.network.vgg import Normalise, channels_at
 from tools.train_compact.data import Pictures
 from tools.train_compact.recipe import LABEL_SMOOTHING, MOMENTUM, STATISTICS_IMAGES, WEIGHT_DECAY, Recipe, Stage
+from tools.train_compact.session import TrainEvent, check_made_with
 from tools.train_compact.views import view
 
 
@@ -51,27 +51,6 @@ class BatchNormVgg(nn.Module):
     def logits(self, image_nchw01: Tensor) -> Tensor:
         """Logits of RGB pictures in [0, 1]."""
         return self(self.normalise(image_nchw01))
-
-
-@dataclass(frozen=True)
-class TrainEvent:
-    """One step.
-
-    Attributes:
-        step: Steps so far, over all stages.
-        total: Steps of all stages.
-        elapsed_s: Seconds that `step` steps take at this run's pace.
-        stage: Name of the stage.
-        side_px: Of the pictures of this step.
-        loss: Of this step.
-    """
-
-    step: int
-    total: int
-    elapsed_s: float
-    stage: str
-    side_px: int
-    loss: float
 
 
 class Training:
@@ -137,7 +116,8 @@ class Training:
             self.step += 1
             here = before + self.step
             elapsed_s = (time.monotonic() - started) * here / (here - first)
-            yield TrainEvent(here, self.recipe.steps, elapsed_s, self.stage.name, side_px, loss)
+            text = f"{self.stage.name}, {side_px} px  loss {loss:.3f}"
+            yield TrainEvent(here, self.recipe.steps, elapsed_s, text)
         self._leave_stage(steps)
 
     def _steps_before(self) -> int:
@@ -205,12 +185,7 @@ class Training:
         Raises:
             UsageError: If it comes from another recipe or other pictures.
         """
-        made_with = self._made_with()
-        if differing := [name for name, value in made_with.items() if state["made_with"].get(name) != value]:
-            raise UsageError(
-                f"The checkpoint was made with another {', '.join(differing)}; expected the same options and pictures. "
-                "Give those, or another --output."
-            )
+        check_made_with(state, self._made_with())
         self.stage_index, self.step = state["stage_index"], state["step"]
         self.model.load_state_dict(state["model"])
         if not self.finished:

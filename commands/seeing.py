@@ -1,0 +1,55 @@
+"""What VGG-19 sees in a photo: a class, the map of what speaks for it, and whether to believe that map."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from commands.run import Run
+from reports.wording import percent
+
+if TYPE_CHECKING:
+    from interp.attribution.conventions import FlashtorchPanels
+    from interp.attribution.saliency import Attribution
+    from interp.attribution.sanity import Verdict
+    from interp.network.classify import Prediction
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture
+
+
+@dataclass(frozen=True)
+class SaliencyFindings:
+    """A saliency map, its four views, and whether to believe it."""
+
+    attribution: "Attribution"
+    panels: "FlashtorchPanels"
+    verdict: "Verdict"
+
+    @property
+    def sentence(self) -> str:
+        """What the network says, with its doubt."""
+        return f"{best_class(self.attribution.prediction)}; {self.worth}"
+
+    @property
+    def worth(self) -> str:
+        """The verdict as a clause."""
+        word = self.verdict.word
+        return f"the saliency map {'is ' if word.startswith('no') else ''}{word}"
+
+
+def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
+    """Classify, attribute and judge; None for weights without a classifier."""
+    from interp.attribution.conventions import flashtorch_panels
+    from interp.attribution.saliency import guided_backprop
+    from interp.attribution.sanity import quick_verdict
+
+    if vgg.head is None:
+        return None
+    image = picture.image_nchw01.to(run.device())
+    attribution = guided_backprop(vgg, image)
+    verdict = quick_verdict(vgg, image, attribution, seed=run.options.seed)
+    return SaliencyFindings(attribution, flashtorch_panels(attribution), verdict)
+
+
+def best_class(prediction: "Prediction") -> str:
+    """The most probable class and its probability, with its doubt."""
+    unsure = "unsure, " if prediction.unsure else ""
+    return f"{prediction.names[0]} ({unsure}{percent(prediction.probabilities[0])})"
