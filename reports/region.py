@@ -38,10 +38,12 @@ def region_section(
     Returns:
         Section `region`.
     """
+    network = segmentation.facts.get("network")
     soft = int(((alpha_hw01 > 0) & (alpha_hw01 < 1)).sum())
     facts = Facts(
         (
             ("How it was found", how_found(segmentation)),
+            *((("Network", f"{network}: {segmentation.facts['origin']}"),) if network else ()),
             (f"The {region} covers", f"{percent(float(alpha_hw01.mean()))} of the picture"),
             ("Parts of the foreground", f"{segmentation.components:,}"),
             ("Length of its outline", f"{segmentation.boundary_px:,} px"),

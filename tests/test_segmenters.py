@@ -43,6 +43,7 @@ class Marks:
 
     map_hw01: np.ndarray
     name: str = "a fake network"
+    origin: str = "this test"
 
     def __call__(self, rgb_hwc_u8: np.ndarray) -> np.ndarray:
         return self.map_hw01

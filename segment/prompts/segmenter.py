@@ -21,8 +21,8 @@ SURE_AREA, SURE_UNDECIDED = (0.03, 0.90), 0.30
 class SegmenterPrompt(Prompt):
     """A network's map of the subject.
 
-    Facts: `network`, its name; `share` of the picture that it marks; `probability`, the mean there; `undecided`, the
-    area with a probability between .1 and .9 as a share of the marked one.
+    Facts: `network` and `origin`, its name and where it comes from; `share` of the picture that it marks; `probability`,
+    the mean there; `undecided`, the area with a probability between .1 and .9 as a share of the marked one.
     """
 
     needs = "segmenter"
@@ -32,7 +32,7 @@ class SegmenterPrompt(Prompt):
         """Sure where the network is."""
         segmenter = getattr(request, self.needs)
         inside_hw01 = segmenter(request.rgb_hwc_u8)
-        facts = {"network": segmenter.name, **measured(inside_hw01)}
+        facts = {"network": segmenter.name, "origin": segmenter.origin, **measured(inside_hw01)}
         if facts["share"] < MIN_SHARE:
             raise MaskError(
                 f"{segmenter.name} marks {facts['share']:.1%} of the picture. Use --prompt auto, or give a box (--box)."

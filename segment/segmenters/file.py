@@ -29,6 +29,7 @@ class FileSegmenter:
 
     Attributes:
         name: The file's.
+        origin: Its SHA-256.
         sha256: Of its bytes.
         input_hw_px: The size at which it looks.
 
@@ -49,6 +50,7 @@ class FileSegmenter:
         except OSError as error:
             raise WeightsError(f"Cannot read segmenter {str(path)!r}: {error.strerror}.") from error
         self.sha256 = hashlib.sha256(data).hexdigest()
+        self.origin = f"SHA-256 {self.sha256}"
         read_size, read_net = READERS[kind]
         try:
             self.input_hw_px = read_size(data) or (OPEN_PX, OPEN_PX)

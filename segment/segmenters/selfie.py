@@ -47,7 +47,7 @@ class SelfieSegmenter(FileSegmenter):
                 f"{str(path)!r} has SHA-256 {self.sha256[:16]}…, expected {SHA256[:16]}…. "
                 "Replace it with `python cli.py weights fetch person`."
             )
-        self.name = "MediaPipe's selfie segmentation"
+        self.name, self.origin = "MediaPipe's selfie segmentation", LICENCE
 
 
 def fetch(folder: Path, source: Path | None = None) -> Path:
