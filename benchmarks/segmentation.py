@@ -141,9 +141,7 @@ def ways(segmenter: Path | None) -> dict[str, Method]:
     found |= {"points, vgg": lambda example, seed: ours(describe, hints=points(example.truth))(example, seed)}
     found |= {"contrast, color": ours(prompt="contrast"), "contrast, vgg": ours(describe, prompt="contrast")}
     found |= {"face": ours(prompt="face")}
-    found |= {
-        "saliency, vgg": lambda e, seed: ours(describe, prompt="saliency", saliency_hw=saliency(e.photo))(e, seed)
-    }
+    found |= {"saliency, vgg": lambda example, seed: marked(example, prompt="saliency", seed=seed)}
     found |= {"auto, color": ours(), "auto, vgg": ours(describe)}
     with contextlib.suppress(WeightsError):
         person = SelfieSegmenter(CACHE)

@@ -21,7 +21,7 @@ SURE_AREA, SURE_UNDECIDED = (0.03, 0.90), 0.30
 class SegmenterPrompt(Prompt):
     """A network's map of the subject.
 
-    Facts: `network` and `origin`, its name and where it comes from; `share` of the picture that it marks; `probability`,
+    Facts: `network` and `origin`, its name and where it comes from; `share` of the picture it marks; `probability`,
     the mean there; `undecided`, the area with a probability between .1 and .9 as a share of the marked one.
     """
 
