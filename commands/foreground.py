@@ -155,13 +155,12 @@ def find_foreground(
         UsageError: If a box and a mask are given together, or box or hints make no sense.
         MaskError: If nothing usable is found.
     """
-    from interp.pictures.images import load_mask
     from reports.foreground import doubts, how_found
     from segment import segment
 
     given = Given(
         box_xywh_px=box_of(options.box, picture.size_hw_px) if options.box else None,
-        mask_hw01=load_mask(options.mask, picture.size_hw_px) if options.mask else None,
+        mask_hw01=run.mask(options.mask, picture.size_hw_px) if options.mask else None,
         hints=hints_of(options.hints, options.point or (), options.not_point or (), picture.size_hw_px),
     )
     given.check(picture.size_hw_px, options.prompt)

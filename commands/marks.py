@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp.errors import InputError, UsageError
@@ -92,12 +91,12 @@ def load_hints(path: str) -> "Hints":
         InputError: If it cannot be read, or is no JSON.
         UsageError: If it holds no hints.
     """
+    from interp.pictures.files import read_text
     from segment.hints import read_hints
 
+    text = read_text(path, "a JSON file of hints")
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"Cannot read {path!r}: {error.strerror}. Pass a JSON file of hints.") from error
-    except ValueError as error:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path!r} is no JSON ({error}). Pass a JSON file of hints.") from error
     return read_hints(data)

@@ -20,9 +20,11 @@ from commands.options import Device, RunOptions
 from commands.outputs import RECORD, REPORT, OutputPlan, plan_outputs
 from commands.reservation import reserve
 from commands.streams import as_typed, show, tell
-from interp.errors import OutputError, UsageError
+from interp.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from interp.network.classify import Classifier
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
@@ -86,11 +88,21 @@ class Run:
 
     def photo(self, source: str | None, sample: str) -> "Picture":
         """Load the photo, or a sample photo by name."""
-        return self.picture("photo", source, samples.photo(sample) if source is None else Path(source))
+        return self.picture("photo", source, Path() if source else samples.photo(sample))
 
     def painting(self, source: str | None, role: str = "painting") -> "Picture":
         """Load a painting, or the bundled one."""
         return self.picture(role, source, samples.PAINTING)
+
+    def mask(self, source: str, size_hw_px: tuple[int, int]) -> "np.ndarray":
+        """Load a mask for a picture of a size, (H, W) in [0, 1]; say what was done to read it."""
+        from interp.pictures.images import display_name, load_mask
+
+        notes: list[str] = []
+        mask = load_mask(source, size_hw_px, notes)
+        for note in notes:
+            self.warn(f"{display_name(source)}: {note}.")
+        return mask
 
     def is_given(self, option: str) -> bool:
         """Whether the user set an option, by its parameter's name."""
@@ -130,14 +142,17 @@ class Run:
 
     def files_read(self) -> Iterator[Path]:
         """Every existing file that an option or argument names, whatever it is for: none may be written over."""
+        from interp.pictures.files import as_path
+
+        texts = list(self.sources)
         for name, value in self.context.params.items():
-            texts = value if isinstance(value, list) else [value]
-            for text in (str(text) for text in texts if name != "output" and isinstance(text, str | Path)):
-                for part in {text, *text.split(",")}:  # some options take several files
-                    with contextlib.suppress(OSError, ValueError):
-                        if Path(part).is_file():
-                            yield Path(part)
-        yield from (Path(source) for source in self.sources if source != "-")
+            for text in value if isinstance(value, list) else [value]:
+                if name != "output" and isinstance(text, str | Path):
+                    texts += [str(text), *str(text).split(",")]  # some options take several files
+        for text in texts:
+            with contextlib.suppress(InputError, OSError, ValueError):
+                if as_path(text).is_file():
+                    yield as_path(text)
 
     def network(self) -> "Vgg":
         """Load the network as the options say, once, and say which."""

@@ -57,18 +57,20 @@ class MaskError(GramscopeError):
     exit_code = 7
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+def unknown_name(kind: str, name: str, known: Iterable[str], meant: str | None = None) -> UsageError:
     """Build the error for a name that is not among the known ones, with the nearest match.
 
     Args:
         kind: What was looked up, in the singular ("layer", "preset").
         name: What was passed.
         known: All valid names.
+        meant: The one that was meant, where the caller can tell.
 
     Returns:
         The error, to be raised by the caller.
     """
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
+    by_case = {known_name.lower(): known_name for known_name in names}
+    near = [meant] if meant else [by_case[close] for close in difflib.get_close_matches(name.lower(), by_case, n=1)]
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return UsageError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, png, styled
+from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, closed, png, styled
 from reports.record import Facts, Figure, Gallery, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -49,6 +49,7 @@ def neutrality(clusters: "Clusters") -> str:
     return f"The background is partly neutral ({found}): look at the cut, or give a box."
 
 
+@closed
 def clusters_figure(clusters: "Clusters") -> bytes:
     """Draw each cluster's share of the picture and of its border in the cluster's own colour, and the choice of k.
 

@@ -376,3 +376,23 @@ def test_the_program_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch) 
     code = "import sys; sys.argv = ['gramscope', 'segment', '--help']; import cli; cli.main()"
     helped = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "gramscope segment photo.jpg" in helped.stdout and "cli.py" not in helped.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("stylize", "--region", "all", "--mask", "nosuch.png"),
+        ("stylize", "--region", "all", "--prompt", "contrast"),
+        ("compare", "--mask", "nosuch.png"),
+        ("compare", "--box", "1,1,9,9"),
+        ("sweep", "--hints", "nosuch.json"),
+        ("sweep", "--feather", "3"),
+        ("featuremaps", "--mask", "nosuch.png"),
+        ("featuremaps", "--rank", "contrast", "--channels", "1,2", "--box", "1,1,9,9"),
+        ("layers", "--width", "0.5"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(arguments: tuple[str, ...], folder: Path, tmp_path: Path) -> None:
+    result = call(arguments[0], folder / "photo.png", *arguments[1:], "--out-dir", tmp_path / "out")
+    assert result.exit_code == 2 and "does nothing" in result.stderr.replace("\n", " "), result.stderr
+    assert not (tmp_path / "out").exists()

@@ -12,6 +12,7 @@ from interp.errors import MaskError, UsageError
 from interp.pictures.images import Picture, load_picture
 from segment.box import box_trimap, clip_box, with_sure_middle
 from segment.contrast import contrast_map, focus_map
+from segment.deepcut import DeepMap
 from segment.faces import find_faces
 from segment.prompt import Request, around, prompt_named
 from segment.trimap import Doubt, Trimap
@@ -142,3 +143,21 @@ def test_second_tries_keep_to_the_first() -> None:
     again = around(first, mask)
     assert again.box_xywh_px == (26, 38, 48, 24)
     assert (again.labels_hw_u8[mask] == 3).all() and (again.labels_hw_u8[:38] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["white", "red", "noise", "jpeg"])
+def test_a_blank_page_has_no_subject_for_any_contrast(kind: str, rng: np.random.Generator) -> None:
+    page = np.full((120, 160, 3), (255, 250, 240) if kind != "red" else (200, 10, 20), np.uint8)
+    if kind == "noise":
+        page = (page.astype(float) - 20 + 4 * rng.standard_normal(page.shape)).clip(0, 255).astype(np.uint8)
+    if kind == "jpeg":
+        page[::9] -= 3
+
+    def describe(rgb_hwc_u8: np.ndarray) -> tuple[DeepMap, ...]:
+        raise AssertionError("a blank page is not looked at")
+
+    for features in (None, describe):
+        with pytest.raises(MaskError, match="flat colour"):
+            prompt_named("contrast").cut(Request(page, describe=features))
+    page[60, 20:140] = 0  # a thin line is a subject
+    trimap("contrast", page)

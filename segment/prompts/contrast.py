@@ -4,11 +4,12 @@ import cv2
 import numpy as np
 
 from interp.errors import MaskError
+from interp.pictures.sizes import working_size_hw_px
 from segment.contrast import contrast_map, focus_map
 from segment.deepcontrast import deep_contrast_map
 from segment.deepcut import Describe
 from segment.grabcut import Cut
-from segment.masks import disc, keep_large_components, resize_labels
+from segment.masks import disc, keep_large_components, resize_labels, shrink
 from segment.opencv import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND
 from segment.plausibility import colour_separation, sharpness_ratio
 from segment.prompt import Prompt, Request
@@ -19,6 +20,7 @@ SHARED_COLOURS, CLEAR_COLOURS = 0.4, 0.6
 SHARP_RATIO = 2.0  # inside to outside
 FOCUS_BAND = 0.04  # of the map's long side: how far from its outline the sharp part is left undecided
 FOCUS_PIECE_SHARE = 0.3  # of the largest sharp piece
+FLAT_PX, FLAT_SIGMA_PX, FLAT_RANGE = 100, 2.0, 6  # a page whose colours, blurred, differ by less is blank; of 255
 
 
 class ContrastPrompt(Prompt):
@@ -26,8 +28,7 @@ class ContrastPrompt(Prompt):
 
     def trimap(self, request: Request) -> Trimap:
         """By colour alone."""
-        if request.rgb_hwc_u8.min() == request.rgb_hwc_u8.max():
-            raise MaskError("The photo is one flat colour, so nothing stands out. Give a mask (--mask FILE).")
+        refuse_flat(request.rgb_hwc_u8)
         stands_out = contrast_map(request.rgb_hwc_u8, seed=request.seed)
         return Trimap(map_labels(stands_out, request.size_hw_px), "contrast", {"by": "colour"})
 
@@ -68,6 +69,14 @@ class ContrastPrompt(Prompt):
         return (focused, sharp) if better else (trimap, cut)
 
 
+def refuse_flat(rgb_hwc_u8: np.ndarray) -> None:
+    """Refuse a blank page, also one with a sensor's or a compression's noise on it."""
+    size_hw_px = working_size_hw_px((rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]), FLAT_PX)
+    small = cv2.GaussianBlur(shrink(rgb_hwc_u8, size_hw_px), (0, 0), FLAT_SIGMA_PX)
+    if np.ptp(small.reshape(-1, 3), axis=0).max() <= FLAT_RANGE:
+        raise MaskError("The photo is one flat colour, so nothing stands out. Give a mask (--mask FILE).")
+
+
 def focus_trimap(rgb_hwc_u8: np.ndarray) -> Trimap:
     """What is sharp is foreground, rather in the middle; only a band around its outline is left to the colours."""
     focus = focus_map(rgb_hwc_u8)
@@ -82,6 +91,7 @@ def focus_trimap(rgb_hwc_u8: np.ndarray) -> Trimap:
 
 
 def _by_features(request: Request, describe: Describe) -> tuple[Trimap, Cut]:
+    refuse_flat(request.rgb_hwc_u8)  # the map would show the convolutions' own borders
     stands_out = deep_contrast_map(request.rgb_hwc_u8, describe, seed=request.seed)
     trimap = Trimap(map_labels(stands_out, request.size_hw_px), "contrast", {"by": "features"})
     return trimap, request.cut(trimap)
