@@ -73,7 +73,8 @@ def test_auto_takes_the_face_and_says_so(astronaut: Picture) -> None:
 def test_auto_cuts_the_cup_and_says_why_not_otherwise() -> None:
     region = segment(load_picture(samples.photo("coffee")).rgb_hwc_u8)
     assert region.prompt == "contrast"
-    assert region.passed == (Passed("face", Doubt.NOT_FOUND), Passed("saliency", Doubt.NOT_GIVEN))
+    passed = Passed("person", Doubt.NOT_GIVEN), Passed("face", Doubt.NOT_FOUND), Passed("saliency", Doubt.NOT_GIVEN)
+    assert region.passed == passed
     assert "no upright frontal face" in how_found(region) and "no saliency map" in how_found(region)
     assert region.mask_hw[200, 300] and region.mask_hw[300, 200]  # cup, saucer
     assert not region.mask_hw[30, 30] and not region.mask_hw[200, 580]  # table
@@ -85,7 +86,7 @@ def test_auto_uses_a_trusted_map_before_contrast_but_not_for_an_implausible_cut(
     for y, x in ((20, 20), (20, 280), (200, 20), (200, 280)):
         photo[y : y + 20, x : x + 20] = 255
     region = segment(photo, saliency_hw=(photo.min(axis=2) == 255).astype(np.float32))
-    assert region.prompt == "contrast" and region.passed[1].why is Doubt.SCATTERED
+    assert region.prompt == "contrast" and region.passed[-1].why is Doubt.SCATTERED
     assert "saliency prompt's cut is scattered" in how_found(region)
 
 

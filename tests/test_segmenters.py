@@ -89,7 +89,7 @@ def test_the_network_sees_the_photo_normalised(tmp_path: Path) -> None:
 
 
 def test_maps_are_recognised_by_their_shapes_and_values() -> None:
-    row = np.tile(np.float32([-2, 0, 2]), (3, 1))
+    row = np.tile(np.array([-2, 0, 2], np.float32), (3, 1))
     expected = 1 / (1 + np.exp(-row))
     for shaped in (row, row[None], row[None, None], row[None, ..., None]):
         np.testing.assert_allclose(first_map([shaped]), expected, atol=1e-6)

@@ -77,7 +77,7 @@ class FileSegmenter:
         small = cv2.resize(
             rgb_hwc_u8, self.input_hw_px[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         )
-        normalised = (small.astype(np.float32) / 255 - np.float32(self.mean)) / np.float32(self.std)
+        normalised = (small.astype(np.float32) / 255 - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         try:
             self._net.setInput(np.ascontiguousarray(normalised.transpose(2, 0, 1)[None]))
             outputs = self._net.forward(self._net.getUnconnectedOutLayersNames())

@@ -28,10 +28,11 @@ def onnx_input_hw_px(data: bytes) -> Size:
     inputs = [each for each in inputs if each.get(1) not in weights]  # older exporters list the weights as inputs
     if len(inputs) != 1:
         raise ValueError(f"it has {len(inputs)} inputs, expected one picture")
-    found = inputs[0].get(2, b"")
+    shape = inputs[0].get(2)
     for number in (1, 2):
-        found = dict(_fields(found)).get(number, b"") if isinstance(found, bytes) else b""
-    dims = [dict(_fields(dim)).get(1) for _, dim in _fields(found if isinstance(found, bytes) else b"")]
+        shape = dict(_fields(shape)).get(number) if isinstance(shape, bytes) else None
+    found = [dim for _, dim in _fields(shape)] if isinstance(shape, bytes) else []
+    dims = [dict(_fields(dim)).get(1) for dim in found if isinstance(dim, bytes)]
     sides = [dim if isinstance(dim, int) and dim > 0 else None for dim in dims]
     if len(sides) != 4 or sides[1] not in (3, None):
         raise ValueError(f"its input has shape {tuple(sides)}, expected (N, 3, H, W)")
