@@ -214,11 +214,12 @@ def _believed(run: Run, options: ForegroundOptions, findings: SaliencyFindings |
             )
         return None
     from interp.attribution.saliency import prompt_saliency_hw
+    from interp.attribution.verdict import VerdictWord
 
-    asked, trusted = options.prompt == "saliency", findings.verdict.word == "follows the class"
+    asked, trusted = options.prompt == "saliency", findings.verdict.word is VerdictWord.CLASS
     if asked and not trusted:
         run.warn(f"The saliency prompt was asked for, but {findings.worth}.")
-    return prompt_saliency_hw(findings.attribution) if trusted or asked else None
+    return prompt_saliency_hw(findings.saliency) if trusted or asked else None
 
 
 def _describe(run: Run, features: Features) -> "Describe | None":

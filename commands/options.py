@@ -54,7 +54,7 @@ class Region(StrEnum):
 ImageArgument = Annotated[  # a command's body gets one of them at a time
     str | None,
     typer.Argument(
-        metavar="[IMAGE]…",
+        metavar="IMAGE",
         help="Photo, several, a folder of them, or - for standard input.",
         show_default="a bundled sample",
     ),

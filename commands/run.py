@@ -240,6 +240,7 @@ class Run:
         from reports.codec import to_json
         from reports.html import render_html
 
+        self.say("Writing the report.")
         builder.warnings.extend(self.warnings)
         builder.data["weights"] = vgg.info if vgg else None
         builder.reproduce = self._reproduce(vgg, extra or {})
@@ -269,12 +270,13 @@ class Run:
                 self.say(f"{path} was removed: it told of the picture that was overwritten.")
 
     def _reproduce(self, vgg: "Classifier | None", facts: Mapping[str, str]) -> "Section":
+        from interp.pictures.files import printable
         from reports.reproduce import reproduce_section
 
         inputs = [(f"{role}: {picture.name}", picture.sha256) for role, picture in self.inputs.items()]
-        outputs = [(path.name, digest) for path, digest in self.hashes.items()]
+        outputs = [(printable(path.name), digest) for path, digest in self.hashes.items()]
         return reproduce_section(
-            command_line=as_typed(shlex.join(["python", "cli.py", *sys.argv[1:]])),
+            command_line=printable(as_typed(shlex.join(["python", "cli.py", *sys.argv[1:]]))),
             options=self._options_with_origin(),
             versions=versions(),
             weights=vgg.info if vgg else None,
@@ -284,11 +286,13 @@ class Run:
         )
 
     def _options_with_origin(self) -> list[tuple[str, str, str]]:
+        from interp.pictures.files import printable
+
         rows = []
         for name, value in self.context.params.items():
             source = self.context.get_parameter_source(name)
             origin = "default" if source is None or source.name == "DEFAULT" else source.name.lower().replace("_", " ")
-            rows.append((name.replace("_", "-"), plain(value), origin))
+            rows.append((name.replace("_", "-"), printable(plain(value)), origin))
         return rows
 
     def _machine(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interp.errors import WeightsError
+from interp.errors import WeightsError, is_out_of_memory
 from interp.network.foreign import common_prefix, kind_of_file
 from interp.network.layer_names import LAYERS
 from interp.network.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD
@@ -103,9 +103,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's advice to its own developers
                 loaded, metadata = torch.load(path, map_location="cpu", weights_only=True), {}
-    except MemoryError:
-        raise
     except Exception as error:  # torch and safetensors raise many kinds on damaged or foreign files
+        if is_out_of_memory(error):
+            raise
         raise WeightsError(
             f"Weights {str(path)!r} are {kind_of_file(path, error)}. Expected a state dict of plain tensors (.pth) or "
             ".safetensors."

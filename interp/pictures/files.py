@@ -34,7 +34,12 @@ def as_path(source: str | Path) -> Path:
 
 def display_name(source: str | Path) -> str:
     """A source's name for titles, messages and default outputs."""
-    return "stdin" if str(source) == "-" else as_path(source).name
+    return "stdin" if str(source) == "-" else printable(as_path(source).name)
+
+
+def printable(text: str) -> str:
+    """A text that UTF-8 can hold: bytes of a file's name that are no UTF-8 are shown as such."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def read_bytes(source: str | Path) -> bytes:
