@@ -11,7 +11,7 @@ from commands.marks import box_of, hints_of, load_hints, parse_colour, parse_len
 from commands.options import Region
 from commands.run import Run
 from commands.seeing import SaliencyFindings
-from interp.errors import UsageError, WeightsError, unknown_name
+from interp.errors import UsageError, unknown_name
 from segment.prompts import prompt_names
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def find_foreground(
         hints=given.hints,
         saliency_hw=_believed(run, options, findings),
         describe=_describe(run, options.features) if options.needs_cut else None,
-        person=_person(run, options),
+        person=_person(options),
         segmenter=_segmenter(run, options),
         feather_px=options.feather,
         seed=run.options.seed,
@@ -239,19 +239,16 @@ def _describe(run: Run, features: Features) -> "Describe | None":
     return class_maps(load_segmenter(segmenter, path, run.device()))
 
 
-def _person(run: Run, options: ForegroundOptions) -> "Segmenter | None":
+def _person(options: ForegroundOptions) -> "Segmenter | None":
     """The network for people, if it is there and may be asked."""
     if options.prompt not in ("auto", "person") or not options.needs_cut:
         return None
-    from segment.segmenters.selfie import SelfieSegmenter
+    from segment.segmenters.selfie import FILE, SelfieSegmenter
 
-    try:
-        return SelfieSegmenter(segmenter_folder())
-    except WeightsError as error:
-        if options.prompt == "person":
-            raise
-        run.say(str(error))
+    folder = segmenter_folder()
+    if options.prompt == "auto" and not (folder / FILE).is_file():
         return None
+    return SelfieSegmenter(folder)
 
 
 def _segmenter(run: Run, options: ForegroundOptions) -> "Segmenter | None":
