@@ -13,8 +13,8 @@ from segment.trimap import Doubt, Trimap
 
 SURE = 0.95  # a probability above is surely inside, one below 1 - SURE surely outside
 MIN_SHARE = 0.002  # of the picture: less is nothing
-# What a network is sure of: on 100 ECSSD photos, uncut maps with so little undecided and of that area (30 of them) have a
-# mean IoU of .91 and in the worst case .75; the others have .40.
+# What a network is sure of: on 100 ECSSD photos, uncut maps with so little undecided and of that area (30 of them) have
+# a mean IoU of .91 and in the worst case .75; the others have .40.
 SURE_AREA, SURE_UNDECIDED = (0.03, 0.90), 0.30
 
 
