@@ -67,6 +67,8 @@ def saliency(
     classifier = run.classifier(asked.arch)
     maps = attributions(run, classifier, picture, names, asked)
     announce(run, maps[0])
+    if not (no_verdict and options.no_report):
+        run.say(f"Testing the map{'s' if several else ''}: do the pixels named matter to the class?")
     judged = [] if no_verdict and options.no_report else verdicts(run, classifier, picture, maps)
     if not no_verdict:
         for entry, verdict in zip(maps, judged, strict=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, png, styled
+from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, closed, png, styled
 from reports.record import Figure, Paragraph, Section, Table
 from reports.store import ImageStore
 
@@ -82,6 +82,7 @@ def effect_sentence(effect: "Effect", explanation: "Explanation") -> str:
     )
 
 
+@closed
 def factor_bars(explanations: "Sequence[Explanation]") -> bytes:
     """Draw the factors' Shapley values with their ranges, one panel a figure.
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, png, styled
+from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, closed, png, styled
 from reports.record import Block, Figure, Gallery, Paragraph, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -88,6 +88,7 @@ def _style_table(choice: "LayerChoice") -> Table:
     return Table(caption, ("Layer", *measures, "Weight"), rows)
 
 
+@closed
 def layer_evidence(choice: "LayerChoice") -> bytes:
     """Draw why the layers were chosen: each layer's style separation against chance, and its content scores.
 

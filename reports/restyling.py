@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from interp.errors import UsageError
-from reports.canvas import DASHES, INK, SOFT, WARM, chart, legend_beside, plain_log, png
+from reports.canvas import DASHES, INK, SOFT, WARM, chart, closed, legend_beside, plain_log, png
 from reports.record import Block, Compare, Facts, Figure, Gallery, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -132,6 +132,7 @@ def _ratio(first: float, last: float) -> str:
     return number(last / first) if first > NOTHING else "–"
 
 
+@closed
 def loss_curves(events: Sequence[Losses]) -> bytes:
     """Draw each term of the loss against the step on a logarithmic axis; dashed lines mark changes of scale.
 

@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import FuncFormatter
 
-from reports.canvas import DPI, INK, SOFT, WIDTH_IN, axes_at, page, png, text_at, viridis, wrapped
+from reports.canvas import DPI, INK, SOFT, WIDTH_IN, axes_at, closed, page, png, text_at, viridis, wrapped
 from reports.record import Block, Figure, Paragraph, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.verdict import VERDICT_LEVELS, WORD_COLOURS, verdict_curves, verdict_table
@@ -122,6 +122,7 @@ def prediction_blocks(prediction: "Prediction") -> tuple[Block, ...]:
     return (table, Paragraph(unsure)) if prediction.unsure else (table,)
 
 
+@closed
 def saliency_panels(attribution: "Attribution", panels: "FlashtorchPanels", verdict_text: str) -> bytes:
     """Draw FlashTorch's four panels with the scale of the third, and the verdict beneath them.
 
@@ -172,6 +173,7 @@ def _colour_bar(axes: Axes, norm: Normalize, ticks: int) -> None:
     bar.ax.spines[:].set_visible(False)
 
 
+@closed
 def method_sheet(
     attributions: Sequence["Attribution"], views: Sequence["View"], verdicts: Sequence["SaliencyVerdict"] = ()
 ) -> bytes:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from reports.canvas import COLOURS, DPI, SOFT, WIDTH_IN, axes_at, page, png, styled, text_at, wrapped
+from reports.canvas import COLOURS, DPI, SOFT, WIDTH_IN, axes_at, closed, page, png, styled, text_at, wrapped
 from reports.record import Block, Figure, Section, Table, Verdict
 from reports.saliency import prediction_blocks
 from reports.store import ImageStore
@@ -24,6 +24,7 @@ MEASURES = ("rank", "ssim", "hog")
 MEASURE_TITLES = {"rank": "Rank correlation", "ssim": "SSIM", "hog": "HOG, rank correlation"}
 
 
+@closed
 def sanity_figure(checks: Sequence["SanityCheck"]) -> bytes:
     """Draw each map while the network becomes random, over its similarity to the original by three measures.
 

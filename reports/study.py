@@ -12,6 +12,7 @@ from reports.canvas import (
     DPI,
     WIDTH_IN,
     chart,
+    closed,
     legend_above,
     page,
     plain_log,
@@ -176,6 +177,7 @@ def stability_section(store: ImageStore, pair: str, outcomes: "Sequence[Outcome]
     return Section(_id("stability", place), f"Stability: {pair}", intro, (Table(caption, header, rows), figure))
 
 
+@closed
 def contact_sheet(title: str, pictures: Sequence[tuple[str, np.ndarray]]) -> bytes:
     """Lay pictures side by side, four a row, each under its name.
 
@@ -207,6 +209,7 @@ def contact_sheet(title: str, pictures: Sequence[tuple[str, np.ndarray]]) -> byt
     return png(figure)
 
 
+@closed
 def ruler_curves(outcomes: "Sequence[Outcome]", unseen: Sequence[str]) -> bytes:
     """Draw every way's path on the common rulers: three figures by step, and style against content.
 
@@ -250,6 +253,7 @@ def ruler_curves(outcomes: "Sequence[Outcome]", unseen: Sequence[str]) -> bytes:
     return png(figure)
 
 
+@closed
 def own_losses(outcomes: "Sequence[Outcome]") -> bytes:
     """Draw each way's own loss relative to its first value: units differ, spikes show."""
     figure, axis = chart(3.4)

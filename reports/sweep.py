@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from reports.canvas import ACCENT, COLOURS, DPI, PALE, WARM, WIDTH_IN, chart, legend_above, png, styled
+from reports.canvas import ACCENT, COLOURS, DPI, PALE, WARM, WIDTH_IN, chart, closed, legend_above, png, styled
 from reports.record import Block, Code, Figure, Paragraph, Section, Table
 from reports.store import ImageStore
 from reports.wording import number
@@ -78,6 +78,7 @@ def sweep_sections(
     return [*sections, Section("preset", "The chosen preset", use, (Code(preset_text),))]
 
 
+@closed
 def importance_bars(importances: Mapping[str, Mapping[str, float]]) -> bytes:
     """Draw how much each parameter of a sweep matters to each objective.
 
@@ -103,6 +104,7 @@ def importance_bars(importances: Mapping[str, Mapping[str, float]]) -> bytes:
     return png(figure)
 
 
+@closed
 def pareto_front(attempts: "Sequence[Attempt]", best: "Attempt") -> bytes:
     """Draw a sweep's trials: style against what is lost of the photo, and against instability.
 

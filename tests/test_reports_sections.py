@@ -240,3 +240,13 @@ def test_reproduction_lists_every_option_and_file() -> None:
     assert files.rows == (("a b.png", "read", "ab" * 32), ("out.png", "written", "cd" * 32))
     assert options.rows == (("--seed", "3", "command line"), ("--size", "512", "default"))
     assert versions.rows == (("torch", "2.14"),)
+
+
+@pytest.mark.parametrize(("device", "promised"), [("cpu", True), ("cuda", False), ("mps", False)])
+def test_the_same_bytes_are_promised_where_they_hold(device: str, promised: bool) -> None:
+    told = reproduce_section(
+        command_line="", options=[], versions={}, weights=None, inputs=[], outputs=[], facts={"Device": device}
+    )
+    assert ("give the same bytes" in told.intro) is promised and (
+        "only with --device cpu" in told.intro
+    ) is not promised

@@ -132,7 +132,7 @@ def quick_verdict(
         random_quantile95: What `random_margin95` gave for the same picture, class, seed and steps; None to compute it.
 
     Returns:
-        The verdict; "not tested" if the weights have no head or the target is no class.
+        The verdict; "not tested" if the weights have no head, the target is no class, or a number is not finite.
 
     Raises:
         UsageError: If the map's method is unknown, so that it cannot be repeated.
@@ -142,6 +142,8 @@ def quick_verdict(
         return Verdict(NOT_TESTED, f"Not tested: {why}.")
     if attribution.method not in METHODS:
         raise UsageError(f"Cannot repeat a map by {attribution.method!r}; expected one by {', '.join(METHODS)}.")
+    if not np.isfinite(attribution.map_chw).all():
+        return Verdict(NOT_TESTED, "Not tested: the map holds values that are not finite.")
     image = resize_nchw01(image_nchw01.detach(), attribution.prediction.size_hw_px)
     quantile = random_quantile95
     if quantile is None:
@@ -159,6 +161,8 @@ def quick_verdict(
     reheaded = with_random_head(classifier, seed)
     head = rank_correlation(heat, heat_again(reheaded, attribution, target_of(attribution)))
     word = _word(own.margin, quantile, logit, head)
+    if word == NOT_TESTED:
+        return Verdict(word, "Not tested: what the network computes for the test is not finite.")
     return Verdict(
         word=word,
         sentence=_sentence(word, own.margin, quantile, name, logit, head),
@@ -255,6 +259,8 @@ def _perturbed(
 
 
 def _word(margin: float, quantile95: float, logit: float | None, head: float) -> str:
+    if not np.isfinite([margin, quantile95, logit or 0.0, head]).all():
+        return NOT_TESTED  # every comparison with NaN is false, and would end in the best word
     if margin <= quantile95:
         return RANDOM
     return EDGES if max(logit or 0.0, head) > SAME_MAP_ABOVE else CLASS
