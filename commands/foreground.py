@@ -172,11 +172,12 @@ def _believed(
             )
         return None, "these weights have no classifier" if options.needs_saliency else "no saliency map was asked for"
     from interp.attribution.saliency import prompt_saliency_hw
+    from interp.attribution.verdict import VerdictWord
 
-    asked, trusted = options.prompt is Prompt.SALIENCY, findings.verdict.word == "follows the class"
+    asked, trusted = options.prompt is Prompt.SALIENCY, findings.verdict.word is VerdictWord.CLASS
     if asked and not trusted:
         run.warn(f"The saliency prompt was asked for, but {findings.worth}.")
-    return (prompt_saliency_hw(findings.attribution) if trusted or asked else None), findings.worth
+    return (prompt_saliency_hw(findings.saliency) if trusted or asked else None), findings.worth
 
 
 def _describe(run: Run, features: Features) -> "Describe | None":

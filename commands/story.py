@@ -50,6 +50,7 @@ def tell_stylize(
         saliency_section,
     )
     from reports.store import RecordBuilder
+    from reports.verdict import verdict_data
     from reports.ways import constants_section
     from stylize.fill import without_border
     from stylize.isolate import measure
@@ -69,7 +70,7 @@ def tell_stylize(
         add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, isolation, region=first.name))
     add(features_section(store, _maps(vgg, job)))
     if findings:
-        add(saliency_section(store, findings.attribution, findings.panels, findings.verdict))
+        add(saliency_section(store, findings.saliency, findings.verdict))
     for number, entry in enumerate(restyled):
         several = entry.region.name if len(restyled) > 1 else ""
         add(_of(gram_section(store, _grams(vgg, job, number)), several))
@@ -97,8 +98,8 @@ def tell_stylize(
         },
         "segmentation": segmentation,
         "isolation": isolation,
-        "prediction": findings.attribution.prediction if findings else None,
-        "verdict": findings.verdict if findings else None,
+        "prediction": findings.saliency.prediction if findings else None,
+        "verdict": verdict_data(findings.verdict) if findings else None,
         "losses": job.last.losses,
     }
     return builder
@@ -202,7 +203,7 @@ def _outcome_section(
         from interp.pictures.images import to_nchw01
 
         image = to_nchw01(job.result_hwc_u8).to(job.last.scene.photo_nchw01)
-        now, then = classify(vgg, image), findings.attribution.prediction
+        now, then = classify(vgg, image), findings.saliency.prediction
         before, after = (best_class(entry) for entry in (then, now))
         same = "the same class" if now.indices[0] == then.indices[0] else "another class"
         rows.append(("what the network sees in the whole picture", before, after, "–", same))

@@ -10,14 +10,15 @@ from torch import Tensor
 from typer.testing import CliRunner, Result
 
 from cli import app
-from interp.attribution.conventions import flashtorch_panels
 from interp.attribution.saliency import guided_backprop
-from interp.attribution.sanity import _word, quick_verdict
+from interp.attribution.sanity import quick_verdict
+from interp.attribution.verdict import word_for
 from interp.errors import UsageError, WeightsError
 from interp.network.classify import Prediction, classify
 from interp.network.layer_names import layer
 from interp.network.vgg import Vgg, WeightsInfo, pooled_linear_head
 from interp.network.weights import load_vgg
+from reports.conventions import flashtorch_panels
 
 NAN, INF = float("nan"), float("inf")
 
@@ -68,9 +69,11 @@ def test_finite_numbers_that_compute_none_are_refused(state: dict[str, Tensor], 
 
 def test_every_not_a_number_ends_untested() -> None:
     for numbers in ((NAN, 0.1, 0.2, 0.2), (0.3, NAN, 0.2, 0.2), (0.3, 0.1, NAN, 0.2), (0.3, 0.1, 0.2, NAN)):
-        assert _word(*numbers) == "not tested"
-    assert _word(0.3, 0.1, None, NAN) == _word(INF, 0.1, 0.2, 0.2) == "not tested"
-    assert _word(0.3, 0.1, 0.2, 0.2) == "follows the class" and _word(0.3, 0.1, None, 0.95).startswith("follows edges")
+        assert word_for(*numbers) == "not tested"
+    assert word_for(0.3, 0.1, None, NAN) == word_for(INF, 0.1, 0.2, 0.2) == "not tested"
+    assert word_for(0.3, 0.1, 0.2, 0.2) == "follows the class" and word_for(0.3, 0.1, None, 0.95).startswith(
+        "follows edges"
+    )
     assert Prediction(("a",), (NAN,), (0,), (9, 9)).unsure
 
 
@@ -80,7 +83,7 @@ def test_a_map_or_a_network_that_is_not_finite_is_untested() -> None:
     attribution = guided_backprop(vgg, image)
     attribution.map_chw[0, 3, 4] = NAN
     verdict = quick_verdict(vgg, image, attribution)
-    assert verdict.word == "not tested" and verdict.margin is None and "nan" not in verdict.sentence
+    assert verdict.word == "not tested" and verdict.margin is None and not verdict.finite
     attribution.map_chw[0, 3, 4] = 0
     torch.nn.init.constant_(vgg.head.linear.bias, NAN)  # pyright: ignore[reportOptionalMemberAccess, reportArgumentType, reportAttributeAccessIssue]
     with pytest.raises(WeightsError, match="not finite"):

@@ -1,4 +1,4 @@
-"""What an attribution explains: a class, a channel, a whole layer; each as one number per picture."""
+"""What a map explains: a class, a channel, a whole layer; each as one number per picture."""
 
 from dataclasses import dataclass
 
