@@ -113,7 +113,7 @@ class Scene:
 
 def own_photo(photo_nchw01: Tensor, region: StyledRegion) -> Tensor:
     """The photo as a region knows it: itself inside, continued smoothly outside; (1, 3, H, W) at the photo's size."""
-    return continue_outside(photo_nchw01, torch.from_numpy(region.alpha_hw01).to(photo_nchw01.device))
+    return continue_outside(photo_nchw01, torch.from_numpy(region.alpha_hw01).to(photo_nchw01))
 
 
 def build_canvas(
@@ -134,7 +134,7 @@ def build_canvas(
     Raises:
         MaskError: If the region keeps no style layer at this scale.
     """
-    small = torch.from_numpy(resize_hw01(region.alpha_hw01, size_hw_px)).to(own_photo_nchw01.device)
+    small = torch.from_numpy(resize_hw01(region.alpha_hw01, size_hw_px)).to(own_photo_nchw01)
     bordered = with_border(small, "constant")
     crop = crop_around(bordered)
     alpha = bordered[crop.here].contiguous()

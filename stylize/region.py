@@ -70,7 +70,7 @@ class StyledRegion:
             painting recoloured where the colour policy says so.
         """
         painting, learned = self.lesson(photo_hw_px, style_scale)
-        painting, learned = painting.to(photo_nchw01.device), learned.to(photo_nchw01.device)
+        painting, learned = painting.to(photo_nchw01), learned.to(photo_nchw01)
         if self.colour == "none":
             return match_colour(photo_nchw01, painting, alpha_hw01, learned), painting, learned
         return photo_nchw01, match_colour(painting, photo_nchw01, learned, alpha_hw01), learned
@@ -85,8 +85,8 @@ class StyledRegion:
         """
         painting = fit_painting_nchw01(self.painting_nchw01, photo_hw_px, style_scale)
         size = painting.shape[-2], painting.shape[-1]
-        learned = torch.ones(size, device=painting.device)
+        learned = torch.ones(size).to(painting)
         if self.painting_alpha_hw01 is not None:
-            learned = torch.from_numpy(resize_hw01(self.painting_alpha_hw01, size)).to(painting.device)
+            learned = torch.from_numpy(resize_hw01(self.painting_alpha_hw01, size)).to(painting)
             painting = continue_outside(painting, learned)
         return with_border(painting), with_border(learned, "constant")
