@@ -27,9 +27,9 @@ MAY_MIX = ("aten::copy_", "aten::_to_copy", "aten::index", "aten::index_put_")  
 
 
 class Resident(Tensor):
-    """A tensor on the device; its values lie in `inner`, on the CPU."""
+    """A tensor on the device; its values lie in `held`, on the CPU."""
 
-    inner: Tensor
+    held: Tensor
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> "Resident":
@@ -38,7 +38,7 @@ class Resident(Tensor):
         )
 
     def __init__(self, inner: Tensor) -> None:
-        self.inner = inner
+        self.held = inner
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -66,7 +66,7 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Compute on the inner tensors; refuse float64 on the device, and operands on different devices."""
     name = func._schema.name
     operands = [entry for entry in tree_leaves((args, kwargs)) if isinstance(entry, Tensor)]
-    residents = {id(entry.inner): entry for entry in operands if isinstance(entry, Resident)}
+    residents = {id(entry.held): entry for entry in operands if isinstance(entry, Resident)}
     strangers = [entry for entry in operands if not isinstance(entry, Resident) and entry.ndim]
     if residents and strangers and name not in MAY_MIX:
         raise RuntimeError(f"{name}: tensors on the CPU and on the device")
@@ -74,7 +74,7 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     stays = bool(residents) if wanted is None else wanted == DEVICE
     if wanted == DEVICE:
         kwargs = {**kwargs, "device": torch.device("cpu")}
-    unwrapped = tree_map(lambda entry: entry.inner if isinstance(entry, Resident) else entry, (args, kwargs))
+    unwrapped = tree_map(lambda entry: entry.held if isinstance(entry, Resident) else entry, (args, kwargs))
     result = func(*unwrapped[0], **unwrapped[1])
 
     def placed(entry: Any) -> Any:
