@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
-    from segment.result import Segmentation
+    from segment.segmentation import Segmentation
     from stylize.pair import Pair
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from interp.statistics.gram import GramStats
     from reports.record import Section
     from reports.store import RecordBuilder
-    from segment.result import Segmentation
+    from segment.segmentation import Segmentation
     from stylize.canvas import Canvas
     from stylize.isolate import Isolation
     from stylize.region import StyledRegion

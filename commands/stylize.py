@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
     from interp.statistics.layers import LayerChoice
-    from segment.result import Segmentation
+    from segment.segmentation import Segmentation
     from stylize.region import StyledRegion
 
 # What every way leaves open, beside the options of the run and of finding the foreground.
@@ -243,7 +243,7 @@ def _choose(
 
 def _kept(photo: "Picture", regions: "list[StyledRegion]", segmentation: "Segmentation | None") -> "np.ndarray | None":
     """The photo with the kept side's own colours at a soft edge."""
-    from segment.foreground import foreground_colours
+    from segment.edge_colours import foreground_colours
 
     if segmentation is None or len(regions) > 1:
         return None
