@@ -9,7 +9,7 @@ from interp.attribution.saliency import SaliencyMap
 from interp.attribution.targets import Target
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.network.classify import Prediction
-from interp.network.features import ChannelStats, FeatureMaps
+from interp.network.features import ChannelStats, FeatureMaps, Selection
 from interp.network.vgg import WeightsInfo
 from interp.statistics.gram import GramStats
 from interp.statistics.layers import fixed_choice
@@ -85,7 +85,7 @@ def maps() -> FeatureMaps:
     values = np.random.default_rng(0).random((3, 6, 8), dtype=np.float32)
     values[1, 2, 2] = 9
     stats = ChannelStats(values.mean((1, 2)), values.std((1, 2)), values.max((1, 2)), np.array([False, False, True]))
-    return FeatureMaps("relu1_1", "after ReLU", values, (4, 7, 2), (0.3, 0.2, 0.1), "Three, as asked for.", stats)
+    return FeatureMaps("relu1_1", values, (4, 7, 2), (0.3, 0.2, 0.1), Selection(channels=(4, 7, 2)), stats)
 
 
 def words(section: Section) -> str:
@@ -181,7 +181,7 @@ def test_the_region_tells_each_step_of_the_cut() -> None:
 def test_features_name_the_rule_and_the_dead() -> None:
     section = features_section(ImageStore(), [maps()])
     figure = blocks(section, Figure)[0]
-    assert figure.caption.startswith("relu1_1, after ReLU. Three, as asked for.")
+    assert figure.caption.startswith("relu1_1, after ReLU. 3 of relu1_1's 3 channels, as asked for.")
     shared = blocks(features_section(ImageStore(), [maps()], shared_scale=True), Figure)[0]
     low, high = np.quantile(maps().maps_khw, [0.001, 0.999])
     assert f"One scale: {low:.3g} (dark) … {high:.3g}." in shared.caption
