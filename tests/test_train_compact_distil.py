@@ -99,7 +99,7 @@ def test_the_command_writes_an_equalised_file_and_a_card_with_the_terms(
         torch.testing.assert_close(means[alive], torch.ones(int(alive.sum())), atol=0.01, rtol=0)
         assert alive.float().mean() > 0.5, name
     card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "64 crops of 32 px" in card
+    assert "64 crops of 32 px" in card and "learned for 24 epochs" in card
     assert all(file_sha256(file) in card for file in (path, *folder.glob("*.safetensors")))
     for row in ("teacher.safetensors .* not stated", "tiles .* ours", "photos .* 8 in all to learn from and 4 .* CC0"):
         assert re.search(rf"\| {row} \|", card)
