@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
     from interp.statistics.layers import LayerChoice
-    from segment.result import Segmentation
+    from segment.segmentation import Segmentation
     from stylize.contest import Contest, Contestant, Own
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from interp.pictures.images import Picture
     from reports.record import Section
     from reports.store import RecordBuilder
-    from segment.result import Segmentation
+    from segment.segmentation import Segmentation
     from stylize.historical import RecipeEvent
     from stylize.isolate import Isolation
     from stylize.optimise import Step

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from interp.statistics.gram import GramStats
     from reports.record import Section
     from reports.store import RecordBuilder
-    from segment.result import Segmentation
+    from segment.segmentation import Segmentation
     from stylize.outcome import Outcome
 
 SHOWN_CHANNELS = 16

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
     from interp.statistics.layers import LayerChoice
-    from segment.result import Segmentation
+    from segment.segmentation import Segmentation
     from stylize.presets import Settings
     from stylize.region import StyledRegion
 
@@ -235,7 +235,7 @@ def _kept(
     photo: "Picture", styled: "list[StyledRegion]", segmentation: "Segmentation | None", foreground: ForegroundOptions
 ) -> "np.ndarray | None":
     """The photo with the kept side's own colours at a soft edge; not where a feather made the edge soft."""
-    from segment.foreground import foreground_colours
+    from segment.edge_colours import foreground_colours
 
     if segmentation is None or len(styled) > 1 or foreground.feather:
         return None

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from segment.facade import segment as segment
-    from segment.result import Segmentation as Segmentation
+    from segment.segmentation import Segmentation as Segmentation
+    from segment.segmentation import segment as segment
 
-_HOMES = {"segment": "segment.facade", "Segmentation": "segment.result"}
+_HOMES = {"segment": "segment.segmentation", "Segmentation": "segment.segmentation"}
 __all__ = ["Segmentation", "segment"]
 
 
