@@ -1,7 +1,7 @@
 """Does the evidence choose better layers than habit? Same pictures, budget and strength; judges that nobody optimised.
 
 Choices: by evidence; the usual relu1_1 … relu5_1 with equal weights; the same with the weights of the original report's
-first model. Every content of DATASET/content with every style of DATASET/style is judged by stylize.yardstick; the
+first model. Every content of DATASET/content with every style of DATASET/style is judged by stylize.rulers; the
 differences are paired, with bootstrap intervals. Rule, fixed before judging: the evidence wins if at least two of the
 three judges prefer it with an interval clear of zero and none is against it with one.
 
@@ -24,7 +24,7 @@ from interp.pictures.images import load_image
 from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
 from interp.statistics.layers import FIXED_STYLE, LayerChoice, choose_layers, fixed_choice
 from stylize import Settings, StyledRegion, stylize
-from stylize.yardstick import Yardstick
+from stylize.rulers import RANDOM_NETWORK, random_judge, rulers_for
 
 REPORT_WEIGHTS = (1.0, 0.75, 0.2, 0.2, 0.2)  # the original report's Model 1, relu1_1 … relu5_1
 JUDGES = {"style": -1, "patches": -1, "edges kept": 1}  # name: the sign that makes more better
@@ -91,13 +91,14 @@ def compare(vgg: Vgg, contents: list[Path], styles: list[Path], size_px: int) ->
             photo, painting = load_image(content), load_image(style)
             size = working_size_hw_px((photo.shape[-2], photo.shape[-1]), size_px)
             small = resize_nchw01(photo, size)
-            yardstick = Yardstick(small, painting)
+            everywhere = np.ones(size, np.float32)
+            rulers = rulers_for(vgg, small, everywhere, painting, random_judge())
             for name, choose in CHOICES.items():
                 choice = choose(vgg, small, fit_painting_nchw01(painting, size))
-                region = StyledRegion(np.ones(size, np.float32), painting, choice)
+                region = StyledRegion(everywhere, painting, choice)
                 *_, last = stylize(vgg, small, [region], Settings(size_px=size_px))
-                found = yardstick.mark(last.image_nchw01.clamp(0, 1))
-                marks[name].append((found.style_gram, found.patches, found.edges_kept))
+                found = rulers.read(last.image_nchw01)
+                marks[name].append((found.judges[RANDOM_NETWORK], found.patches, found.edges_kept))
                 print(f"{f'{content.stem} after {style.stem}':44} {name:18} {marks_line(marks[name][-1])}", flush=True)
     for name, rows in marks.items():
         print(f"{f'mean of {len(rows)}':44} {name:18} {marks_line(tuple(np.mean(rows, 0)))}")

@@ -80,7 +80,7 @@ def weights(
 
 def _list(as_json: bool) -> None:
     from interp.network.weights import auto_name, available
-    from segment.segmenters.selfie import LICENCE
+    from segment.segmenters.selfie import LICENCE, NAME
 
     entries, auto = [*available(), _person_entry()], auto_name()
     if as_json:
@@ -91,7 +91,7 @@ def _list(as_json: bool) -> None:
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    show(f"\nauto is {auto}. A .pth or .safetensors file: --weights FILE. person: {LICENCE}.")
+    show(f"\nauto is {auto}. A .pth or .safetensors file: --weights FILE. person: {NAME}, {LICENCE}.")
 
 
 def _row(entry: "Available") -> tuple[str, ...]:
@@ -147,10 +147,10 @@ def _fetch_person(source: Path | None, say: Callable[[str], None]) -> str:
     """Fetch the network for people unless it is there and whole; return its path."""
     from commands.foreground import segmenter_folder
     from interp.network.known_weights import is_intact
-    from segment.segmenters.selfie import FILE, LICENCE, SHA256, fetch
+    from segment.segmenters.selfie import FILE, LICENCE, NAME, SHA256, fetch
 
     path = segmenter_folder() / FILE
-    say(f"{LICENCE}.")
+    say(f"{NAME}, {LICENCE}.")
     if is_intact(path, SHA256):
         say("It is already there, and its SHA-256 is right.")
         return str(path)

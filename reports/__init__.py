@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from reports.region import region_section as region_section
     from reports.reproduce import reproduce_section as reproduce_section
     from reports.restyling import optimisation_section as optimisation_section
-    from reports.restyling import outcome_section as outcome_section
     from reports.restyling import result_section as result_section
+    from reports.rulers import outcome_section as outcome_section
     from reports.saliency import methods_section as methods_section
     from reports.saliency import saliency_section as saliency_section
     from reports.sanity import sanity_section as sanity_section
@@ -44,7 +44,7 @@ _HOMES = {
     "methods_section": "reports.saliency",
     "sanity_section": "reports.sanity",
     "optimisation_section": "reports.restyling",
-    "outcome_section": "reports.restyling",
+    "outcome_section": "reports.rulers",
     "region_section": "reports.region",
     "reproduce_section": "reports.reproduce",
     "result_section": "reports.restyling",

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stylize.isolate import compose as compose
+    from stylize.composite import compose as compose
     from stylize.optimise import StepEvent as StepEvent
     from stylize.optimise import stylize as stylize
     from stylize.presets import Settings as Settings
@@ -13,7 +13,7 @@ _HOMES = {
     "Settings": "stylize.presets",
     "StepEvent": "stylize.optimise",
     "StyledRegion": "stylize.region",
-    "compose": "stylize.isolate",
+    "compose": "stylize.composite",
     "stylize": "stylize.optimise",
 }
 __all__ = ["Settings", "StepEvent", "StyledRegion", "compose", "stylize"]

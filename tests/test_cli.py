@@ -9,17 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from cli import app
 from commands import samples
+from tests.helpers import QUICK, assert_failed, call
 
 ROOT = Path(__file__).parent.parent
-QUICK = ["--size", "128", "--iterations", "3", "--preset", "draft"]
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +21,6 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("in") / "me.png"
     Image.open(samples.photo("astronaut")).resize((192, 192)).save(path)
     return path
-
-
-def assert_failed(result: Result, code: int, *words: str, folder: Path | None = None) -> None:
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    message = result.stderr.strip().splitlines()[-1]
-    assert all(word in message for word in words), message
-    assert "Traceback" not in result.stderr
-    if folder:
-        assert not folder.exists() or not list(folder.iterdir())
 
 
 def test_help_and_version_do_not_load_the_heavy_libraries() -> None:

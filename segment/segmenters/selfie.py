@@ -18,7 +18,7 @@ from segment.segmenters.file import FileSegmenter
 FILE = "selfie_segmentation.tflite"
 SHA256 = "9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c"
 SIZE_BYTES = 249_505
-LICENCE = "MediaPipe's selfie segmentation, Google, Apache-2.0"
+NAME, LICENCE = "MediaPipe's selfie segmentation", "Google, Apache-2.0"
 MEMBER = f"mediapipe/modules/selfie_segmentation/{FILE}"
 PIP = (  # any one wheel, whatever system this is
     "download", "--no-deps", "--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp",
@@ -47,7 +47,7 @@ class SelfieSegmenter(FileSegmenter):
                 f"{str(path)!r} has SHA-256 {self.sha256[:16]}…, expected {SHA256[:16]}…. "
                 "Replace it with `python cli.py weights fetch person`."
             )
-        self.name, self.origin = "MediaPipe's selfie segmentation", LICENCE
+        self.name, self.origin = NAME, LICENCE
 
 
 def fetch(folder: Path, source: Path | None = None) -> Path:
