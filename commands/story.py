@@ -82,7 +82,7 @@ def tell_stylize(
     if job.way.sources:
         add(constants_section([job.way]))
     builder.data = {
-        "exact": run.plan.paths["image"].suffix.lower() == ".png",
+        "exact": run.exact,
         "interrupted": job.interrupted,
         "way": job.way,
         "steps": job.last.step,

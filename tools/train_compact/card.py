@@ -73,7 +73,7 @@ def classifier_rows(vgg: Vgg, measured: Measured, dead: Mapping[str, Sequence[in
         "and one linear layer",
         "keys": "torchvision's `features.{0,2,5,…,34}.{weight,bias}`; `head.{weight,bias}`",
         "input": f"RGB in [0, 1], minus ({mean}), over ({std}); classifies at {side_px} px",
-        "scaling": f"each channel's mean activation after the ReLU is 1 over {scaled_on} (Gatys et al. 2016)",
+        "scaling": f"each channel's mean square after the ReLU is 1 over {scaled_on}",
         "dead channels": ", ".join(f"{name}: {list(channels)}" for name, channels in dead.items()) or "none",
         "classes": f"{len(vgg.info.class_names)}, in the order of `{CLASSES_FILE}`",
         f"top-1 / top-5 at {side_px} px": f"{measured.top1:.3f} / {measured.top5:.3f} on all of validation",
