@@ -129,8 +129,8 @@ def parse_channels(text: str) -> list[int]:
 
 
 def _class_evidence(run: Run, vgg: "Vgg", picture: "Picture", names: list[str], target: str | None) -> Any:
+    from interp.attribution.class_evidence import class_evidence
     from interp.attribution.targets import parse_target
-    from interp.network.channels import class_evidence
     from reports.features import explained
 
     chosen = None if target is None else parse_target(vgg, target)

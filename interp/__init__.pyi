@@ -3,6 +3,8 @@ from .attribution.sanity import quick_verdict as quick_verdict
 from .network.vgg import activations as activations
 from .network.weights import load_vgg as load_vgg
 from .pictures.images import load_image as load_image
+from .pictures.images import load_picture as load_picture
 from .statistics.layers import choose_layers as choose_layers
+from .statistics.layers import fixed_choice as fixed_choice
 
 __version__: str

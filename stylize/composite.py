@@ -29,6 +29,14 @@ def compose(
 
     Returns:
         (H, W, 3) uint8: the photo's own bytes where alpha is 0, the restyled image where it is 1.
+
+    Example:
+        >>> from interp.statistics.layers import fixed_choice
+        >>> left = np.zeros((32, 32), np.float32)
+        >>> left[:, :16] = 1
+        >>> region = StyledRegion(left, torch.ones(1, 3, 32, 32), fixed_choice())
+        >>> compose(np.full((32, 32, 3), 7, np.uint8), [region], torch.ones(1, 3, 32, 32))[0, [0, 31], 0].tolist()
+        [255, 7]
     """
     photo = to_nchw01(photo_hwc_u8).to(restyled_rchw.device)
     kept = photo if kept_hwc_u8 is None else to_nchw01(kept_hwc_u8).to(restyled_rchw.device)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from interp.network.vgg import Vgg
 from interp.pictures.images import to_nchw01
-from interp.statistics.regions import edge_distance_px
+from interp.statistics.regions import region_depth_px
 from stylize.canvas import Canvas, Scene, own_photo
 from stylize.descent import gradient_nchw
 from stylize.fill import with_border
@@ -100,6 +100,6 @@ def leak(vgg: Vgg, photo_nchw01: Tensor, region: StyledRegion, canvas: Canvas, i
 
 def _boundary(outside_hw: np.ndarray) -> np.ndarray:
     """Pixels within 2 px of the line between outside and the rest."""
-    inside_distance = edge_distance_px((~outside_hw).astype(np.float32))
-    outside_distance = edge_distance_px(outside_hw.astype(np.float32))
+    inside_distance = region_depth_px((~outside_hw).astype(np.float32))
+    outside_distance = region_depth_px(outside_hw.astype(np.float32))
     return np.where(outside_hw, outside_distance, inside_distance) <= BOUNDARY_PX

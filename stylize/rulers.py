@@ -21,7 +21,7 @@ from interp.pictures.colour import LUMA_RGB
 from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01
 from interp.statistics.gram import region_gram, region_moments, relative_distance
 from interp.statistics.layers import FIXED_CONTENT
-from interp.statistics.regions import edge_distance_px, layer_mask, layer_regions, pool_mask
+from interp.statistics.regions import layer_mask, layer_regions, pool_mask, region_depth_px
 from stylize.canvas import Scene
 from stylize.fill import without_border
 from stylize.patches import patch_distance, patch_quantiles
@@ -102,7 +102,7 @@ class Rulers:
             name: NetworkJudge(net, alpha_hw01, painting.cpu(), learned) for name, net in (judges or {}).items()
         }
         self.bands = patch_quantiles(painting.cpu(), learned)
-        self.sure_hw = edge_distance_px(alpha_hw01) > 4 * EDGE_SIGMA_PX  # SciPy cuts the Gaussian there
+        self.sure_hw = region_depth_px(alpha_hw01) > 4 * EDGE_SIGMA_PX  # SciPy cuts the Gaussian there
         self.edges = edge_strength_hw(photo_nchw01)
         self.photo = self.read(photo_nchw01)
         self.painting = self.read(resize_nchw01(painting, (photo_nchw01.shape[-2], photo_nchw01.shape[-1])))

@@ -102,7 +102,7 @@ def test_the_command_knows_every_method() -> None:
 
 def captums_own(vgg: Vgg, image: Tensor, index: int) -> dict[str, Callable[[], Tensor]]:
     """Captum called on the classifier itself, without our narrowing to one number."""
-    attr, grid = captum.attr, vgg.part("relu5_4")
+    attr, grid = captum.attr, vgg.layer_module("relu5_4")
     grey = vgg.normalise.mean.expand_as(image)
 
     def grad_cam() -> Tensor:

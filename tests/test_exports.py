@@ -1,5 +1,6 @@
 """What the packages promise: every exported name resolves, is documented, and importing a package loads no torch."""
 
+import inspect
 import subprocess
 import sys
 from importlib import import_module
@@ -17,6 +18,14 @@ def test_every_exported_name_resolves_and_is_documented(package: str) -> None:
     assert all(getattr(module, name).__doc__ for name in module.__all__)
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = module.no_such_name
+
+
+def test_every_function_of_the_python_face_has_an_example() -> None:
+    """Run by --doctest-modules."""
+    for package in ("interp", "segment", "stylize"):
+        module = import_module(package)
+        functions = [entry for entry in map(module.__getattr__, module.__all__) if inspect.isfunction(entry)]
+        assert [entry.__name__ for entry in functions if ">>>" not in (entry.__doc__ or "")] == []
 
 
 def test_importing_the_packages_loads_no_torch() -> None:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from interp.attribution.class_evidence import class_evidence
 from interp.errors import MaskError, UsageError
-from interp.network.channels import channel_contrast, channel_stats, class_evidence
+from interp.network.channels import channel_contrast, channel_stats
 from interp.network.features import Selection, feature_maps, feature_maps_of
 from interp.network.vgg import Vgg
 from interp.network.weights import load_vgg

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from interp.network.layer_names import LAYERS
 from interp.statistics.gram import effective_rank, gram_stats, region_gram, relative_distance
-from interp.statistics.regions import edge_distance_px, layer_mask, layer_region, pool_mask
+from interp.statistics.regions import layer_mask, layer_regions, pool_mask, region_depth_px
 
 UNIT = st.floats(0, 1, width=32)
 FEATURES = hnp.arrays(np.float32, (3, 4, 5), elements=st.floats(-3, 3, width=32))
@@ -73,20 +73,20 @@ def brute_distance(inside: np.ndarray) -> np.ndarray:
 
 @given(hnp.arrays(bool, (9, 11)).filter(lambda mask: not mask.all()))
 @settings(deadline=None, max_examples=50)
-def test_edge_distance_is_the_chessboard_distance(inside: np.ndarray) -> None:
-    np.testing.assert_array_equal(edge_distance_px(inside.astype(np.float32)), brute_distance(inside))
+def test_depth_is_the_chessboard_distance_to_the_outside(inside: np.ndarray) -> None:
+    np.testing.assert_array_equal(region_depth_px(inside.astype(np.float32)), brute_distance(inside))
 
 
 def test_whole_picture_is_not_eroded() -> None:
-    region = layer_region(np.ones((64, 64), np.float32), "relu4_1")
-    assert region.fully_eroded and float(region.mask_hw01.min()) == 1 and region.coverage == 1
+    region = layer_regions(np.ones((64, 64), np.float32), ["relu4_1"])["relu4_1"]
+    assert region.fully_eroded and float(region.mask_hw01.min()) == 1
 
 
 @pytest.mark.parametrize("name", ["relu1_1", "relu2_1", "relu3_1", "relu4_1"])
 def test_erosion_keeps_exactly_the_cells_that_see_the_region_only(name: str) -> None:
     alpha = np.zeros((192, 192), np.float32)
     alpha[24:170, 30:180] = 1
-    place, region = LAYERS[name], layer_region(alpha, name)
+    place, region = LAYERS[name], layer_regions(alpha, [name])[name]
     for row, column in np.ndindex(*region.mask_hw01.shape):
         top, left = row * place.stride_px - place.inset_px, column * place.stride_px - place.inset_px
         bottom, right = (start + place.receptive_field_px for start in (top, left))
@@ -100,7 +100,7 @@ def test_a_thin_island_keeps_a_part_beside_a_broad_one() -> None:
     alpha = np.zeros((256, 256), np.float32)
     alpha[:, :160] = 1
     alpha[40:200, 200:240] = 1
-    region = layer_region(alpha, "relu4_1")
+    region = layer_regions(alpha, ["relu4_1"])["relu4_1"]
     assert not region.fully_eroded
     assert float(region.mask_hw01[:, 25:30].sum()) > 0 and float(region.mask_hw01[:, :16].sum()) > 0
 
@@ -108,8 +108,8 @@ def test_a_thin_island_keeps_a_part_beside_a_broad_one() -> None:
 def test_too_few_cells_are_not_usable() -> None:
     alpha = np.zeros((128, 128), np.float32)
     alpha[60, 60] = 1
-    assert not layer_region(alpha, "relu1_1").usable
-    assert layer_region(np.ones((128, 128), np.float32), "relu4_1").usable
+    assert not layer_regions(alpha, ["relu1_1"])["relu1_1"].usable
+    assert layer_regions(np.ones((128, 128), np.float32), ["relu4_1"])["relu4_1"].usable
 
 
 def test_layer_mask_is_the_mean_over_a_cell(rng: np.random.Generator) -> None:

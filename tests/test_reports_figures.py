@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from matplotlib import colormaps
-from PIL import Image
+from PIL import Image, ImageColor
 
 from interp.attribution.randomisation import Cascade, Similarity
 from interp.attribution.saliency import SaliencyMap
@@ -20,7 +20,7 @@ from interp.network.features import ChannelStats, FeatureMaps, Selection
 from interp.statistics.gram import GramStats
 from interp.statistics.gram_compare import GramComparison, LayerComparison
 from interp.statistics.layers import ContentEvidence, LayerChoice, Origin, StyleEvidence, fixed_choice
-from reports.canvas import line_chart
+from reports.canvas import ACCENT, COLOURS, INK, WARM, line_chart
 from reports.features import PAGE, feature_grid
 from reports.gram import gram_distances, gram_spectra
 from reports.layers import layer_evidence
@@ -162,22 +162,48 @@ def pixels_of(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
+def cells_of(
+    pixels: np.ndarray, left: float, top: float, width: float, height: float, grid: tuple[int, int]
+) -> np.ndarray:
+    """Colours at the centres of the cells of a box of the page, (rows, columns, 3)."""
+    rows, columns = grid
+    y = np.round(top + (np.arange(rows) + 0.5) * height / rows - 0.5).astype(int)
+    x = np.round(left + (np.arange(columns) + 0.5) * width / columns - 0.5).astype(int)
+    return pixels[y[:, None], x].astype(int)
+
+
+def coloured(values_hw01: np.ndarray, name: str = "viridis") -> np.ndarray:
+    return colormaps[name](values_hw01, bytes=True)[..., :3].astype(int)
+
+
+def close(found: np.ndarray, expected: np.ndarray, atol: int) -> bool:
+    return bool(np.abs(found - expected).max() <= atol)
+
+
+def drawn_in(pixels: np.ndarray, colour: str) -> np.ndarray:
+    """Where a page has a colour, (H, W) bool."""
+    return np.abs(pixels.astype(int) - ImageColor.getrgb(colour)).max(2) <= 2
+
+
+def bar_heights(pixels: np.ndarray, colour: str) -> list[int]:
+    """Heights of the bars of a colour, from left to right; a legend's patch is lower than 40 px."""
+    high = np.pad(drawn_in(pixels, colour).sum(0) > 40, 1)
+    starts, ends = (np.flatnonzero(np.diff(high.astype(int)) == sign) for sign in (1, -1))
+    bars = [drawn_in(pixels[:, start:end], colour).any(1) for start, end in zip(starts, ends, strict=True)]
+    return [int(np.ptp(np.flatnonzero(bar))) + 1 for bar in bars]
+
+
 def test_a_grid_shows_every_cell_on_one_scale() -> None:
     """Tiles are read back from the page and compared with viridis of the values, an independent path."""
     maps = feature_maps(4, size=(3, 4))
     ramp = np.linspace(0, 1, 48, dtype=np.float32).reshape(4, 3, 4)
     page = pixels_of(feature_grid(replace(maps, maps_khw=ramp), shared_scale=True))
     low, high = np.quantile(ramp, [0.001, 0.999])
-    expected = colormaps["viridis"](np.clip((ramp - low) / (high - low), 0, 1), bytes=True)[..., :3]
-    step = np.abs(np.diff(colormaps["viridis"](np.arange(256), bytes=True)[:, :3].astype(int), axis=0)).max()
-    tile_w = 372 - 10  # of four columns on 1536 px: (1536 - 2 * 24) // 4 - 10
-    cell = tile_w / 4
-    for index in range(4):
-        for row in range(3):
-            for column in range(4):
-                x = PAGE.margin + index * 372 + round((column + 0.5) * cell)
-                y = PAGE.head + PAGE.label + round((row + 0.5) * cell)
-                assert np.abs(page[y, x].astype(int) - expected[index, row, column]).max() <= step  # 240 of 256 colours
+    expected = coloured(np.clip((ramp - low) / (high - low), 0, 1))
+    step = np.abs(np.diff(coloured(np.arange(256)), axis=0)).max()
+    for index in range(4):  # four columns on 1536 px: tiles of (1536 - 2 * 24) // 4 - 10
+        left, top = PAGE.margin + index * 372, PAGE.head + PAGE.label
+        assert close(cells_of(page, left, top, 362, 362 * 3 / 4, (3, 4)), expected[index], step)  # 240 of 256 colours
 
 
 @pytest.mark.parametrize(
@@ -189,15 +215,74 @@ def test_grids_of_any_shape_can_be_drawn(count: int, size: tuple[int, int]) -> N
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0])
-def test_maps_that_are_constant_can_be_drawn(value: float) -> None:
+def test_a_constant_map_has_one_colour(value: float) -> None:
     maps = replace(feature_maps(2), maps_khw=np.full((2, 4, 4), value, np.float32))
-    assert feature_grid(maps)
+    page = pixels_of(feature_grid(maps))
+    tiles = page[PAGE.head + PAGE.label + 5 :, PAGE.margin : PAGE.margin + 300][:300]
+    assert len(np.unique(tiles.reshape(-1, 3), axis=0)) == 1
 
 
-def test_evidence_that_is_missing_leaves_its_panel_out() -> None:
-    whole, style_only = layer_choice(), replace(layer_choice(), content_evidence=())
-    assert pixels_of(layer_evidence(style_only)).shape[0] < pixels_of(layer_evidence(whole)).shape[0]
-    assert layer_evidence(fixed_choice())
+def test_saliency_panels_show_the_picture_and_its_map() -> None:
+    entry, pitch = saliency(), 354 + 24
+    page, box = pixels_of(saliency_panels(entry, verdict())), (110, 354, 295, (10, 12))  # 10:12 at 354 px
+    picture, gradient = (values.transpose(1, 2, 0).astype(np.float64) for values in (entry.input_chw01, entry.map_chw))
+
+    def standardised(values: np.ndarray) -> np.ndarray:
+        return np.clip((values - values.mean()) / values.std(ddof=1) * 0.1 + 0.5, 0, 1)
+
+    strongest = standardised(gradient.max(2))
+    viridis = coloured((strongest - strongest.min()) / np.ptp(strongest))
+    assert close(cells_of(page, 24, *box), 255 * picture, 1)
+    assert close(cells_of(page, 24 + pitch, *box), 255 * standardised(gradient), 1)
+    assert close(cells_of(page, 24 + 2 * pitch, *box), viridis, 6)
+    assert close(cells_of(page, 24 + 3 * pitch, *box), (255 * picture + viridis) / 2, 4)
+
+
+def test_a_sheet_of_methods_shows_each_map_by_its_convention() -> None:
+    entry = saliency()
+    page, box = pixels_of(method_sheet([entry], "percentile99", [verdict()])), (120, 354, 295, (10, 12))
+    summed = np.abs(entry.map_chw).sum(0)
+    unit = (summed - summed.min()) / (np.percentile(summed, 99) - summed.min())
+    assert close(cells_of(page, 24, *box), 255 * entry.input_chw01.transpose(1, 2, 0), 1)
+    assert close(cells_of(page, 24 + 354 + 24, *box), coloured(np.clip(unit, 0, 1), "gray"), 2)
+
+
+def test_the_strip_of_a_sanity_check_begins_with_the_map_as_learnt() -> None:
+    check = checked()
+    heat = np.abs(check.saliency.map_chw).max(0)
+    page = pixels_of(sanity_figure([check]))
+    unit = np.clip(heat / np.percentile(heat, 99), 0, 1)
+    assert close(cells_of(page, 24 + 190, 116, 424, 300, (10, 12)), coloured(unit, "gray"), 2)
+
+
+def test_distances_are_the_colours_of_their_matrix() -> None:
+    page = pixels_of(gram_distances(compared(0.5), ["a", "b"]))[:500].astype(int)
+    colours = coloured(np.array([0, 0.5 / 2**0.5]), "magma_r")
+    near, far = ((np.abs(page - colour).max(2) <= 2).sum() for colour in colours)
+    assert 0.9 < near / far < 1.1 and far > 2 * 2 * 50**2  # two cells of four, in each of two matrices
+
+
+def test_bars_are_as_high_as_the_separations() -> None:
+    choice = replace(layer_choice(), content_evidence=())
+    first, second = bar_heights(pixels_of(layer_evidence(choice)), ACCENT)
+    assert first / second == pytest.approx(0.2 / 0.3, abs=0.01)
+    assert len(set(bar_heights(pixels_of(layer_evidence(fixed_choice())), ACCENT))) == 1  # equal weights
+    assert pixels_of(layer_evidence(choice)).shape[0] < pixels_of(layer_evidence(layer_choice())).shape[0]
+
+
+def test_each_picture_has_its_own_colour_where_it_has_a_layer() -> None:
+    page = pixels_of(gram_spectra(gram_stats()))[100:]  # below the legend
+    for number, colour in enumerate(COLOURS[:2]):
+        columns = np.flatnonzero(drawn_in(page, colour).any(0))
+        assert len(columns) and (columns < page.shape[1] / 2).all() == (number == 0)
+
+
+def test_insertion_rises_and_deletion_falls() -> None:
+    page = pixels_of(verdict_curves(verdict()))
+    for colour, rises in zip(COLOURS[:2], (True, False), strict=True):
+        rows, columns = np.nonzero(drawn_in(page[:, : int(0.6 * page.shape[1])], colour))
+        left, right = rows[columns < np.median(columns)].mean(), rows[columns >= np.median(columns)].mean()
+        assert (left > right) == rises  # rows count downwards
 
 
 def test_two_regions_curves_are_told_apart() -> None:
@@ -210,14 +295,26 @@ def test_two_regions_curves_are_told_apart() -> None:
     assert (pixels_of(loss_curves(losses)) != pixels_of(loss_curves(other))).any()
 
 
-def test_odd_data_can_be_drawn() -> None:
-    assert loss_curves([Step(1, 1, (64, 64), {"total": 0.0, "content relu4_2": NAN})])
-    odd = replace(saliency(), target=Target("$\\frac{1}{ 猫 \x07", 3))
-    flat = replace(odd, map_chw=np.full((3, 10, 12), 0.5, np.float32))
-    assert saliency_panels(flat, replace(verdict(), other_class="$x_{ " * 40))
-    assert saliency_panels(saliency(size=(2, 64)))
-    chart = {"$\\alpha{": ([1.0, 2.0], [0.0, NAN])}
-    assert line_chart(chart, x_label="$x{", y_label="y")
+def test_a_loss_that_is_no_number_is_left_out() -> None:
+    for count in (1, 2):
+        losses = {"total": 1.0, "content relu4_2": NAN, "tv": 0.0}
+        events = [Step(step, 1, (64, 64), losses) for step in range(1, count + 1)]
+        axes = pixels_of(loss_curves(events))[80:-120, 200:1000]
+        assert drawn_in(axes, INK).any() and not drawn_in(axes, WARM).any()
+
+
+def test_dollar_signs_are_no_formulas_and_odd_shapes_fit() -> None:
+    """Matplotlib's mathtext would set the first in italics without its dollars, and refuse the second."""
+    plain, dollars = (replace(saliency(), target=Target(name, 3)) for name in ("xx", "$x$"))
+    inks = [int(drawn_in(pixels_of(saliency_panels(entry))[:60], INK).sum()) for entry in (plain, dollars)]
+    assert inks[1] > 1.02 * inks[0]
+    odd = replace(saliency(size=(2, 64)), target=Target("$\\frac{1}{ 猫 \x07", 3))
+    flat = replace(odd, map_chw=np.full((3, 2, 64), 0.5, np.float32))
+    page = pixels_of(saliency_panels(flat, replace(verdict(), other_class="$x_{ " * 40)))
+    third = cells_of(page, 24 + 2 * 378, 110, 354, 11, (2, 64))
+    assert (third == coloured(np.zeros(1))).all()  # a flat map is the scale's first colour
+    chart = pixels_of(line_chart({"$\\alpha{": ([1.0, 2.0, 3.0], [0.0, 1.0, NAN])}, x_label="$x{", y_label="y"))
+    assert drawn_in(chart, COLOURS[0]).any()
 
 
 @pytest.mark.parametrize(

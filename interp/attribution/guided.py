@@ -4,9 +4,6 @@ Captum reaches ReLUs that are modules. One written as a function (`F.relu`, as i
 gradient pass; other activations have no guided rule at all. Such a network is refused.
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -87,19 +84,3 @@ def check_guided(scored: nn.Module, image_nchw: Tensor, method: str) -> None:
     else:
         return
     raise UsageError(f"{method} cannot be used on this network: {why}. Use gradient, smoothgrad or grad-cam.")
-
-
-@contextmanager
-def hooks_restored(module: nn.Module) -> Iterator[None]:
-    """Remove on the way out, error or not, every hook put on the module or its parts inside the block."""
-    kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-    tables = [getattr(part, kind) for part in module.modules() for kind in kinds]
-    before = [set(table) for table in tables]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
-        try:
-            yield
-        finally:
-            for table, keep in zip(tables, before, strict=True):
-                for added in set(table) - keep:
-                    del table[added]

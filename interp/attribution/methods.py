@@ -4,6 +4,7 @@ Two kinds of map come out. A sensitivity tells how much the target would change 
 contribution tells how much of the target a pixel makes up; its sign counts.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from interp.attribution.guided import check_guided, hooks_restored
+from interp.attribution.guided import check_guided
 from interp.attribution.targets import Scored
 from interp.errors import UsageError, unknown_name
 from interp.network.layer_names import LAYERS
@@ -84,7 +85,8 @@ def attribute(scored: Scored, image_nchw01: Tensor, method: str, options: Method
     image = image_nchw01.detach().clone()
     if METHODS[method].guided:
         check_guided(scored, image, METHODS[method].title)
-    with hooks_restored(scored):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")  # Captum removes them
         return METHODS[method].run(scored, image.requires_grad_(), options).detach()
 
 
@@ -161,7 +163,7 @@ def _integrated_gradients(scored: Scored, image: Tensor, options: MethodOptions)
 def _grad_cam(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
     from captum.attr import LayerGradCam
 
-    layer = scored.classifier.part(cam_layer_of(scored, options))
+    layer = scored.classifier.layer_module(cam_layer_of(scored, options))
     grid: Any = LayerGradCam(scored, layer).attribute(image, target=0, relu_attributions=True)
     if not isinstance(grid, Tensor) or grid.ndim != 4:
         raise UsageError("Grad-CAM's layer gives no grid of channels; expected one that does.")

@@ -93,6 +93,19 @@ def quick_verdict(
 
     Raises:
         UsageError: If the map's method is unknown, so that it cannot be repeated.
+
+    Example:
+        >>> import torch
+        >>> from interp.attribution.saliency import saliency_map
+        >>> from interp.attribution.targets import parse_target
+        >>> from interp.network.weights import load_vgg
+        >>> vgg, grey = load_vgg("compact"), torch.full((1, 3, 64, 64), 0.5)
+        >>> verdict = quick_verdict(vgg, grey, saliency_map(vgg, grey, "grad-cam"), steps=2)
+        >>> verdict.fractions, verdict.margin == verdict.insertion_auc - verdict.deletion_auc
+        ((0.0, 0.5, 1.0), True)
+        >>> channel = saliency_map(vgg, grey, "gradient", parse_target(vgg, "relu3_1:0"))
+        >>> quick_verdict(vgg, grey, channel).word
+        <VerdictWord.NOT_TESTED: 'not tested'>
     """
     if classifier.head is None or not saliency.target.is_class:
         return SaliencyVerdict(VerdictWord.NOT_TESTED)

@@ -97,9 +97,9 @@ def parse_target(classifier: Classifier, text: str) -> Target:
     """
     text = text.strip()
     name, colon, channel = text.rpartition(":")
-    if colon and (classifier.has_part(name) or channel.isdecimal()):
+    if colon and (classifier.has_layer(name) or channel.isdecimal()):
         return _channel_target(classifier, name, channel)
-    if classifier.has_part(text) and not text.isdecimal():
+    if classifier.has_layer(text) and not text.isdecimal():
         _channels(classifier, text)
         return Target(text, -1, text)
     if not class_count(classifier):
@@ -108,7 +108,7 @@ def parse_target(classifier: Classifier, text: str) -> Target:
 
 
 def _channel_target(classifier: Classifier, layer: str, channel: str) -> Target:
-    classifier.part(layer)
+    classifier.layer_module(layer)
     channels = _channels(classifier, layer)
     if not channel.isdecimal() or int(channel) >= channels:
         raise UsageError(f"Layer {layer} has no channel {channel!r}; expected 0 to {channels - 1}.")

@@ -55,7 +55,7 @@ class TorchvisionClassifier(nn.Module):
         """Classify (N, 3, H, W) float RGB in [0, 1]: (N, classes) logits."""
         return self.net(self.normalise(image_nchw01))
 
-    def part(self, name: str) -> nn.Module:
+    def layer_module(self, name: str) -> nn.Module:
         """A module by its path.
 
         Raises:
@@ -66,7 +66,7 @@ class TorchvisionClassifier(nn.Module):
             raise unknown_name(f"layer of {self.info.name}", name, [path for path in modules if path])
         return modules[name]
 
-    def has_part(self, name: str) -> bool:
+    def has_layer(self, name: str) -> bool:
         """Whether `name` is a module's path."""
         return bool(name) and name in dict(self.net.named_modules())
 
@@ -79,7 +79,7 @@ class TorchvisionClassifier(nn.Module):
             UsageError: If there is no such module, or its output is no grid of channels.
         """
         captured: list[Any] = []
-        handle = self.part(name).register_forward_hook(lambda _, __, output: captured.append(_copied(output)))
+        handle = self.layer_module(name).register_forward_hook(lambda _, __, output: captured.append(_copied(output)))
         try:
             self(image_nchw01)
         finally:

@@ -39,7 +39,7 @@ class Selection:
         count: How many channels at most.
         channels: Indices to show instead, in this order; `rank` and `count` then do not matter.
         alpha_hw01: Region for `contrast`, (H, W) in [0, 1], 1 = inside; unused by the other ranks.
-        evidence: For `gradient`, what `channels.class_evidence` found; unused by the other ranks.
+        evidence: For `gradient`, what `attribution.class_evidence` found; unused by the other ranks.
     """
 
     rank: str = "index"

@@ -115,7 +115,7 @@ class Vgg(nn.Module):
             raise WeightsError(f"{self.info.no_classifier} Use --weights compact, or weights with a head.")
         return self.head(self.features(self.normalise(image_nchw01)))
 
-    def part(self, name: str) -> nn.Module:
+    def layer_module(self, name: str) -> nn.Module:
         """Return a layer's module.
 
         Raises:
@@ -123,7 +123,7 @@ class Vgg(nn.Module):
         """
         return self.features[layer(name).index]
 
-    def has_part(self, name: str) -> bool:
+    def has_layer(self, name: str) -> bool:
         """Whether `name` is a layer."""
         return name in LAYERS
 

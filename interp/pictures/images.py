@@ -68,6 +68,14 @@ def load_picture(source: str | Path) -> Picture:
 
     Raises:
         InputError: If the file cannot be read or decoded, is smaller than 16 px or over 100 million pixels.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "clear.png"
+        >>> Image.new("RGBA", (32, 16), (255, 0, 0, 0)).save(path)
+        >>> picture = load_picture(path)
+        >>> picture.size_hw_px, picture.rgb_hwc_u8[0, 0].tolist(), picture.notes
+        ((16, 32), [255, 255, 255], ('transparency flattened on white',))
     """
     data, name = read_bytes(source), display_name(source)
     decoded = decode(data, name)

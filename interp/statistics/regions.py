@@ -4,6 +4,7 @@ A cell near the edge of a region sees pixels of the other side. So a layer's mas
 cells see beyond their own square, inset_l = (RF_l - s_l) / 2: what is left describes the region alone.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,16 +24,12 @@ class LayerRegion:
     """A region on one layer's grid.
 
     Attributes:
-        name: Layer name.
         mask_hw01: (h, w) float32, the eroded mask.
-        coverage: Share of the layer's cells under the mask before erosion.
         effective_cells: (sum m)² / sum m² after erosion.
         fully_eroded: Whether no counted cell sees a pixel outside the region.
     """
 
-    name: str
     mask_hw01: Tensor
-    coverage: float
     effective_cells: float
     fully_eroded: bool
 
@@ -61,7 +58,7 @@ def effective_cells(mask_hw01: Tensor) -> float:
     return total * total / squares if squares > 0 else 0.0
 
 
-def edge_distance_px(alpha_hw01: np.ndarray) -> np.ndarray:
+def region_depth_px(alpha_hw01: np.ndarray) -> np.ndarray:
     """Chessboard distance of each pixel to the nearest pixel with alpha 0; infinite where there is none.
 
     The picture's border is no edge: nothing beyond it can be seen.
@@ -72,25 +69,20 @@ def edge_distance_px(alpha_hw01: np.ndarray) -> np.ndarray:
     return np.asarray(ndimage.distance_transform_cdt(inside, metric="chessboard"), dtype=np.float32)
 
 
-def layer_region(alpha_hw01: np.ndarray, name: str) -> LayerRegion:
-    """Bring a region to a layer's grid and erode it.
+def layer_regions(alpha_hw01: np.ndarray, names: Iterable[str]) -> dict[str, LayerRegion]:
+    """Bring a region to layers' grids and erode it.
 
     Args:
         alpha_hw01: (H, W) float32 in [0, 1] at the size the network sees.
-        name: Layer name.
+        names: Of the layers.
 
     Returns:
-        The region on that grid.
+        The region on each layer's grid.
     """
-    return layer_regions(alpha_hw01, [name])[name]
-
-
-def layer_regions(alpha_hw01: np.ndarray, names: list[str]) -> dict[str, LayerRegion]:
-    """Bring a region to several layers' grids; see `layer_region`."""
-    distance = edge_distance_px(alpha_hw01)
+    depth_px = region_depth_px(alpha_hw01)
     components = np.zeros(alpha_hw01.shape, dtype=np.int32)
     count = int(ndimage.label(alpha_hw01 > 0, structure=np.ones((3, 3)), output=components))  # pyright: ignore[reportArgumentType]
-    return {name: _erode(alpha_hw01, distance, components, count, layer(name)) for name in names}
+    return {name: _erode(alpha_hw01, depth_px, components, count, layer(name)) for name in names}
 
 
 def layer_mask(alpha_hw01: np.ndarray, name: str) -> Tensor:
@@ -99,25 +91,24 @@ def layer_mask(alpha_hw01: np.ndarray, name: str) -> Tensor:
 
 
 def _erode(
-    alpha_hw01: np.ndarray, distance: np.ndarray, components: np.ndarray, count: int, place: Layer
+    alpha_hw01: np.ndarray, depth_px: np.ndarray, components: np.ndarray, count: int, place: Layer
 ) -> LayerRegion:
     """Keep cells whose smallest distance exceeds the inset, or a third of the largest where that leaves nothing.
 
     The rule goes component by component, so that a thin island keeps its share beside a broad one. A cell that touches
     two components also holds a pixel between them, whose distance is 0: it is never kept, whoever owns it.
     """
-    nearest = -_max_pool(-distance, place.stride_px)
+    nearest = -_max_pool(-depth_px, place.stride_px)
     owner = _max_pool(components, place.stride_px).astype(np.int64)
     numbers = np.arange(count + 1)
     inset = np.full(count + 1, float(place.inset_px))
     emptied = np.asarray(ndimage.maximum(nearest > place.inset_px, owner, numbers)) == 0
-    cap = np.asarray(ndimage.maximum(distance, components, numbers)) * CAP_SHARE
+    cap = np.asarray(ndimage.maximum(depth_px, components, numbers)) * CAP_SHARE
     inset[emptied] = np.minimum(inset, cap)[emptied]
     kept = (nearest > inset[owner]) & (owner > 0)
-    pooled = pool_mask(torch.from_numpy(alpha_hw01), place)
-    mask = pooled * torch.from_numpy(kept)
+    mask = pool_mask(torch.from_numpy(alpha_hw01), place) * torch.from_numpy(kept)
     fully = not (kept & emptied[owner]).any()
-    return LayerRegion(place.name, mask, float(pooled.mean()), effective_cells(mask), fully)
+    return LayerRegion(mask, effective_cells(mask), fully)
 
 
 def _max_pool(values_hw: np.ndarray, stride_px: int) -> np.ndarray:
