@@ -137,13 +137,12 @@ class Preset:
 
     def choose(self, choice: "LayerChoice") -> "LayerChoice":
         """A choice of layers, overridden by those that the preset sets, with its weights."""
+        from interp.statistics.layers import Origin
+
         if self.style_layers is not None:
-            shares = ", ".join(f"{name} {weight:.0%}" for name, weight in self.style_layers.items())
-            sentences = (*choice.sentences, f"The preset sets the style layers: {shares}.")
-            choice = replace(choice, style_weights=self.style_layers, mode="given", sentences=sentences)
+            choice = replace(choice, style_weights=self.style_layers, style_from=Origin.PRESET)
         if self.content_layer is not None:
-            sentences = (*choice.sentences, f"The preset sets the content layer: {self.content_layer}.")
-            choice = replace(choice, content_layer=self.content_layer, mode="given", sentences=sentences)
+            choice = replace(choice, content_layer=self.content_layer, content_from=Origin.PRESET)
         return choice
 
     def scales(self, photo_hw_px: tuple[int, int]) -> list[tuple[tuple[int, int], int]]:

@@ -25,7 +25,7 @@ from stylize.ways import preset_named
 from tests.helpers import SIDE, disc, smooth, stripes
 
 QUICK = Settings(size_px=SIDE, coarsest_px=SIDE, iterations=12)
-SHALLOW = LayerChoice({"relu1_1": 0.3, "relu2_1": 0.3, "relu3_1": 0.4}, "relu3_2", "given")
+SHALLOW = LayerChoice({"relu1_1": 0.3, "relu2_1": 0.3, "relu3_1": 0.4}, "relu3_2")
 
 
 def run(
