@@ -14,10 +14,10 @@ from reports.record import Block, Figure, Gallery, Paragraph, Section, Table
 from reports.store import ImageStore, plain
 from reports.wording import number, percent
 
-# benchmarks/layer_choice.py on eight pairs kept for judging: compact weights, 384 px.
+# benchmarks/layer_choice.py on eight pairs kept for judging, 384 px: of an earlier recipe and compact net.
 JUDGED = (
-    "on eight pairs kept for judging, layers chosen by evidence were worse for two of three judges (edges kept .41 "
-    "against .44, patch distance .450 against .445) and no better for the third"
+    "on eight pairs kept for judging, with an earlier recipe, layers chosen by evidence were worse for two of three "
+    "judges (edges kept .41 against .44, patch distance .450 against .445) and no better for the third"
 )
 USUAL = {
     Origin.ASKED: "as asked",
