@@ -87,7 +87,9 @@ HintsOption = Annotated[
     typer.Option(
         "--hints",
         metavar="FILE.json",
-        help='Strokes in pixels of the photo: {"foreground": [[[x, y], ...], ...], "background": [...], "box": [...]}.',
+        # Rich takes an unescaped bracket for its own markup, and swallows it.
+        help=r'Strokes in pixels of the photo: {"foreground": \[\[\[x, y], ...], ...], "background": \[...], '
+        r'"box": \[...]}.',
     ),
 ]
 FeaturesOption = Annotated[

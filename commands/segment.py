@@ -10,6 +10,7 @@ from commands.foreground import ForegroundOptions, find_foreground
 from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
 from commands.seeing import look
+from commands.streams import as_typed
 
 if TYPE_CHECKING:
     from segment.segmentation import Segmentation
@@ -26,11 +27,13 @@ def segment(
 
     Examples: python cli.py segment photo.jpg --box 120,40,300,420, and to correct what came out:
     python cli.py segment photo.jpg --mask out/photo.segment.png --hints strokes.json
+    With -o FILE the cut-out is written there, mask and alpha beside it.
     """
     run = Run(context, options)
     foreground.check()
     picture = run.photo(image, "astronaut")
-    pictures = dict.fromkeys(("mask", "alpha", "cutout", "overlay"), "png")
+    first = ("cutout", "mask") if options.output else ("mask", "cutout")  # who names a file wants the cut-out in it
+    pictures = dict.fromkeys((*first, "alpha", "overlay"), "png")
     run.plan_outputs(picture.stem, {**pictures, "measures": "json"})
 
     from interp.pictures.images import encode_png, mask_u8
@@ -43,6 +46,8 @@ def segment(
     vgg = run.network() if foreground.needs_saliency else None
     findings = look(run, vgg, picture) if vgg else None
     segmentation = find_foreground(run, picture, foreground, findings)
+    if not run.exact:
+        run.warn("JPEG knows no transparency: the cut-out is on white. Use .png or .webp.")
     run.write("mask", encode_png(mask_u8(segmentation.mask_hw)))
     run.write("alpha", encode_png(mask_u8(segmentation.alpha_hw01)))
     run.write("cutout", encode_png(cutout(picture.rgb_hwc_u8, segmentation.alpha_hw01)))
@@ -96,4 +101,6 @@ def replay(source: str, foreground: ForegroundOptions, segmentation: "Segmentati
         words += ["--prompt", segmentation.prompt]
     words += ["--features", foreground.features.value, "--rounds", str(foreground.rounds), "--seed", str(options.seed)]
     words += ["--weights", options.weights]
-    return shlex.join([*words, *([] if foreground.feather is None else ["--feather", f"{foreground.feather:g}"])])
+    return as_typed(
+        shlex.join([*words, *([] if foreground.feather is None else ["--feather", f"{foreground.feather:g}"])])
+    )

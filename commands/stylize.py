@@ -154,6 +154,7 @@ def stylize(
     if not options.no_report:
         from commands.story import tell_stylize
 
+        run.say("Measuring the result, and making a texture from each layer's statistics.")
         run.write_report(tell_stylize(run, vgg, job, parts, findings, segmentation), vgg)
     run.finish()
     if job.interrupted:
@@ -192,6 +193,7 @@ def _see(
     if not whole and not foreground.needs_saliency:
         segmentation = find_foreground(run, photo, foreground, None)
     vgg = run.network()
+    run.say("Looking at the photo.")
     prompted = not whole and foreground.needs_saliency
     findings = None if run.options.no_report and not prompted else look(run, vgg, photo)
     if findings:
@@ -210,8 +212,8 @@ def _styled(
 
     alpha, (size, _) = region_alpha(part.region, photo, segmentation), way.scales(photo.size_hw_px)[-1]
     choice = _choose(run, vgg, photo, part, alpha, size, way, given)
-    for sentence in choice.sentences:
-        run.say(sentence)
+    named = ", ".join(choice.style_weights)
+    run.say(f"Layers for the {part.name}: style from {named}, content from {choice.content_layer} ({choice.mode}).")
     if size != photo.size_hw_px:
         (height, width), own = size, photo.size_hw_px
         run.say(f"Working at {width}x{height} px; the restyled {part.name} is enlarged to {own[1]}x{own[0]} px.")
@@ -234,6 +236,7 @@ def _choose(
     if named or (fixed and run.options.no_report):
         choice = fixed_choice()
     else:
+        run.say("Measuring how well each layer tells the painting from the photo.")
         small = resize_nchw01(photo.image_nchw01, size_hw_px).to(run.device())
         painting = fit_painting_nchw01(part.painting.image_nchw01, size_hw_px, way.style_scale).to(run.device())
         choice = choose_layers(vgg, small, painting, resize_hw01(alpha, size_hw_px), run.options.seed)
@@ -263,14 +266,15 @@ def _warn_of_constants(run: Run, vgg: "Vgg", job: Job, named: Way) -> None:
 
 
 def _write_pictures(run: Run, job: Job, segmentation: "Segmentation | None", parts: list[Part]) -> None:
-    """The result, and the mask and alpha of the one region that was restyled, or of the foreground if both were."""
-    from interp.pictures.images import encode_jpeg, encode_png, mask_u8
+    """The result, and mask and alpha, which always mean the foreground, so that --mask can read them back."""
+    from interp.pictures.images import encode_png, mask_u8, quantise_hw01
 
-    exact = run.plan.paths["image"].suffix.lower() == ".png"
-    run.write("image", (encode_png if exact else encode_jpeg)(job.result_hwc_u8))
-    if not exact:
+    run.write("image", encode_png(job.result_hwc_u8))
+    if not run.exact:
         run.warn("JPEG is lossy: pixels outside the region are close to the photo's, not identical. Use .png for that.")
-    alpha, inverted = job.last.scene.regions[0].alpha_hw01, parts[0].region is Region.BACKGROUND
-    mask = alpha >= 0.5 if segmentation is None or job.way.cut_result else segmentation.mask_hw ^ inverted
+    alpha = job.last.scene.regions[0].alpha_hw01
+    if parts[0].region is Region.BACKGROUND:
+        alpha = quantise_hw01(1 - alpha)
+    mask = alpha >= 0.5 if segmentation is None or job.way.cut_result else segmentation.mask_hw
     run.write("mask", encode_png(mask_u8(mask)))
     run.write("alpha", encode_png(mask_u8(alpha)))

@@ -1,5 +1,6 @@
 """`sweep`: search strength, layer weights, optimiser, learning rate and start; leave the best as a preset."""
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,8 @@ def sweep(
     extensions = {"figure": "png", "preset": "toml"}
     run.plan_outputs(photo.stem, extensions if resume else {**extensions, "study": "sqlite3"})
     store = resume or run.plan.paths["study"]
+    if resume and os.path.isfile(resume):  # noqa: PTH113 -- Path's raises for a name that is too long
+        run.hold(resume)
     if not resume:
         store.unlink(missing_ok=True)  # there is one only where --overwrite was given
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from interp.errors import WeightsError
+
 Loss = Callable[[Tensor], tuple[Tensor, dict[str, float]]]  # (1, 3, H, W) RGB in [0, 1] -> value, figures by name
 
 
@@ -65,6 +67,9 @@ def descend(loss: Loss, start_nchw01: Tensor, steps: int, how: Descent) -> Itera
 
     Yields:
         Every evaluation; none after one that is not finite any more, whose image is the last that was.
+
+    Raises:
+        WeightsError: If the loss, or its gradient, is not finite from the start.
     """
     mean, std = (torch.tensor(values).view(1, 3, 1, 1).to(start_nchw01) for values in (how.mean_rgb, how.std_rgb))
     image = ((start_nchw01 - mean) / std).contiguous().requires_grad_()
@@ -93,6 +98,11 @@ def descend(loss: Loss, start_nchw01: Tensor, steps: int, how: Descent) -> Itera
             result = held if how.keeps_best or not sound else image * std + mean
             assert image.grad is not None
             norm = float(image.grad.norm())
+        if step == 0 and not (sound and math.isfinite(norm)):
+            raise WeightsError(
+                f"The loss is {value:g} and its gradient {norm:g} at the first step; expected finite numbers. The "
+                "network's weights, or a weight of the loss, are far too large: use others."
+            )
         yield Evaluation(figures, norm, result)
         if not sound:
             return

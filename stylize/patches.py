@@ -27,6 +27,9 @@ def patch_quantiles(image_nchw01: Tensor, alpha_hw01: Tensor) -> list[Tensor | N
     for band in laplacian_pyramid(image_nchw01, PYRAMID_LEVELS):
         directions = torch.randn(DIRECTIONS, 3 * PATCH_PX**2, generator=generator)
         directions /= directions.norm(dim=1, keepdim=True)
+        if min(band.shape[-2:]) < PATCH_PX:
+            found.append(None)  # no patch fits into it
+            continue
         covered = F.adaptive_avg_pool2d(alpha_hw01[None, None], (band.shape[-2], band.shape[-1]))
         inside = -F.max_pool2d(-covered, PATCH_PX, 1)[0, 0]  # smallest alpha under each patch
         rows, columns = torch.nonzero(inside > 0.999, as_tuple=True)

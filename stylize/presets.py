@@ -38,20 +38,20 @@ class Settings:
         style_scale: Size of the painting's strokes; 1 brings the painting to the working photo's area.
         pooling: `average` or `max`, in place of the network's own: averages let the gradient reach every pixel.
         start: `photo` or `noise`, where the coarsest scale begins.
-        total_variation: tau, 0 for none.
+        total_variation: tau, 0 for none; a little takes the finest ripple away.
         seed: Of the noise.
     """
 
     size_px: int = 512
     coarsest_px: int = 96
     iterations: int = 60
-    coarse_iterations: int = 60
+    coarse_iterations: int = 100
     optimizer: str = "lbfgs"
     learning_rate: float = 0.05
     style_scale: float = 1.0
     pooling: str = "average"
     start: str = "photo"
-    total_variation: float = 0.0
+    total_variation: float = 0.07
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -142,18 +142,17 @@ class Preset(Settings):
 
     def choose(self, choice: "LayerChoice") -> "LayerChoice":
         """A choice of layers, overridden by those that the preset sets, with its weights."""
+        from interp.statistics.layers import Origin
+
         if self.style_layers is not None:
-            shares = ", ".join(f"{name} {weight:.0%}" for name, weight in self.style_layers.items())
-            sentences = (*choice.sentences, f"The preset sets the style layers: {shares}.")
-            choice = replace(choice, style_weights=self.style_layers, mode="given", sentences=sentences)
+            choice = replace(choice, style_weights=self.style_layers, style_from=Origin.PRESET)
         if self.content_layer is not None:
-            sentences = (*choice.sentences, f"The preset sets the content layer: {self.content_layer}.")
-            choice = replace(choice, content_layer=self.content_layer, mode="given", sentences=sentences)
+            choice = replace(choice, content_layer=self.content_layer, content_from=Origin.PRESET)
         return choice
 
 
 DEFAULT = Settings()
 PRESETS: dict[str, Preset] = {
     "default": Preset(),
-    "draft": Preset(size_px=256, iterations=40, coarse_iterations=30, name="draft"),
+    "draft": Preset(size_px=256, iterations=40, coarse_iterations=60, name="draft"),
 }

@@ -93,12 +93,16 @@ class Recipe:
 
     def choose(self, choice: "LayerChoice") -> "LayerChoice":
         """The recipe's own layers."""
+        from interp.statistics.layers import Origin
+
         total = sum(self.style_layers.values())
         weights = {name: weight / total for name, weight in self.style_layers.items()}
-        shares = ", ".join(f"{name} {weight:.0%}" for name, weight in weights.items())
-        sentence = f"{self.name} sets the style layers, {shares}, and the content layer, {self.content_layer}."
         return replace(
-            choice, style_weights=weights, content_layer=self.content_layer, mode="given", sentences=(sentence,)
+            choice,
+            style_weights=weights,
+            style_from=Origin.PRESET,
+            content_layer=self.content_layer,
+            content_from=Origin.PRESET,
         )
 
     def scales(self, photo_hw_px: tuple[int, int]) -> list[tuple[tuple[int, int], int]]:

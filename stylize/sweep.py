@@ -7,6 +7,8 @@ after the other, so that a study that was killed goes on where it stopped.
 """
 
 import math
+import os
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -73,11 +75,15 @@ def open_study(path: Path, identity: Mapping[str, str], seed: int, *, resume: bo
     """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
 
-    if resume and not path.is_file():
+    if resume and not os.path.isfile(path):  # noqa: PTH113 -- Path's raises for a name that is too long
         raise InputError(f"No such study: {str(path)!r}. Expected the .sqlite3 file of an earlier sweep.")
     try:
-        storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+        # The path is opened, never read as a URL: there, `?`, `%` and braces mean something.
+        storage = optuna.storages.RDBStorage(
+            "sqlite://", {"creator": lambda: sqlite3.connect(path), "poolclass": NullPool}
+        )
     except (SQLAlchemyError, RuntimeError) as error:
         kind = InputError if resume else OutputError
         raise kind(f"Cannot use {str(path)!r} as a study ({type(error).__name__}). Choose another file.") from error

@@ -25,7 +25,7 @@ from stylize.ways import preset_named
 from tests.helpers import SIDE, disc, smooth, stripes
 
 QUICK = Settings(size_px=SIDE, coarsest_px=SIDE, iterations=12)
-SHALLOW = LayerChoice({"relu1_1": 0.3, "relu2_1": 0.3, "relu3_1": 0.4}, "relu3_2", "given")
+SHALLOW = LayerChoice({"relu1_1": 0.3, "relu2_1": 0.3, "relu3_1": 0.4}, "relu3_2")
 
 
 def run(
@@ -207,9 +207,11 @@ def test_a_flat_painting_is_no_trap(compact: Vgg) -> None:
 
 def test_painting_equal_to_photo_keeps_the_photo(compact: Vgg) -> None:
     region = StyledRegion(np.ones((SIDE, SIDE), np.float32), smooth(0), SHALLOW)
-    events = run(compact, [region])
-    assert events[0].losses["total"] < 1e-6
-    assert float((events[-1].restyled_rchw - smooth(0)).abs().max()) < 0.02
+    exact = run(compact, [region], replace(QUICK, total_variation=0.0))
+    assert exact[0].losses["total"] < 1e-6
+    assert float((exact[-1].restyled_rchw - smooth(0)).abs().max()) < 0.02
+    smoothed = run(compact, [region])
+    assert float((smoothed[-1].restyled_rchw - smooth(0)).abs().max()) < 0.05
 
 
 def test_strength_moves_from_photo_to_painting(compact: Vgg) -> None:

@@ -1,18 +1,15 @@
 """Evidence for the choice of layers: what each layer of the network says about a painting and a photo's region.
 
 Style. The photo is given the painting's colours, because the transfer starts from there: what still tells them apart
-is texture. At each layer the painting is cut into 4x4 tiles and the photo's region into tiles of equal area; the
-unit-norm Gram matrices of n sampled cells a tile are compared. W = mean distance between tiles of the painting (does
-the layer describe the painting the same everywhere?), B = mean distance between tiles of the painting and of the photo
-(does it tell them apart?). separation = max(0, (B - W) / (B + W)); its null is the same number with the tiles' labels
-permuted.
+is texture. At each layer the separation of the painting's tiles from those of the photo's region is measured (`tiles`),
+with W between tiles of the painting alone: does the layer describe the painting the same everywhere?
 
 Content. layout = 1 - cosine after shuffling 64 px blocks (does the layer hold where things are?); indifference = cosine
 after shuffling pixels inside 8 px blocks and matching the painting's colours (does it not care for texture and
 colour?). Their product is the score. Cosines are centred per channel.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,10 +20,17 @@ from interp.network.vgg import Vgg
 from interp.pictures.colour import match_colour
 from interp.statistics.gram import gram_stats, region_gram
 from interp.statistics.regions import pool_mask
+from interp.statistics.tiles import (
+    MAX_CELLS,
+    MIN_CELLS,
+    against_chance,
+    mean_within,
+    region_tiles,
+    separation,
+    tile_distances,
+    tile_grams,
+)
 
-MAX_SAMPLES, MIN_SAMPLES = 64, 16
-PAINTING_TILES_PER_SIDE = 4
-PERMUTATIONS = 200
 LAYOUT_BLOCK_PX, TEXTURE_BLOCK_PX = 64, 8
 # A cell that sees less than three texture blocks cannot tell layout from texture: it copies pixels. One wider than a
 # texture block cannot place what the blocks leave in place: an eye, a window.
@@ -95,20 +99,18 @@ def style_evidence(
     whole, region = torch.ones(painting_nchw01.shape[-2:]), torch.from_numpy(alpha_hw01)
     painting = vgg.activations(painting_nchw01, RELU_NAMES)
     photo = vgg.activations(match_colour(photo_nchw01, painting_nchw01, region), RELU_NAMES)
-    painting_tiles = {name: _tiles(pool_mask(whole, LAYERS[name]), PAINTING_TILES_PER_SIDE) for name in RELU_NAMES}
+    painting_tiles = {name: region_tiles(pool_mask(whole, LAYERS[name])) for name in RELU_NAMES}
     per_side = _tiles_per_side(pool_mask(region, LAYERS[RELU_NAMES[-1]]))
-    photo_tiles = {name: _tiles(pool_mask(region, LAYERS[name]), per_side) for name in RELU_NAMES}
+    photo_tiles = {name: region_tiles(pool_mask(region, LAYERS[name]), per_side) for name in RELU_NAMES}
     smallest = {name: min(len(tile) for tile in painting_tiles[name] + photo_tiles[name]) for name in RELU_NAMES}
-    measured = [name for name in RELU_NAMES if smallest[name] >= MIN_SAMPLES]
-    samples = min([MAX_SAMPLES, *(smallest[name] for name in measured)])
+    measured = [name for name in RELU_NAMES if smallest[name] >= MIN_CELLS]
+    cells = min([MAX_CELLS, *(smallest[name] for name in measured)])
     entries = {}
     for name in measured:
-        painting_grams = _unit_grams(painting[name], painting_tiles[name], samples, generator)
-        photo_grams = _unit_grams(photo[name], photo_tiles[name], samples, generator)
+        painting_grams = tile_grams(painting[name], painting_tiles[name], cells, generator)
+        photo_grams = tile_grams(photo[name], photo_tiles[name], cells, generator)
         stats = gram_stats(name, region_gram(painting[name]))
-        entries[name] = replace(
-            _separation(name, painting_grams, photo_grams, generator), effective_rank=stats.effective_rank
-        )
+        entries[name] = _style_evidence(name, painting_grams, photo_grams, stats.effective_rank, generator)
     mean = float(np.mean([entry.separation for entry in entries.values()])) if entries else 0.0
     return tuple(entries.get(name, StyleEvidence(name, mean)) for name in RELU_NAMES)
 
@@ -151,67 +153,22 @@ def content_evidence(
 def _tiles_per_side(mask_hw01: Tensor) -> int:
     """As many tiles as still hold 16 cells each at the coarsest grid, 2x2 to 4x4."""
     cells = int((mask_hw01 >= 0.5).sum())
-    return next((side for side in (4, 3) if cells >= MIN_SAMPLES * side * side), 2)
+    return next((side for side in (4, 3) if cells >= MIN_CELLS * side * side), 2)
 
 
-def _tiles(mask_hw01: Tensor, per_side: int) -> list[np.ndarray]:
-    """Split the cells of a region into per_side² compact tiles of equal area: strips of rows, then of columns.
+def _style_evidence(
+    name: str, painting: Tensor, photo: Tensor, effective_rank: float, generator: torch.Generator
+) -> StyleEvidence:
+    """Score one layer against chance."""
+    distances, count = tile_distances(torch.cat([painting, photo])), len(painting)
 
-    Returns:
-        Flat cell indices of each tile.
-    """
-    rows, columns = np.nonzero(mask_hw01.numpy() >= 0.5)
-    flat = rows * mask_hw01.shape[1] + columns
-    strips = np.array_split(np.argsort(rows, kind="stable"), per_side)
-    tiles = []
-    for strip in strips:
-        by_column = strip[np.argsort(columns[strip], kind="stable")]
-        tiles += [flat[part] for part in np.array_split(by_column, per_side)]
-    return tiles
+    def between_within(order: Tensor) -> tuple[float, float]:
+        ours, theirs = order[:count], order[count:]
+        return float(distances[ours][:, theirs].mean()), mean_within(distances[ours][:, ours])
 
-
-def _unit_grams(features_nchw: Tensor, tiles: list[np.ndarray], samples: int, generator: torch.Generator) -> Tensor:
-    """Unit-norm Gram of `samples` random cells in each tile, (tiles, C*C)."""
-    flat = features_nchw.flatten(2)[0].cpu()
-    grams = []
-    for tile in tiles:
-        chosen = torch.from_numpy(tile)[torch.randperm(len(tile), generator=generator)[:samples]]
-        cells = flat[:, chosen]
-        gram = (cells @ cells.T).flatten()
-        grams.append(gram / gram.norm().clamp(min=1e-20))
-    return torch.stack(grams)
-
-
-def _separation(name: str, painting: Tensor, photo: Tensor, generator: torch.Generator) -> StyleEvidence:
-    """Score one layer and draw its null by permuting which tiles are the painting's."""
-    grams = torch.cat([painting, photo])
-    distances = (2 - 2 * grams @ grams.T).clamp(min=0).sqrt()
-    count = len(painting)
-    between, within = _between_within(distances, torch.arange(len(grams)), count)
-    null = []
-    for _ in range(PERMUTATIONS):
-        null.append(_score(*_between_within(distances, torch.randperm(len(grams), generator=generator), count)))
-    return StyleEvidence(
-        name,
-        separation=_score(between, within),
-        between=between,
-        within=within,
-        null95=float(np.quantile(null, 0.95)),
-        measured=True,
-        stationarity=1 - within / 2**0.5,
-    )
-
-
-def _between_within(distances: Tensor, order: Tensor, count: int) -> tuple[float, float]:
-    painting, photo = order[:count], order[count:]
-    between = float(distances[painting][:, photo].mean())
-    among = distances[painting][:, painting]
-    return between, float(among.sum() / (count * (count - 1)))  # the diagonal is zero
-
-
-def _score(between: float, within: float) -> float:
-    total = between + within
-    return max(0.0, (between - within) / total) if total > 1e-6 else 0.0
+    score, chance = against_chance(lambda order: separation(*between_within(order)), len(distances), generator)
+    between, within = between_within(torch.arange(len(distances)))
+    return StyleEvidence(name, score, between, within, chance, True, effective_rank, 1 - within / 2**0.5)
 
 
 def _region_blocks(alpha_hw01: np.ndarray) -> list[tuple[int, int]]:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MIN_COVARIANCE = 0.01  # of the squared mean: below, a distance relative to it is a distance relative to noise
-
 
 @dataclass(frozen=True)
 class GramStats:
@@ -80,20 +78,6 @@ def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> tu
     return mean, (centred * weights) @ centred.T
 
 
-def moments_distance(moments: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
-    """Relative distance of mean and covariance, half each; 0 for equal moments, 1 for a silent layer.
-
-    The mean alone makes up most of a Gram matrix after a ReLU; apart, the covariance, where texture is, counts as much.
-    The covariance is measured against at least a hundredth of the squared mean: a flat painting has none of its own.
-    """
-    (mean, covariance), (mean_target, covariance_target) = moments, target
-    mean_energy = mean_target.square().sum()
-    floor = (MIN_COVARIANCE * mean_energy) ** 2
-    of_mean = (mean - mean_target).square().sum() / mean_energy
-    of_covariance = (covariance - covariance_target).square().sum() / covariance_target.square().sum().clamp(min=floor)
-    return (of_mean + of_covariance) / 2
-
-
 def effective_rank(eigenvalues: Tensor) -> float:
     """Participation ratio (sum λ)² / sum λ²: how many channels' worth of independent directions are in use."""
     total_of_squares = eigenvalues.square().sum()
@@ -110,7 +94,7 @@ def gram_stats(layer: str, gram: Tensor) -> GramStats:
     Returns:
         Energy, spectrum and effective rank.
     """
-    eigenvalues = torch.linalg.eigvalsh(gram.double()).clamp(min=0).flip(0)
+    eigenvalues = torch.linalg.eigvalsh(gram.cpu().double()).clamp(min=0).flip(0)
     total = eigenvalues.sum()
     shares = eigenvalues / total if total > 0 else eigenvalues
     channels = gram.shape[0]
