@@ -30,6 +30,7 @@ MARGIN_PX = LAYERS["relu4_2"].reach_px  # what a content cell at the region's ed
 VANISHING = 1e-12  # of the photo's own energy: a target below it cannot be matched relatively
 BLOCK_DECAY = 0.5  # share of a block's weight that the next deeper one gets: equal ones leave grain in flat areas
 
+
 @dataclass(frozen=True)
 class Crop:
     """A rectangle of the picture in pixels, half-open."""
