@@ -20,6 +20,7 @@ from interp.statistics.layers import (
     override_choice,
     usual_layers,
 )
+from reports.layers import layer_sentences
 
 SIDE = 320
 
@@ -64,7 +65,8 @@ def test_weights_follow_the_evidence(compact: Vgg, photo: Tensor) -> None:
         assert entry.separation >= best.separation - sum(other.null95 for other in rivals)
         assert entry.weight == pytest.approx(0.5 / len(chosen) + 0.5 * entry.separation**2 / squares)
     assert choice.content_layer == max(choice.content_evidence, key=lambda entry: entry.score).layer
-    assert len(choice.sentences) == len(chosen) + 1
+    sentences = layer_sentences(choice)
+    assert len(sentences) == len(chosen) + 1 and f"separation {chosen[0].separation:.3f}" in sentences[0]
 
 
 def test_the_usual_layers_keep_the_evidence_beside_them(compact: Vgg, photo: Tensor) -> None:
@@ -74,13 +76,13 @@ def test_the_usual_layers_keep_the_evidence_beside_them(compact: Vgg, photo: Ten
     assert usual.mode == "fixed" and len(usual.style_evidence) == len(evidence.style_evidence)
     assert {entry.layer for entry in usual.style_evidence if entry.chosen} == set(FIXED_STYLE)
     assert [entry.separation for entry in usual.style_evidence] == [e.separation for e in evidence.style_evidence]
-    assert all(name in " ".join(usual.sentences) for name in evidence.style_weights)
+    assert all(name in " ".join(layer_sentences(usual)) for name in evidence.style_weights)
 
 
 def test_painting_equal_to_photo_is_no_better_than_chance(compact: Vgg, photo: Tensor) -> None:
     choice = choose_layers(compact, photo, photo)
     assert choice.mode == "fixed" and tuple(choice.style_weights) == FIXED_STYLE
-    assert choice.content_layer == FIXED_CONTENT and "beyond chance" in choice.sentences[0]
+    assert choice.content_layer == FIXED_CONTENT and "beyond chance" in layer_sentences(choice)[0]
 
 
 def test_null_is_rarely_beaten_by_halves_of_one_texture(compact: Vgg) -> None:
@@ -131,7 +133,7 @@ def test_overrides() -> None:
         override_choice(fixed_choice(), ["relu1_1", "relu1_1"], None)
     with pytest.raises(UsageError, match="relu9_1"):
         override_choice(fixed_choice(), ["relu9_1"], None)
-    assert LayerChoice({"relu2_1": 0.5, "relu4_1": 0.5}, "relu4_2", "given").mean_depth == 3
+    assert LayerChoice({"relu2_1": 0.5, "relu4_1": 0.5}, "relu4_2").mean_depth == 3
 
 
 def test_colour_match_carries_mean_and_covariance(rng: np.random.Generator) -> None:

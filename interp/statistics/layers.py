@@ -8,6 +8,7 @@ of layout and indifference carries content. `interp.statistics.evidence` defines
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 import torch
@@ -22,32 +23,48 @@ from interp.statistics.regions import MIN_EFFECTIVE_CELLS, effective_cells, laye
 FIXED_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # Gatys et al. 2016, section 3
 FIXED_CONTENT = "relu4_2"  # the same
 EQUAL_SHARE = 0.5  # of the weight, whatever the evidence
-# benchmarks/layer_choice.py on eight pairs kept for judging: compact weights, 384 px.
-VERDICT = (
-    "on eight pairs kept for judging, layers chosen by evidence were worse for two of three judges (edges kept .41 "
-    "against .44, patch distance .450 against .445) and no better for the third"
-)
+
+
+class Origin(StrEnum):
+    """Where a layer comes from."""
+
+    ASKED = "asked"  # the usual one, because it was asked for
+    DEFAULT = "default"  # the usual one, though the evidence would take another
+    CHANCE = "chance"  # the usual one, because nothing is better than chance
+    SMALL = "small"  # the usual one, because the region is too small to measure it
+    EVIDENCE = "evidence"
+    PRESET = "preset"
+    GIVEN = "given"  # by the user
 
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """The layers to use, and why.
+    """The layers to use, and where they come from; `reports.layers` says so in words.
 
     Attributes:
         style_weights: Weight of each style layer, sum 1, in network order.
         content_layer: Name of the content layer.
-        mode: `evidence`, `fixed` or `given`.
+        style_from: Where the style layers come from.
+        content_from: Where the content layer comes from.
         style_evidence: One entry a candidate, chosen or not.
         content_evidence: The same for content.
-        sentences: Why, in words.
+        rival: What the evidence would take, where it is not followed; without the evidence.
     """
 
     style_weights: dict[str, float]
     content_layer: str
-    mode: str
+    style_from: Origin = Origin.GIVEN
+    content_from: Origin = Origin.GIVEN
     style_evidence: tuple[StyleEvidence, ...] = ()
     content_evidence: tuple[ContentEvidence, ...] = ()
-    sentences: tuple[str, ...] = ()
+    rival: "LayerChoice | None" = None
+
+    @property
+    def mode(self) -> str:
+        """`given` where anything was, by a preset or the user; `evidence` or `fixed` by the style layers otherwise."""
+        if {self.style_from, self.content_from} & {Origin.PRESET, Origin.GIVEN}:
+            return "given"
+        return "evidence" if self.style_from is Origin.EVIDENCE else "fixed"
 
     @property
     def mean_depth(self) -> float:
@@ -55,11 +72,17 @@ class LayerChoice:
         return sum(weight * layer(name).block for name, weight in self.style_weights.items())
 
 
-def fixed_choice(reason: str = "as asked") -> LayerChoice:
-    """The layers of Gatys et al. 2016, equal weights."""
-    weight = 1 / len(FIXED_STYLE)
-    sentence = f"Style layers {', '.join(FIXED_STYLE)} with equal weights and content layer {FIXED_CONTENT}: {reason}."
-    return LayerChoice(dict.fromkeys(FIXED_STYLE, weight), FIXED_CONTENT, "fixed", sentences=(sentence,))
+def fixed_choice(why: Origin = Origin.ASKED) -> LayerChoice:
+    """The layers of Gatys et al. 2016, equal weights.
+
+    Args:
+        why: What makes them the choice.
+
+    Example:
+        >>> fixed_choice().content_layer, fixed_choice().style_weights["relu1_1"]
+        ('relu4_2', 0.2)
+    """
+    return LayerChoice(dict.fromkeys(FIXED_STYLE, 1 / len(FIXED_STYLE)), FIXED_CONTENT, why, why)
 
 
 def override_choice(choice: LayerChoice, style: Sequence[str] | None, content: str | None) -> LayerChoice:
@@ -73,12 +96,9 @@ def override_choice(choice: LayerChoice, style: Sequence[str] | None, content: s
         if len({place.name for place in places}) < len(places):
             raise UsageError(f"Style layers {', '.join(style)} name a layer twice; expected each once.")
         weights = {place.name: 1 / len(places) for place in places}
-        sentence = f"Style layers {', '.join(weights)} were given, with equal weights."
-        choice = replace(choice, style_weights=weights, mode="given", sentences=(*choice.sentences, sentence))
+        choice = replace(choice, style_weights=weights, style_from=Origin.GIVEN)
     if content:
-        layer(content)
-        sentence = f"Content layer {content} was given."
-        choice = replace(choice, content_layer=content, mode="given", sentences=(*choice.sentences, sentence))
+        choice = replace(choice, content_layer=layer(content).name, content_from=Origin.GIVEN)
     return choice
 
 
@@ -111,24 +131,20 @@ def choose_layers(
         style = style_evidence(vgg, photo_nchw01, painting_nchw01, alpha_hw01, generator)
         content = content_evidence(vgg, photo_nchw01, painting_nchw01, alpha_hw01, generator)
     usable = [entry for entry in style if effective_cells(layer_mask(alpha_hw01, entry.layer)) >= MIN_EFFECTIVE_CELLS]
-    content_layer = max(content, key=lambda entry: entry.score).layer if content else FIXED_CONTENT
-    content = tuple(replace(entry, chosen=entry.layer == content_layer) for entry in content)
     if not any(entry.measured and entry.separation > entry.null95 for entry in usable):
-        fixed = fixed_choice("no layer tells the painting from the photo's region beyond chance")
-        return replace(fixed, style_evidence=style, content_evidence=content)
-    weights = _best_of_each_scale(usable)
-    style = tuple(
-        replace(entry, chosen=entry.layer in weights, weight=weights.get(entry.layer, 0.0)) for entry in style
-    )
-    return LayerChoice(
-        weights, content_layer, "evidence", style, content, _sentences(weights, style, content, content_layer)
-    )
+        return _marked(fixed_choice(Origin.CHANCE), style, content)
+    if content:
+        content_layer, content_from = max(content, key=lambda entry: entry.score).layer, Origin.EVIDENCE
+    else:
+        content_layer, content_from = FIXED_CONTENT, Origin.SMALL
+    choice = LayerChoice(_best_of_each_scale(usable), content_layer, Origin.EVIDENCE, content_from)
+    return _marked(choice, style, content)
 
 
 def usual_layers(evidence: LayerChoice) -> LayerChoice:
     """The usual layers, with the evidence for them beside what the evidence would take.
 
-    They are the default; `VERDICT` says why.
+    They are the default, because they won: benchmarks/layer_choice.py.
 
     Args:
         evidence: What `choose_layers` found.
@@ -136,21 +152,20 @@ def usual_layers(evidence: LayerChoice) -> LayerChoice:
     Returns:
         The fixed choice with every candidate's evidence.
     """
-    usual = fixed_choice(f"the default, because {VERDICT}")
-    if evidence.mode == "fixed":
-        return replace(evidence, sentences=usual.sentences + evidence.sentences)
-    rivals = ", ".join(f"{name} {weight:.0%}" for name, weight in evidence.style_weights.items())
-    sentence = f"The evidence would take {rivals}, and {evidence.content_layer} for content: --layer-choice auto does."
+    rival = replace(evidence, style_evidence=(), content_evidence=())
+    usual = replace(fixed_choice(Origin.DEFAULT), rival=rival)
+    return _marked(usual, evidence.style_evidence, evidence.content_evidence)
+
+
+def _marked(choice: LayerChoice, style: tuple[StyleEvidence, ...], content: tuple[ContentEvidence, ...]) -> LayerChoice:
+    """The choice with the evidence, in which the chosen ones are marked."""
+    weights = choice.style_weights
     return replace(
-        usual,
+        choice,
         style_evidence=tuple(
-            replace(entry, chosen=entry.layer in FIXED_STYLE, weight=usual.style_weights.get(entry.layer, 0.0))
-            for entry in evidence.style_evidence
+            replace(entry, chosen=entry.layer in weights, weight=weights.get(entry.layer, 0.0)) for entry in style
         ),
-        content_evidence=tuple(
-            replace(entry, chosen=entry.layer == FIXED_CONTENT) for entry in evidence.content_evidence
-        ),
-        sentences=(*usual.sentences, sentence),
+        content_evidence=tuple(replace(entry, chosen=entry.layer == choice.content_layer) for entry in content),
     )
 
 
@@ -171,33 +186,3 @@ def _best_of_each_scale(evidence: list[StyleEvidence]) -> dict[str, float]:
         entry.layer: EQUAL_SHARE / len(best) + (1 - EQUAL_SHARE) * entry.separation**2 / total
         for _, entry in sorted(best.items())
     }
-
-
-def _sentences(
-    weights: dict[str, float],
-    style: tuple[StyleEvidence, ...],
-    content: tuple[ContentEvidence, ...],
-    content_layer: str,
-) -> tuple[str, ...]:
-    by_name = {entry.layer: entry for entry in style}
-    lines = []
-    for name, weight in weights.items():
-        entry = by_name[name]
-        if entry.measured:
-            sure = "beyond chance" if entry.separation > entry.null95 else "not beyond chance"
-            against = f"{sure} (95 % null {entry.null95:.3f})"
-            why = f"block {layer(name).block}: separation {entry.separation:.3f}, {against}"
-        else:
-            why = "too few cells to measure, so it takes the mean score"
-        lines.append(f"{name} carries {weight:.0%} of the style: {why}.")
-    chosen = next((entry for entry in content if entry.chosen), None)
-    if chosen:
-        lines.append(
-            f"{content_layer} holds the content: layout {chosen.layout:.2f} x indifference to texture and colour "
-            f"{chosen.indifference:.2f} = {chosen.score:.2f}, the highest."
-        )
-    else:
-        lines.append(
-            f"{content_layer} holds the content: the region is too small to shuffle, so the usual layer is kept."
-        )
-    return tuple(lines)
