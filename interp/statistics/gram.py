@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+Moments = tuple[Tensor, Tensor]  # (C,) mean, (C, C) covariance
 MIN_COVARIANCE = 0.01  # of the squared mean: below, a distance relative to it is a distance relative to noise
 
 
@@ -62,7 +63,7 @@ def relative_distance(gram: Tensor, target: Tensor) -> Tensor:
     return (gram - target).square().sum() / target.square().sum()
 
 
-def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> Moments:
     """Mean and covariance of the channels under a mask: the Gram matrix taken apart, G = covariance + mean meanᵀ.
 
     Args:
@@ -80,7 +81,7 @@ def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> tu
     return mean, (centred * weights) @ centred.T
 
 
-def moments_distance(moments: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
+def moments_distance(moments: Moments, target: Moments) -> Tensor:
     """Relative distance of mean and covariance, half each; 0 for equal moments, 1 for a silent layer.
 
     The mean alone makes up most of a Gram matrix after a ReLU; apart, the covariance, where texture is, counts as much.
@@ -92,6 +93,20 @@ def moments_distance(moments: tuple[Tensor, Tensor], target: tuple[Tensor, Tenso
     of_mean = (mean - mean_target).square().sum() / mean_energy
     of_covariance = (covariance - covariance_target).square().sum() / covariance_target.square().sum().clamp(min=floor)
     return (of_mean + of_covariance) / 2
+
+
+def moments_contrast(first: Moments, second: Moments) -> Tensor:
+    """Symmetric, bounded distance of mean and covariance, half each: |a - b|² / (|a|² + |b|²).
+
+    0 for equal moments, 1 where nothing is shared: a mean after a ReLU has no negative entry and no two covariances a
+    negative product. A pattern that repeats with the layer's stride has no covariance there; a distance relative to it
+    alone would know no bounds.
+    """
+    halves = [
+        (a - b).square().sum() / (a.square().sum() + b.square().sum()).clamp(min=1e-20)
+        for a, b in zip(first, second, strict=True)
+    ]
+    return (halves[0] + halves[1]) / 2
 
 
 def effective_rank(eigenvalues: Tensor) -> float:

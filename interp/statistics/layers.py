@@ -1,11 +1,11 @@
 """Evidence -> LayerChoice: which style and content layers, with what weights, and why.
 
-One layer of each of VGG-19's five scales carries style. Half of the weight is shared equally, because a scale that
-nothing holds fills with grain; the other half goes by the square of the separation. The layer with the highest product
-of layout and indifference carries content. `interp.statistics.evidence` defines the scores.
+The first layer of each of VGG-19's five scales carries style. A quarter of the weight is shared equally, because a
+scale that nothing holds fills with grain; the rest goes by how much more detail of its scale the painting has than the
+photo (`interp.statistics.style_evidence`).
+The layer with the highest product of layout and indifference carries content (`interp.statistics.content_evidence`).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,16 +16,17 @@ from torch import Tensor
 from interp.errors import UsageError
 from interp.network.layer_names import layer
 from interp.network.vgg import Vgg
-from interp.statistics.evidence import ContentEvidence, StyleEvidence, content_evidence, style_evidence
+from interp.statistics.content_evidence import ContentEvidence, content_evidence
 from interp.statistics.regions import MIN_EFFECTIVE_CELLS, effective_cells, layer_mask
+from interp.statistics.style_evidence import SCALES, StyleEvidence, style_evidence
 
-FIXED_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # Gatys et al. 2016, section 3
-FIXED_CONTENT = "relu4_2"  # the same
-EQUAL_SHARE = 0.5  # of the weight, whatever the evidence
-# benchmarks/layer_choice.py on eight pairs kept for judging: compact weights, 384 px.
+FIXED_STYLE = SCALES
+FIXED_CONTENT = "relu4_2"  # Gatys et al. 2016, section 3
+EQUAL_SHARE = 0.25  # of the weight, whatever the evidence
+# benchmarks/layer_choice.py: compact weights, 384 px.
 VERDICT = (
-    "on eight pairs kept for judging, layers chosen by evidence were worse for two of three judges (edges kept .41 "
-    "against .44, patch distance .450 against .445) and no better for the third"
+    "on eight pairs kept for judging, layers chosen by an earlier kind of evidence were worse for two of three judges "
+    "(edges kept .41 against .44, patch distance .450 against .445); this kind is not judged yet"
 )
 
 
@@ -92,10 +93,10 @@ def choose_layers(
         photo_nchw01: (1, 3, H, W) RGB in [0, 1] at the finest working size.
         painting_nchw01: (1, 3, h, w) RGB in [0, 1] at the size it will be used.
         alpha_hw01: (H, W) float32 region of the photo; None for all of it.
-        seed: Of the sampled cells, the permutations and the shuffles.
+        seed: Of permutations and shuffles.
 
     Returns:
-        The choice with the evidence for every candidate. Where no layer separates the pictures beyond chance, the
+        The choice with the evidence for every candidate. Where painting and photo differ by no more than chance, the
         fixed layers, saying so.
 
     Example:
@@ -113,16 +114,18 @@ def choose_layers(
     usable = [entry for entry in style if effective_cells(layer_mask(alpha_hw01, entry.layer)) >= MIN_EFFECTIVE_CELLS]
     content_layer = max(content, key=lambda entry: entry.score).layer if content else FIXED_CONTENT
     content = tuple(replace(entry, chosen=entry.layer == content_layer) for entry in content)
-    if not any(entry.measured and entry.separation > entry.null95 for entry in usable):
-        fixed = fixed_choice("no layer tells the painting from the photo's region beyond chance")
-        return replace(fixed, style_evidence=style, content_evidence=content)
-    weights = _best_of_each_scale(usable)
+    if not any(entry.beyond_chance for entry in usable):
+        reason = (
+            "painting and photo differ by no more than chance at any scale"
+            if style
+            else "the region or the painting is too small"
+        )
+        return replace(fixed_choice(reason), style_evidence=style, content_evidence=content)
+    weights = _weights(usable)
     style = tuple(
         replace(entry, chosen=entry.layer in weights, weight=weights.get(entry.layer, 0.0)) for entry in style
     )
-    return LayerChoice(
-        weights, content_layer, "evidence", style, content, _sentences(weights, style, content, content_layer)
-    )
+    return LayerChoice(weights, content_layer, "evidence", style, content, _sentences(style, content, content_layer))
 
 
 def usual_layers(evidence: LayerChoice) -> LayerChoice:
@@ -154,42 +157,22 @@ def usual_layers(evidence: LayerChoice) -> LayerChoice:
     )
 
 
-def _best_of_each_scale(evidence: list[StyleEvidence]) -> dict[str, float]:
-    """The layer of each block, with its weight.
-
-    The block's first layer, the usual one, unless another separates better by more than its 95 % null: first layers
-    hold the finest detail of their scale, and differences below chance should not cost it.
-    """
-    best: dict[int, StyleEvidence] = {}
-    for entry in evidence:
-        block = layer(entry.layer).block
-        margin = 0.0 if math.isnan(entry.null95) else entry.null95
-        if block not in best or entry.separation > best[block].separation + margin:
-            best[block] = entry
-    total = sum(entry.separation**2 for entry in best.values())
-    return {
-        entry.layer: EQUAL_SHARE / len(best) + (1 - EQUAL_SHARE) * entry.separation**2 / total
-        for _, entry in sorted(best.items())
-    }
+def _weights(evidence: Sequence[StyleEvidence]) -> dict[str, float]:
+    """Each layer's share: one part equally, the other by the ratio of painting to photo."""
+    total = sum(entry.ratio for entry in evidence)
+    return {entry.layer: EQUAL_SHARE / len(evidence) + (1 - EQUAL_SHARE) * entry.ratio / total for entry in evidence}
 
 
 def _sentences(
-    weights: dict[str, float],
-    style: tuple[StyleEvidence, ...],
-    content: tuple[ContentEvidence, ...],
-    content_layer: str,
+    style: tuple[StyleEvidence, ...], content: tuple[ContentEvidence, ...], content_layer: str
 ) -> tuple[str, ...]:
-    by_name = {entry.layer: entry for entry in style}
-    lines = []
-    for name, weight in weights.items():
-        entry = by_name[name]
-        if entry.measured:
-            sure = "beyond chance" if entry.separation > entry.null95 else "not beyond chance"
-            against = f"{sure} (95 % null {entry.null95:.3f})"
-            why = f"block {layer(name).block}: separation {entry.separation:.3f}, {against}"
-        else:
-            why = "too few cells to measure, so it takes the mean score"
-        lines.append(f"{name} carries {weight:.0%} of the style: {why}.")
+    lines = [
+        f"{entry.layer} carries {entry.weight:.0%} of the style: the painting has {entry.ratio:.2g} times the photo's "
+        f"detail of its scale, {'beyond' if entry.beyond_chance else 'not beyond'} chance "
+        f"({1 / entry.chance:.2g} to {entry.chance:.2g})."
+        for entry in style
+        if entry.chosen
+    ]
     chosen = next((entry for entry in content if entry.chosen), None)
     if chosen:
         lines.append(
