@@ -18,11 +18,12 @@ from commands.report import report
 from commands.saliency import saliency
 from commands.sanity import sanity
 from commands.segment import segment
-from commands.streams import as_typed
+from commands.streams import abandon_stdout, as_typed, tell
 from commands.stylize import stylize
 from commands.sweep import sweep
 from commands.weights import weights
 from interp import __version__
+from interp.errors import OutputError
 
 app = typer.Typer(
     help="See what VGG-19 sees in a photo, and restyle only one region of it.",
@@ -78,7 +79,12 @@ def main() -> None:
     """Entry point of the console script."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 -- closed by the caller: nobody listens
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
-    app()
+    try:
+        app()
+    except OSError as error:  # help or version that cannot be printed; commands have their own message
+        abandon_stdout()
+        tell(f"Error: Standard output takes nothing ({error.strerror}).")
+        sys.exit(OutputError.exit_code)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def row(check: SanityCheck) -> str:
         check.edges.rank,
     )  # fmt: skip
     cells = " | ".join("–" if number is None else f"{number:.2f}" for number in numbers)
-    return f"| {check.attribution.title} | {verdict.word} | {cells} |"
+    return f"| {check.saliency.title} | {verdict.word} | {cells} |"
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from commands.seeing import best_class
 from interp.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from interp.attribution.saliency import Attribution
-    from interp.attribution.sanity import Verdict
+    from interp.attribution.saliency import SaliencyMap
+    from interp.attribution.verdict import SaliencyVerdict
     from interp.network.classify import Classifier
     from interp.pictures.images import Picture
 
@@ -82,7 +82,7 @@ def method_names(text: str) -> list[str]:
 
 def attributions(
     run: Run, classifier: "Classifier", picture: "Picture", names: list[str], asked: AttributionOptions
-) -> "list[Attribution]":
+) -> "list[SaliencyMap]":
     """Make the maps, all of one target.
 
     Where every method was asked for, those that cannot be used on the network or the target are left out, with a note.
@@ -106,7 +106,9 @@ def attributions(
     return maps
 
 
-def verdicts(run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]") -> "list[Verdict]":
+def verdicts(
+    run: Run, classifier: "Classifier", picture: "Picture", maps: "list[SaliencyMap]"
+) -> "list[SaliencyVerdict]":
     """Judge the maps; the random rankings, which cost most, are drawn once for all."""
     from interp.attribution.sanity import quick_verdict
 
@@ -117,11 +119,11 @@ def verdicts(run: Run, classifier: "Classifier", picture: "Picture", maps: "list
     ]
 
 
-def margin95_of(run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]") -> float | None:
+def margin95_of(run: Run, classifier: "Classifier", picture: "Picture", maps: "list[SaliencyMap]") -> float | None:
     """What a map of this picture and class must beat; None where nothing can be tested."""
     from interp.attribution.sanity import random_margin95
 
-    if classifier.head is None or maps[0].target_index < 0:
+    if classifier.head is None or not maps[0].target.is_class:
         return None
     return random_margin95(classifier, picture.image_nchw01.to(run.device()), maps[0], seed=run.options.seed)
 
@@ -143,18 +145,16 @@ def looked_at_hw_px(classifier: "Classifier", picture: "Picture", size_px: int |
     return height, width
 
 
-def announce(run: Run, entry: "Attribution") -> None:
+def announce(run: Run, entry: "SaliencyMap") -> None:
     """Say what the network sees, at which size, and what is explained."""
-    from interp.attribution.randomisation import target_of
-
     height, width = entry.prediction.size_hw_px
     seen = f"Seen at {width}x{height} px"
     if entry.prediction.names:
         seen += f": {best_class(entry.prediction)}"
-    run.say(f"{seen}. Explained: {target_of(entry).phrase}.")
+    run.say(f"{seen}. Explained: {entry.target.phrase}.")
 
 
-def in_one_line(entry: "Attribution", verdict: "Verdict") -> str:
+def in_one_line(entry: "SaliencyMap", verdict: "SaliencyVerdict") -> str:
     """The verdict with its numbers, short."""
     line = f"{entry.title:20}  {verdict.word:27}"
     if verdict.margin is None or verdict.random_quantile95 is None:

@@ -1,5 +1,6 @@
 """Several photos, or a folder of them, where a command takes one: one after another, and a summary."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,14 +21,17 @@ def pictures_in(sources: Sequence[str]) -> list[str]:
     """The sources, each folder replaced by the pictures that lie in it, by name.
 
     Raises:
-        InputError: If a folder holds no picture.
+        InputError: If a folder holds no picture, or cannot be read.
     """
     found: list[str] = []
     for source in sources:
-        if not Path(source).is_dir():
+        if not os.path.isdir(source):  # noqa: PTH112 -- Path's raises for a name that is too long
             found.append(source)
             continue
-        inside = sorted(str(path) for path in Path(source).iterdir() if path.suffix.lower() in SUFFIXES)
+        try:
+            inside = sorted(str(path) for path in Path(source).iterdir() if path.suffix.lower() in SUFFIXES)
+        except OSError as error:
+            raise InputError(f"Cannot read the folder {source!r}: {error.strerror}.") from error
         if not inside:
             raise InputError(f"{source!r} is a folder without pictures; expected a picture, or a folder of them.")
         found += inside

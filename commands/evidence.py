@@ -13,7 +13,7 @@ TEXTURE_PX, TEXTURE_STEPS = 64, 20  # enough to see strokes; a twentieth of a ru
 
 def layer_textures(vgg: "Vgg", painting_nchw01: "Tensor") -> "dict[str, np.ndarray]":
     """What each style layer's statistics of a painting carry, as small textures, (h, w, 3) uint8 by layer."""
-        from interp.pictures.images import to_hwc_u8
+    from interp.pictures.images import to_hwc_u8
     from interp.statistics.style_evidence import SCALES
     from stylize.texture import synthesise
 

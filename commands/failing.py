@@ -1,6 +1,5 @@
 """How a command ends when it cannot go on: one message, a documented exit code."""
 
-import errno
 import traceback
 from collections.abc import Callable
 from typing import NoReturn
@@ -8,14 +7,9 @@ from typing import NoReturn
 import typer
 
 from commands.streams import tell
-from interp.errors import GramscopeError, OutOfMemoryError
+from interp.errors import GramscopeError, OutOfMemoryError, is_out_of_memory
 
 INTERRUPTED = 130
-# How torch (CPU, CUDA, MPS), cuDNN, cuBLAS and OpenCV say it; a CUDA "illegal memory access" is a bug, not a lack.
-OUT_OF_MEMORY = (
-    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "insufficient memory",
-    "failed to allocate", "alloc_failed", "invalid buffer size",
-)  # fmt: skip
 
 
 def with_errors(action: Callable[[], None], debug: bool, has_size: bool = False) -> None:
@@ -42,13 +36,6 @@ def with_errors(action: Callable[[], None], debug: bool, has_size: bool = False)
             fail(message, GramscopeError.exit_code, error, debug)
         advice = "Use a smaller --size." if has_size else "Close other programs, or export a smaller picture."
         fail(f"Out of memory. {advice}", OutOfMemoryError.exit_code, error, debug)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on whatever device."""
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-        return True
-    return any(words in str(error).lower() for words in OUT_OF_MEMORY)
 
 
 def fail(message: str, code: int, error: BaseException, debug: bool) -> NoReturn:

@@ -112,12 +112,11 @@ def find_foreground(
         UsageError: If a box and a mask are given together, or box or hints make no sense.
         MaskError: If nothing usable is found.
     """
-    from interp.pictures.images import load_mask
     from segment import segment
 
     given = Given(
         box_xywh_px=parse_box(options.box) if options.box else None,
-        mask_hw01=load_mask(options.mask, picture.size_hw_px) if options.mask else None,
+        mask_hw01=run.mask(options.mask, picture.size_hw_px) if options.mask else None,
         hints=load_hints(options.hints) if options.hints else None,
     )
     given.check(picture.size_hw_px, options.prompt)
@@ -173,11 +172,12 @@ def _believed(
             )
         return None, "these weights have no classifier" if options.needs_saliency else "no saliency map was asked for"
     from interp.attribution.saliency import prompt_saliency_hw
+    from interp.attribution.verdict import VerdictWord
 
-    asked, trusted = options.prompt is Prompt.SALIENCY, findings.verdict.word == "follows the class"
+    asked, trusted = options.prompt is Prompt.SALIENCY, findings.verdict.word is VerdictWord.CLASS
     if asked and not trusted:
         run.warn(f"The saliency prompt was asked for, but {findings.worth}.")
-    return (prompt_saliency_hw(findings.attribution) if trusted or asked else None), findings.worth
+    return (prompt_saliency_hw(findings.saliency) if trusted or asked else None), findings.worth
 
 
 def _describe(run: Run, features: Features) -> "Describe | None":
@@ -204,13 +204,13 @@ def load_hints(path: str) -> "Hints":
         InputError: If it cannot be read, or is no JSON.
         UsageError: If it holds no hints.
     """
+    from interp.pictures.files import read_text
     from segment.hints import read_hints
 
+    text = read_text(path, "a JSON file of hints")
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"Cannot read {path!r}: {error.strerror}. Pass a JSON file of hints.") from error
-    except ValueError as error:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path!r} is no JSON ({error}). Pass a JSON file of hints.") from error
     return read_hints(data)
 

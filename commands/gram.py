@@ -26,7 +26,7 @@ def gram(
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[IMAGE]…", help="One picture, or several to compare.", show_default="the bundled painting"
+            metavar="IMAGE", help="One picture, or several to compare.", show_default="the bundled painting"
         ),
     ] = None,
     layers: LayersOption = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",

@@ -34,11 +34,13 @@ def layers(
     looked_at = working_size_hw_px(photo.size_hw_px, size)
     photo_small = resize_nchw01(photo.image_nchw01, looked_at).to(run.device())
     painting_small = fit_painting_nchw01(painting.image_nchw01, looked_at).to(run.device())
+    run.say("Measuring how well each layer tells the painting from the photo.")
     choice = choose_layers(vgg, photo_small, painting_small, seed=options.seed)
     for sentence in choice.sentences:
         run.say(sentence)
     run.write("figure", layer_evidence(choice))
     if not options.no_report:
+        run.say("Making a texture from each layer's statistics.")
         builder = RecordBuilder("layers", f"Layers for {photo.name} after {painting.name}")
         builder.headline = f"Style from {', '.join(choice.style_weights)}; content from {choice.content_layer}."
         builder.sections.append(layers_section(builder.images, choice, layer_textures(vgg, painting_small)))

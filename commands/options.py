@@ -19,6 +19,7 @@ from commands.streams import tell
 from interp.errors import UsageError
 
 RUN, OUT, LOOK = "Run", "Output", "Network"
+FOREGROUND = ("mask", "box", "hints", "prompt", "features", "rounds", "feather")  # what finds it
 
 
 class Progress(StrEnum):
@@ -50,7 +51,7 @@ class Region(StrEnum):
 ImageArgument = Annotated[  # a command's body gets one of them at a time
     str | None,
     typer.Argument(
-        metavar="[IMAGE]…",
+        metavar="IMAGE",
         help="Photo, several, a folder of them, or - for standard input.",
         show_default="a bundled sample",
     ),
@@ -180,10 +181,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             }
             function(**given, **filled)
 
+        def checked() -> None:
+            _refuse_idle(kwargs)
+            _each_picture(kwargs, guarded) if "image" in names else guarded()
+
         def guarded(**changed: str | None) -> None:
             with_errors(lambda: once(**changed), kwargs["debug"], has_size="size" in names)
 
-        with_errors(lambda: _each_picture(kwargs, guarded) if "image" in names else guarded(), kwargs["debug"])
+        with_errors(checked, kwargs["debug"])
 
     run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -206,6 +211,30 @@ def _each_picture(given: dict[str, Any], once: Callable[..., None]) -> None:
     if sources.count("-") > 1:
         raise UsageError("Standard input can be read once; expected at most one `-`.")
     return one_by_one(sources, lambda source: once(image=source), given["quiet"])
+
+
+def _refuse_idle(given: dict[str, Any]) -> None:
+    """Refuse options that would do nothing: whoever gives a mask expects it to be looked at.
+
+    Raises:
+        UsageError: If a foreground is described where none is looked for, or a width where the weights have their own.
+    """
+    idle = [name for name in FOREGROUND if name in given and _is_given(given["context"], name)]
+    paintings = given.get("style_foreground") or given.get("style_background")
+    if idle and given.get("region") is Region.ALL and not paintings:
+        raise UsageError(
+            f"--{idle[0]} does nothing with --region all; expected --region foreground or background, found by --box, "
+            "--mask, --hints or --prompt."
+        )
+    if idle and "rank" in given and (given["rank"] != "contrast" or given["channels"] is not None):
+        raise UsageError(f"--{idle[0]} does nothing without --rank contrast; add it, or drop --{idle[0]}.")
+    if given["weights"] != "random" and _is_given(given["context"], "width"):
+        raise UsageError(f"--width does nothing with --weights {given['weights']}; expected --weights random.")
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _several(parameter: inspect.Parameter) -> inspect.Parameter:

@@ -126,8 +126,6 @@ def read_parts(run: Run, style: StyleOptions) -> list[Part]:
     Raises:
         UsageError: If the options contradict each other, or a strength is no positive number.
     """
-    from interp.pictures.images import load_mask
-
     named = {Region.FOREGROUND: style.style_foreground, Region.BACKGROUND: style.style_background}
     sources = {region: source for region, source in named.items() if source is not None}
     if sources and style.style is not None:
@@ -145,7 +143,7 @@ def read_parts(run: Run, style: StyleOptions) -> list[Part]:
     for region in sources or [style.region]:
         role = f"painting, {region.value}" if len(sources) == 2 else "painting"
         painting = run.painting(sources.get(region, style.style), role)
-        mask = load_mask(style.style_mask, painting.size_hw_px) if style.style_mask else None
+        mask = run.mask(style.style_mask, painting.size_hw_px) if style.style_mask else None
         parts.append(Part(region, painting, mask, _strength(style, region), _colour(style, region)))
     return parts
 

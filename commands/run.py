@@ -20,9 +20,11 @@ from commands.options import Device, RunOptions
 from commands.outputs import RECORD, REPORT, OutputPlan, plan_outputs
 from commands.reservation import reserve
 from commands.streams import as_typed, show, tell
-from interp.errors import OutputError, UsageError
+from interp.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from interp.network.classify import Classifier
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
@@ -86,11 +88,21 @@ class Run:
 
     def photo(self, source: str | None, sample: str) -> "Picture":
         """Load the photo, or a sample photo by name."""
-        return self.picture("photo", source, samples.photo(sample) if source is None else Path(source))
+        return self.picture("photo", source, Path() if source else samples.photo(sample))
 
     def painting(self, source: str | None, role: str = "painting") -> "Picture":
         """Load a painting, or the bundled one."""
         return self.picture(role, source, samples.PAINTING)
+
+    def mask(self, source: str, size_hw_px: tuple[int, int]) -> "np.ndarray":
+        """Load a mask for a picture of a size, (H, W) in [0, 1]; say what was done to read it."""
+        from interp.pictures.images import display_name, load_mask
+
+        notes: list[str] = []
+        mask = load_mask(source, size_hw_px, notes)
+        for note in notes:
+            self.warn(f"{display_name(source)}: {note}.")
+        return mask
 
     def is_given(self, option: str) -> bool:
         """Whether the user set an option, by its parameter's name."""
@@ -130,14 +142,17 @@ class Run:
 
     def files_read(self) -> Iterator[Path]:
         """Every existing file that an option or argument names, whatever it is for: none may be written over."""
+        from interp.pictures.files import as_path
+
+        texts = list(self.sources)
         for name, value in self.context.params.items():
-            texts = value if isinstance(value, list) else [value]
-            for text in (str(text) for text in texts if name != "output" and isinstance(text, str | Path)):
-                for part in {text, *text.split(",")}:  # some options take several files
-                    with contextlib.suppress(OSError, ValueError):
-                        if Path(part).is_file():
-                            yield Path(part)
-        yield from (Path(source) for source in self.sources if source != "-")
+            for text in value if isinstance(value, list) else [value]:
+                if name != "output" and isinstance(text, str | Path):
+                    texts += [str(text), *str(text).split(",")]  # some options take several files
+        for text in texts:
+            with contextlib.suppress(InputError, OSError, ValueError):
+                if as_path(text).is_file():
+                    yield as_path(text)
 
     def network(self) -> "Vgg":
         """Load the network as the options say, once, and say which."""
@@ -225,6 +240,7 @@ class Run:
         from reports.codec import to_json
         from reports.html import render_html
 
+        self.say("Writing the report.")
         builder.warnings.extend(self.warnings)
         builder.data["weights"] = vgg.info if vgg else None
         builder.reproduce = self._reproduce(vgg, extra or {})
@@ -254,12 +270,13 @@ class Run:
                 self.say(f"{path} was removed: it told of the picture that was overwritten.")
 
     def _reproduce(self, vgg: "Classifier | None", facts: Mapping[str, str]) -> "Section":
+        from interp.pictures.files import printable
         from reports.reproduce import reproduce_section
 
         inputs = [(f"{role}: {picture.name}", picture.sha256) for role, picture in self.inputs.items()]
-        outputs = [(path.name, digest) for path, digest in self.hashes.items()]
+        outputs = [(printable(path.name), digest) for path, digest in self.hashes.items()]
         return reproduce_section(
-            command_line=as_typed(shlex.join(["python", "cli.py", *sys.argv[1:]])),
+            command_line=printable(as_typed(shlex.join(["python", "cli.py", *sys.argv[1:]]))),
             options=self._options_with_origin(),
             versions=versions(),
             weights=vgg.info if vgg else None,
@@ -269,11 +286,13 @@ class Run:
         )
 
     def _options_with_origin(self) -> list[tuple[str, str, str]]:
+        from interp.pictures.files import printable
+
         rows = []
         for name, value in self.context.params.items():
             source = self.context.get_parameter_source(name)
             origin = "default" if source is None or source.name == "DEFAULT" else source.name.lower().replace("_", " ")
-            rows.append((name.replace("_", "-"), plain(value), origin))
+            rows.append((name.replace("_", "-"), printable(plain(value)), origin))
         return rows
 
     def _machine(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,10 +19,8 @@ from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
 
 if TYPE_CHECKING:
-    from interp.attribution.saliency import Attribution
-    from interp.attribution.sanity import Verdict
-    from interp.network.classify import Classifier
-    from interp.pictures.images import Picture
+    from interp.attribution.saliency import SaliencyMap
+    from interp.attribution.verdict import SaliencyVerdict
 
 
 class Convention(StrEnum):
@@ -64,75 +62,69 @@ def saliency(
     several = len(names) > 1
     run.plan_outputs(picture.stem, {"figure": "png", **({"stats": "json"} if several else {"map": "png"})})
 
+    from reports.saliency import method_sheet, methods_section, saliency_panels, saliency_section
+    from reports.store import RecordBuilder
+    from reports.verdict import verdict_sentence
+
     classifier = run.classifier(asked.arch)
     maps = attributions(run, classifier, picture, names, asked)
     announce(run, maps[0])
+    if not (no_verdict and options.no_report):
+        run.say(f"Testing the map{'s' if several else ''}: do the pixels named matter to the class?")
     judged = [] if no_verdict and options.no_report else verdicts(run, classifier, picture, maps)
-    if not no_verdict:
-        for entry, verdict in zip(maps, judged, strict=True):
-            run.say(in_one_line(entry, verdict) if several else verdict.sentence)
+    told = [] if no_verdict else judged
+    for entry, verdict in zip(maps, told, strict=False):
+        run.say(in_one_line(entry, verdict) if several else verdict_sentence(verdict))
     chosen = (convention or (Convention.PERCENTILE99 if several else Convention.FLASHTORCH)).value
-    run.write("figure", _figure(maps, [] if no_verdict else judged, chosen))
+    alone = not several and chosen == "flashtorch"
+    figure = saliency_panels(maps[0], *told) if alone else method_sheet(maps, chosen, told)
+    run.write("figure", figure)
+    stats = _stats(maps, judged, chosen)
     if several:
-        run.write("stats", json.dumps(_stats(maps, judged, chosen), indent=1).encode())
+        run.write("stats", json.dumps(stats, indent=1).encode())
     else:
         run.write("map", _grey(maps[0]))
     if not options.no_report:
-        _report(run, classifier, picture, maps, judged, chosen)
+        builder = RecordBuilder("saliency", f"Saliency of {picture.name}", _headline(maps, judged))
+        if alone:
+            builder.sections.append(saliency_section(builder.images, maps[0], judged[0]))
+        else:
+            builder.sections.append(methods_section(builder.images, maps, chosen, judged))
+        builder.data = stats
+        run.write_report(builder, classifier)
     run.finish()
 
 
-def _figure(maps: "list[Attribution]", judged: "list[Verdict]", convention: str) -> bytes:
-    from interp.attribution.conventions import flashtorch_panels, views
-    from reports.saliency import method_sheet, saliency_panels
-
-    if len(maps) == 1 and convention == "flashtorch":
-        sentence = judged[0].sentence if judged else ""
-        return saliency_panels(maps[0], flashtorch_panels(maps[0]), sentence)
-    return method_sheet(maps, views(maps, convention), judged)
-
-
-def _grey(entry: "Attribution") -> bytes:
+def _grey(entry: "SaliencyMap") -> bytes:
     import numpy as np
 
-    from interp.attribution.saliency import magnitude_hw
     from interp.pictures.images import encode_png
 
-    strength = magnitude_hw(entry)
+    strength = entry.magnitude_hw
     return encode_png(np.round(255 * strength / max(float(strength.max()), 1e-30)).astype(np.uint8))
 
 
-def _stats(maps: "list[Attribution]", judged: "list[Verdict]", convention: str) -> dict[str, object]:
-    from interp.attribution.conventions import views
+def _stats(maps: "list[SaliencyMap]", judged: "list[SaliencyVerdict]", convention: str) -> dict[str, Any]:
+    from reports.conventions import views
     from reports.store import plain
+    from reports.verdict import verdict_data
 
-    rows = {}
-    for place, (entry, view) in enumerate(zip(maps, views(maps, convention), strict=True)):
-        rows[entry.method] = {"vmin": view.low, "vmax": view.high, "verdict": judged[place] if judged else None}
-    return plain({"target": maps[0].target, "prediction": maps[0].prediction, "convention": convention, "maps": rows})
+    rows = {
+        entry.method: {"vmin": view.low, "vmax": view.high, "verdict": verdict_data(verdict) if verdict else None}
+        for entry, view, verdict in zip(maps, views(maps, convention), judged or [None] * len(maps), strict=True)
+    }
+    return plain(
+        {"target": maps[0].target.name, "prediction": maps[0].prediction, "convention": convention, "maps": rows}
+    )
 
 
-def _report(
-    run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]", judged: "list[Verdict]",
-    convention: str,
-) -> None:  # fmt: skip
-    from interp.attribution.conventions import flashtorch_panels, views
-    from reports.saliency import methods_section, saliency_section
-    from reports.store import RecordBuilder
+def _headline(maps: "list[SaliencyMap]", judged: "list[SaliencyVerdict]") -> str:
+    from interp.attribution.verdict import VerdictWord
+    from reports.verdict import verdict_sentence
 
-    several = len(maps) > 1
-    if several:
-        believed = sum(verdict.word == "follows the class" for verdict in judged)
-        headline = f"{believed} of {len(maps)} maps follow {maps[0].target!r}; the others do not."
-        if judged[0].word == "not tested":
-            headline = f"{len(maps)} maps of {maps[0].target}; they could not be tested."
-    else:
-        headline = judged[0].sentence
-    builder = RecordBuilder("saliency", f"Saliency of {picture.name}", headline)
-    if several or convention != "flashtorch":
-        builder.sections.append(methods_section(builder.images, maps, views(maps, convention), judged))
-    else:
-        panels = flashtorch_panels(maps[0])
-        builder.sections.append(saliency_section(builder.images, maps[0], panels, judged[0]))
-    builder.data = _stats(maps, judged, convention)
-    run.write_report(builder, classifier)
+    if len(maps) == 1:
+        return verdict_sentence(judged[0])
+    if judged[0].word is VerdictWord.NOT_TESTED:
+        return f"{len(maps)} maps of {maps[0].target.name}; they could not be tested."
+    believed = sum(verdict.word is VerdictWord.CLASS for verdict in judged)
+    return f"{believed} of {len(maps)} maps follow {maps[0].target.name!r}; the others do not."

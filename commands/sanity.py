@@ -21,7 +21,7 @@ from commands.progress import progress
 from commands.run import Run
 
 if TYPE_CHECKING:
-    from interp.attribution.saliency import Attribution
+    from interp.attribution.saliency import SaliencyMap
     from interp.attribution.sanity import SanityCheck
     from interp.network.classify import Classifier
     from interp.pictures.images import Picture
@@ -55,12 +55,12 @@ def sanity(
     announce(run, maps[0])
     checks = _check(run, classifier, picture, maps, draws)
     run.write("figure", sanity_figure(checks))
-    stats = {check.attribution.method: plain(_stats(check)) for check in checks}
-    run.write("stats", json.dumps({"target": maps[0].target, "methods": stats}, indent=1).encode())
+    stats = {check.saliency.method: plain(_stats(check)) for check in checks}
+    run.write("stats", json.dumps({"target": maps[0].target.name, "methods": stats}, indent=1).encode())
     if not options.no_report:
         builder = RecordBuilder("sanity", f"Are the saliency maps of {picture.name} to be believed?", _headline(checks))
         builder.sections.append(sanity_section(builder.images, checks))
-        builder.data = {"target": maps[0].target, "methods": stats}
+        builder.data = {"target": maps[0].target.name, "methods": stats}
         run.write_report(builder, classifier)
     run.finish()
 
@@ -75,7 +75,7 @@ class Stage:
 
 
 def _check(
-    run: Run, classifier: "Classifier", picture: "Picture", maps: "list[Attribution]", draws: int
+    run: Run, classifier: "Classifier", picture: "Picture", maps: "list[SaliencyMap]", draws: int
 ) -> "list[SanityCheck]":
     """Put every map through the tests, telling of each stage."""
     from interp.attribution.sanity import sanity_check
@@ -99,18 +99,20 @@ def _check(
                 )
             )  # fmt: skip
     for check in checks:
-        run.say(in_one_line(check.attribution, check.verdict))
+        run.say(in_one_line(check.saliency, check.verdict))
     return checks
 
 
 def _headline(checks: "list[SanityCheck]") -> str:
-    words = "; ".join(f"{check.attribution.title}: {check.verdict.word}" for check in checks)
+    words = "; ".join(f"{check.saliency.title}: {check.verdict.word}" for check in checks)
     return f"{words}."
 
 
 def _stats(check: "SanityCheck") -> dict[str, object]:
+    from reports.verdict import verdict_data
+
     return {
-        "verdict": check.verdict,
+        "verdict": verdict_data(check.verdict),
         "cascade": dict(zip(check.cascade.layers, check.cascade.similarities, strict=True)),
         "draws": check.cascade.draws,
         "other classes": dict(zip(check.other_classes, check.logits, strict=True)),

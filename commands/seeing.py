@@ -7,9 +7,8 @@ from commands.run import Run
 from reports.wording import percent
 
 if TYPE_CHECKING:
-    from interp.attribution.conventions import FlashtorchPanels
-    from interp.attribution.saliency import Attribution
-    from interp.attribution.sanity import Verdict
+    from interp.attribution.saliency import SaliencyMap
+    from interp.attribution.verdict import SaliencyVerdict
     from interp.network.classify import Prediction
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
@@ -17,36 +16,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SaliencyFindings:
-    """A saliency map, its four views, and whether to believe it."""
+    """A saliency map, and whether to believe it."""
 
-    attribution: "Attribution"
-    panels: "FlashtorchPanels"
-    verdict: "Verdict"
+    saliency: "SaliencyMap"
+    verdict: "SaliencyVerdict"
 
     @property
     def sentence(self) -> str:
         """What the network says, with its doubt."""
-        return f"{best_class(self.attribution.prediction)}; {self.worth}"
+        return f"{best_class(self.saliency.prediction)}; {self.worth}"
 
     @property
     def worth(self) -> str:
         """The verdict as a clause."""
-        word = self.verdict.word
-        return f"the saliency map {'is ' if word.startswith('no') else ''}{word}"
+        from interp.attribution.verdict import VerdictWord
+
+        is_ = "is " if self.verdict.word in (VerdictWord.RANDOM, VerdictWord.NOT_TESTED) else ""
+        return f"the saliency map {is_}{self.verdict.word}"
 
 
 def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
     """Classify, attribute and judge; None for weights without a classifier."""
-    from interp.attribution.conventions import flashtorch_panels
     from interp.attribution.saliency import guided_backprop
     from interp.attribution.sanity import quick_verdict
 
     if vgg.head is None:
         return None
     image = picture.image_nchw01.to(run.device())
-    attribution = guided_backprop(vgg, image)
-    verdict = quick_verdict(vgg, image, attribution, seed=run.options.seed)
-    return SaliencyFindings(attribution, flashtorch_panels(attribution), verdict)
+    saliency = guided_backprop(vgg, image)
+    verdict = quick_verdict(vgg, image, saliency, seed=run.options.seed)
+    return SaliencyFindings(saliency, verdict)
 
 
 def best_class(prediction: "Prediction") -> str:

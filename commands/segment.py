@@ -56,9 +56,7 @@ def segment(
         if findings:
             from reports.saliency import saliency_section
 
-            builder.sections.append(
-                saliency_section(builder.images, findings.attribution, findings.panels, findings.verdict)
-            )
+            builder.sections.append(saliency_section(builder.images, findings.saliency, findings.verdict))
         builder.data = {"segmentation": segmentation, "measures": measured}
         run.write_report(builder, vgg)
     run.finish()

@@ -38,6 +38,7 @@ def tell_stylize(
         saliency_section,
     )
     from reports.store import RecordBuilder
+    from reports.verdict import verdict_data
 
     photo, first, size = job.photo, job.styled[0], job.last.size_hw_px
     named = " and ".join(part.name for part in parts)
@@ -51,7 +52,7 @@ def tell_stylize(
         add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, job.isolation, region=first.name))
     add(features_section(store, _maps(vgg, job)))
     if findings:
-        add(saliency_section(store, findings.attribution, findings.panels, findings.verdict))
+        add(saliency_section(store, findings.saliency, findings.verdict))
     for number, region in enumerate(job.styled):
         several = region.name if len(job.styled) > 1 else ""
         add(_of(gram_section(store, _grams(vgg, job, number)), several))
@@ -82,8 +83,8 @@ def tell_stylize(
         },
         "segmentation": segmentation,
         "isolation": job.isolation,
-        "prediction": findings.attribution.prediction if findings else None,
-        "verdict": findings.verdict if findings else None,
+        "prediction": findings.saliency.prediction if findings else None,
+        "verdict": verdict_data(findings.verdict) if findings else None,
         "losses": job.last.losses,
     }
     return builder
@@ -166,7 +167,7 @@ def _outcome_section(vgg: "Vgg", job: "Job", findings: "SaliencyFindings | None"
         from interp.pictures.images import to_nchw01
 
         image = to_nchw01(job.result_hwc_u8).to(job.last.scene.photo_nchw01)
-        now, then = classify(vgg, image), findings.attribution.prediction
+        now, then = classify(vgg, image), findings.saliency.prediction
         before, after = (best_class(entry) for entry in (then, now))
         same = "the same class" if now.indices[0] == then.indices[0] else "another class"
         rows.append(("what the network sees in the whole picture", before, after, same))

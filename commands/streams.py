@@ -35,7 +35,7 @@ def show(result: str | Path) -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
     except (OSError, ValueError) as error:
-        _abandon_stdout()
+        abandon_stdout()
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(
             f"Standard output takes nothing ({reason}); the results are written, {text} among them."
@@ -50,7 +50,7 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _abandon_stdout() -> None:
+def abandon_stdout() -> None:
     """Let Python's own flush at the end go nowhere instead of failing once more (see the docs of SIGPIPE)."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

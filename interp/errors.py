@@ -12,7 +12,14 @@ The number is the exit code of the command line. Every message says what was pas
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+# How torch (CPU, CUDA, MPS), cuDNN, cuBLAS and OpenCV say it; a CUDA "illegal memory access" is a bug, not a lack.
+OUT_OF_MEMORY = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "insufficient memory",
+    "failed to allocate", "alloc_failed", "invalid buffer size",
+)  # fmt: skip
 
 
 class GramscopeError(Exception):
@@ -57,18 +64,27 @@ class MaskError(GramscopeError):
     exit_code = 7
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+def unknown_name(kind: str, name: str, known: Iterable[str], meant: str | None = None) -> UsageError:
     """Build the error for a name that is not among the known ones, with the nearest match.
 
     Args:
         kind: What was looked up, in the singular ("layer", "preset").
         name: What was passed.
         known: All valid names.
+        meant: The one that was meant, where the caller can tell.
 
     Returns:
         The error, to be raised by the caller.
     """
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
+    by_case = {known_name.lower(): known_name for known_name in names}
+    near = [meant] if meant else [by_case[close] for close in difflib.get_close_matches(name.lower(), by_case, n=1)]
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return UsageError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on whatever device."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return any(words in str(error).lower() for words in OUT_OF_MEMORY)

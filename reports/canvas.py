@@ -1,14 +1,17 @@
 """How every figure looks: sizes, colours, axes and text, on Matplotlib's object interface.
 
-No pyplot, no global state. Text is set literally (no mathtext), so that any name can be a label; PNGs carry
-no metadata, so that equal figures are equal bytes.
+No pyplot, no global state, and no one else's: every function that draws is `closed`. Text is set literally (no
+mathtext), so that any name can be a label; PNGs carry no metadata, so that equal figures are equal bytes.
 """
 
+import functools
 import io
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import ParamSpec, TypeVar
 
+import matplotlib
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -24,6 +27,22 @@ INK, SOFT, PALE, GRID, ACCENT, WARM = "#1f2023", "#5c5f66", "#cfccc6", "#e6e4df"
 # Okabe & Ito 2008: told apart by readers with any colour vision; yellow left out, too pale on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5c5f66")
 DASHES = ("-", "--", "-.", ":")
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def closed(draw: Callable[P, T]) -> Callable[P, T]:
+    """Draw with Matplotlib's own defaults, whatever a matplotlibrc, a style sheet or a notebook has set."""
+
+    @functools.wraps(draw)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> T:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            return draw(*args, **kwargs)
+
+    return inside
 
 
 def chart(height_in: float) -> tuple[Figure, Axes]:
@@ -64,6 +83,7 @@ def viridis(values_hw01: np.ndarray) -> np.ndarray:
     return colormaps["viridis"](np.asarray(values_hw01), bytes=True)[..., :3]
 
 
+@closed
 def line_chart(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     *,

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, png, styled
+from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, closed, png, styled
 from reports.record import Facts, Figure, Gallery, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WORDS = {"good": "Neutral background", "doubt": "Partly neutral background", "bad": "Mixed background"}
 
 
+@closed
 def clusters_figure(clusters: "Clusters") -> bytes:
     """Draw each cluster's share of the picture and of its border in the cluster's own colour, and the choice of k.
 

@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from interp.errors import InputError, UsageError
+from interp.pictures.files import read_text
 from reports.record import SCHEMA_VERSION, Block, Record
 
 _BLOCKS = {block.kind: block for block in get_args(Block)}
@@ -71,12 +72,7 @@ def load_record(path: str | Path) -> Record:
     Raises:
         InputError: If the file cannot be read, or as `from_json`.
     """
-    try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"Cannot read {str(path)!r}: {reason}. Expected {_EXPECTED}.") from error
-    return from_json(text)
+    return from_json(read_text(path, _EXPECTED))
 
 
 def _encoded(value: object) -> Any:

@@ -9,7 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
 from interp.errors import UsageError
-from reports.canvas import ACCENT, COLOURS, DPI, INK, PALE, SOFT, WARM, WIDTH_IN, literal, plain_log, png, styled
+from reports.canvas import (
+    ACCENT,
+    COLOURS,
+    DPI,
+    INK,
+    PALE,
+    SOFT,
+    WARM,
+    WIDTH_IN,
+    closed,
+    literal,
+    plain_log,
+    png,
+    styled,
+)
 from reports.record import Block, Figure, Paragraph, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -127,6 +141,7 @@ def _pairs_table(comparison: "GramComparison", names: Sequence[str]) -> Table:
     return Table(caption, ("Layer", "Picture", "Pairs of channels"), rows)
 
 
+@closed
 def gram_spectra(stats_by_picture: Mapping[str, Sequence["GramStats"]]) -> bytes:
     """Draw the eigenvalues of each layer's Gram matrix, one panel a layer, one line a picture.
 
@@ -169,6 +184,7 @@ def gram_spectra(stats_by_picture: Mapping[str, Sequence["GramStats"]]) -> bytes
     return png(figure)
 
 
+@closed
 def gram_distances(comparison: "GramComparison", names: Sequence[str]) -> bytes:
     """Draw each layer's matrix of distances, and below how well each layer tells the pictures apart.
 

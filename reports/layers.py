@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, plain_log, png, styled
+from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, closed, plain_log, png, styled
 from reports.record import Block, Figure, Gallery, Paragraph, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -39,9 +39,9 @@ def layers_section(
     alt = f"Chart of the evidence for the layers. Style: {used}. Content: {choice.content_layer}."
     if choice.style_evidence:
         caption = (
-            "Style: how many times more detail of its scale the layer sees in the painting than in the photo, which has "
-            "taken the painting's colours; between the marks lies what chance gives. Content: a good layer changes when "
-            "blocks of the photo move, and not when texture and colour change."
+            "Style: how many times more detail of its scale the layer sees in the painting than in the photo in the "
+            "painting's colours; the lines span what chance gives. Content: a good layer changes when blocks of the "
+            "photo move, and not when texture and colour change."
         )
     else:
         caption = "The style layers and their weights."
@@ -88,6 +88,7 @@ def _style_table(choice: "LayerChoice") -> Table:
     return Table(caption, ("Layer", "Painting", "Photo", "Ratio", "Chance, 95 %", "Weight"), rows)
 
 
+@closed
 def layer_evidence(choice: "LayerChoice") -> bytes:
     """Draw why the layers were chosen: the painting's detail against the photo's at each scale, and the content scores.
 

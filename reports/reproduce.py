@@ -45,6 +45,11 @@ def reproduce_section(
     blocks.append(Table("Every option, and where its value came from", ("Option", "Value", "Origin"), tuple(options)))
     blocks.append(Table("Versions", ("Software", "Version"), tuple(versions.items())))
     intro = "The same machine, seed and number of threads give the same bytes."
+    if (facts or {}).get("Device", "cpu") != "cpu":
+        intro = (
+            "Deterministic convolutions were asked for and TF32 is off, but on a GPU some sums have no fixed order: "
+            "expect a close picture, the same bytes only with --device cpu."
+        )
     return Section("reproduce", "Reproduce", intro, tuple(blocks))
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from interp.errors import UsageError
-from reports.canvas import DASHES, INK, SOFT, WARM, chart, legend_beside, plain_log, png
+from reports.canvas import DASHES, INK, SOFT, WARM, chart, closed, legend_beside, plain_log, png
 from reports.record import Block, Compare, Facts, Figure, Gallery, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -153,6 +153,7 @@ def outcome_section(
     return Section("outcome", "Did it work", intro, (table,) if verdict is None else (verdict, table))
 
 
+@closed
 def loss_curves(events: Sequence[Losses]) -> bytes:
     """Draw each term of the loss against the step on a logarithmic axis; dashed lines mark changes of scale.
 

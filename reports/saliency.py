@@ -10,16 +10,16 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import FuncFormatter
 
-from reports.canvas import DPI, INK, SOFT, WIDTH_IN, axes_at, page, png, text_at, viridis, wrapped
-from reports.record import Block, Figure, Paragraph, Section, Table, Verdict
+from interp.attribution.verdict import SaliencyVerdict
+from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, png, text_at, viridis, wrapped
+from reports.conventions import View, flashtorch_panels, views
+from reports.record import Block, Figure, Paragraph, Section, Table
 from reports.store import ImageStore
-from reports.verdict import VERDICT_LEVELS, WORD_COLOURS, verdict_curves, verdict_table
+from reports.verdict import COLOURS, verdict_block, verdict_curves, verdict_sentence, verdict_table
 from reports.wording import number, percent
 
 if TYPE_CHECKING:
-    from interp.attribution.conventions import FlashtorchPanels, View
-    from interp.attribution.saliency import Attribution
-    from interp.attribution.sanity import Verdict as SaliencyVerdict
+    from interp.attribution.saliency import SaliencyMap
     from interp.network.classify import Prediction
 
 MARGIN_PX = 24
@@ -28,36 +28,28 @@ PANELS_TOP_PX = 110  # of the four views
 COLUMNS, HEAD_PX, FOOT_PX = 5, 120, 112  # of the methods' sheet
 
 
-def saliency_section(
-    store: ImageStore, attribution: "Attribution", panels: "FlashtorchPanels", verdict: "SaliencyVerdict"
-) -> Section:
+def saliency_section(store: ImageStore, saliency: "SaliencyMap", verdict: SaliencyVerdict) -> Section:
     """A saliency map and whether to believe it.
 
     Args:
         store: Where pictures go.
-        attribution: The map.
-        panels: Its four views.
+        saliency: The map.
         verdict: By the stated rule; a map is not shown without one.
 
     Returns:
         Section `saliency`.
     """
-    height, width = panels.max_hw01.shape
+    height, width = saliency.input_chw01.shape[1:]
     image = store.png(
-        saliency_panels(attribution, panels, verdict.sentence),
-        f"Four views of {attribution.title} for {attribution.target}: input, gradients, their maximum, "
+        saliency_panels(saliency, verdict),
+        f"Four views of {saliency.title} for {saliency.target.name}: input, gradients, their maximum, "
         f"overlay. Verdict: {verdict.word}.",
     )
     caption = (
-        f"{attribution.title} for {attribution.target!r} at {width}×{height} px, the size it was classified "
+        f"{saliency.title} for {saliency.target.name!r} at {width}×{height} px, the size it was classified "
         "at. Bright in the third panel: where the method finds that a change would raise the score most."
     )
-    level = VERDICT_LEVELS.get(verdict.word, "doubt")
-    sentence = verdict.sentence.removeprefix(f"{verdict.word.capitalize()}: ")
-    blocks: list[Block] = [
-        Verdict(verdict.word.capitalize(), sentence[:1].upper() + sentence[1:], level),
-        Figure(image, caption),
-    ]
+    blocks: list[Block] = [verdict_block(verdict), Figure(image, caption)]
     if verdict.fractions:
         areas = f"{number(verdict.insertion_auc)} and {number(verdict.deletion_auc)}"
         alt = f"Insertion and deletion curves: areas {areas}."
@@ -67,43 +59,43 @@ def saliency_section(
             "second."
         )
         blocks.append(Figure(store.png(verdict_curves(verdict), alt), caption))
-    blocks.extend(prediction_blocks(attribution.prediction))
-    intro = f"Which pixels {attribution.target!r} depends on, and whether that map can be believed."
+    blocks.extend(prediction_blocks(saliency.prediction))
+    intro = f"Which pixels {saliency.target.name!r} depends on, and whether that map can be believed."
     return Section("saliency", "Saliency", intro, tuple(blocks))
 
 
 def methods_section(
     store: ImageStore,
-    attributions: Sequence["Attribution"],
-    views: Sequence["View"],
-    verdicts: Sequence["SaliencyVerdict"],
+    maps: Sequence["SaliencyMap"],
+    convention: str,
+    verdicts: Sequence[SaliencyVerdict],
 ) -> Section:
     """Several methods side by side, and which of their maps to believe.
 
     Args:
         store: Where pictures go.
-        attributions: Maps of one picture and target.
-        views: How each is drawn.
+        maps: Maps of one picture and target.
+        convention: How they are drawn; see `reports.conventions`.
         verdicts: One for each map: none is shown without.
 
     Returns:
         Section `saliency`.
     """
-    names = ", ".join(f"{entry.title}: {verdict.word}" for entry, verdict in zip(attributions, verdicts, strict=True))
-    target = attributions[0].target
-    image = store.png(method_sheet(attributions, views, verdicts), f"Maps for {target} by method. {names}.")
+    names = ", ".join(f"{entry.title}: {verdict.word}" for entry, verdict in zip(maps, verdicts, strict=True))
+    target = maps[0].target.name
+    image = store.png(method_sheet(maps, convention, verdicts), f"Maps for {target} by method. {names}.")
     caption = "The picture and its maps. Under each: the values of the first and the last colour, and the verdict."
-    blocks: list[Block] = [Figure(image, caption), verdict_table(attributions, verdicts)]
-    blocks.append(_methods_table(attributions, views))
-    blocks.extend(prediction_blocks(attributions[0].prediction))
-    intro = f"The same question, which pixels {target!r} depends on, answered by {len(attributions)} methods."
+    blocks: list[Block] = [Figure(image, caption), verdict_table(maps, verdicts)]
+    blocks.append(_methods_table(maps, convention))
+    blocks.extend(prediction_blocks(maps[0].prediction))
+    intro = f"The same question, which pixels {target!r} depends on, answered by {len(maps)} methods."
     return Section("saliency", "Saliency", intro, tuple(blocks))
 
 
-def _methods_table(attributions: Sequence["Attribution"], views: Sequence["View"]) -> Table:
+def _methods_table(maps: Sequence["SaliencyMap"], convention: str) -> Table:
     rows = tuple(
         (entry.title, entry.formula, view.rule, f"{view.low:.3g} … {view.high:.3g}")
-        for entry, view in zip(attributions, views, strict=True)
+        for entry, view in zip(maps, views(maps, convention), strict=True)
     )
     return Table("How each map was made and drawn", ("Method", "Map", "Drawn as", "Scale"), rows)
 
@@ -122,25 +114,26 @@ def prediction_blocks(prediction: "Prediction") -> tuple[Block, ...]:
     return (table, Paragraph(unsure)) if prediction.unsure else (table,)
 
 
-def saliency_panels(attribution: "Attribution", panels: "FlashtorchPanels", verdict_text: str) -> bytes:
+@closed
+def saliency_panels(saliency: "SaliencyMap", verdict: SaliencyVerdict | None = None) -> bytes:
     """Draw FlashTorch's four panels with the scale of the third, and the verdict beneath them.
 
     Args:
-        attribution: The map, for its method and target.
-        panels: Its four views, (h, w[, 3]) in [0, 1].
-        verdict_text: Printed under the panels; empty only where the user wants none.
+        saliency: The map.
+        verdict: Printed under the panels; None only where the user wants none.
 
     Returns:
         PNG.
     """
+    panels = flashtorch_panels(saliency)
     height, width = panels.max_hw01.shape
     scale = min(PANEL_W_PX / width, MAX_PANEL_H_PX / height)
     shown_w, shown_h = round(width * scale), max(1, round(height * scale))
     page_w = round(WIDTH_IN * DPI)
-    text = wrapped(verdict_text, page_w - 2 * MARGIN_PX, 9)
+    text = wrapped(verdict_sentence(verdict) if verdict else "", page_w - 2 * MARGIN_PX, 9)
     foot_px = PANELS_TOP_PX + shown_h + 110
     figure = page(page_w, foot_px + 28 * (text.count("\n") + 1) + MARGIN_PX)
-    title = f"{attribution.title} for {attribution.target!r}"
+    title = f"{saliency.title} for {saliency.target.name!r}"
     text_at(figure, MARGIN_PX, MARGIN_PX, title, 11, weight="bold")
     low, high = float(panels.max_hw01.min()), float(panels.max_hw01.max())
     norm = Normalize(low, high if high > low else low + 1)
@@ -172,33 +165,32 @@ def _colour_bar(axes: Axes, norm: Normalize, ticks: int) -> None:
     bar.ax.spines[:].set_visible(False)
 
 
-def method_sheet(
-    attributions: Sequence["Attribution"], views: Sequence["View"], verdicts: Sequence["SaliencyVerdict"] = ()
-) -> bytes:
+@closed
+def method_sheet(maps: Sequence["SaliencyMap"], convention: str, verdicts: Sequence[SaliencyVerdict] = ()) -> bytes:
     """Draw the picture and the maps of several methods, each with its colour bar and its verdict.
 
     Args:
-        attributions: Maps of one picture and target.
-        views: How to draw each; see `interp.attribution.conventions`.
+        maps: Maps of one picture and target.
+        convention: How to draw them; see `reports.conventions`.
         verdicts: One for each map, or none.
 
     Returns:
         PNG.
     """
-    first = attributions[0]
+    first, drawn = maps[0], views(maps, convention)
     height, width = first.input_chw01.shape[1:]
     page_w = round(WIDTH_IN * DPI)
-    columns = min(COLUMNS, len(attributions) + 1)
+    columns = min(COLUMNS, len(maps) + 1)
     panel_w = min(PANEL_W_PX, (page_w - MARGIN_PX) // columns - MARGIN_PX)
     panel_h = min(MAX_PANEL_H_PX, max(24, round(panel_w * height / width)))
-    rows = -(-(len(attributions) + 1) // columns)
+    rows = -(-(len(maps) + 1) // columns)
     pitch = panel_h + FOOT_PX
     figure = page(page_w, HEAD_PX + rows * pitch + MARGIN_PX)
-    text_at(figure, MARGIN_PX, MARGIN_PX, f"Saliency for {first.target!r}", 11, weight="bold")
-    rules = "; ".join(dict.fromkeys(view.rule for view in views))
+    text_at(figure, MARGIN_PX, MARGIN_PX, f"Saliency for {first.target.name!r}", 11, weight="bold")
+    rules = "; ".join(dict.fromkeys(view.rule for view in drawn))
     text_at(figure, MARGIN_PX, 62, wrapped(f"Drawn: {rules}.", page_w - 2 * MARGIN_PX, 7.5), 7.5, color=SOFT)
 
-    for place in range(len(attributions) + 1):
+    for place in range(len(maps) + 1):
         left = MARGIN_PX + place % columns * (panel_w + MARGIN_PX)
         top = HEAD_PX + place // columns * pitch
         axes = axes_at(figure, left, top, panel_w, panel_h)
@@ -207,17 +199,17 @@ def method_sheet(
             text_at(figure, left, top - 6, f"Input, {width}×{height} px", 8, va="baseline")
             axes.imshow(np.clip(first.input_chw01.transpose(1, 2, 0), 0, 1), interpolation="nearest", aspect="auto")
             continue
-        view = views[place - 1]
-        text_at(figure, left, top - 6, attributions[place - 1].title, 8, va="baseline")
+        view = drawn[place - 1]
+        text_at(figure, left, top - 6, maps[place - 1].title, 8, va="baseline")
         axes.imshow(view.unit_hw01, cmap=view.colour_map, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         _bar(figure, view, left, top + panel_h + 8, panel_w)
         if verdicts:
             word = verdicts[place - 1].word
-            text_at(figure, left, top + panel_h + 52, word, 7, color=WORD_COLOURS.get(word, INK))
+            text_at(figure, left, top + panel_h + 52, word, 7, color=COLOURS[word])
     return png(figure)
 
 
-def _bar(figure: MatplotlibFigure, view: "View", left: float, top: float, width: float) -> None:
+def _bar(figure: MatplotlibFigure, view: View, left: float, top: float, width: float) -> None:
     axes = axes_at(figure, left, top, width, 10)
     figure.colorbar(ScalarMappable(Normalize(0, 1), view.colour_map), cax=axes, orientation="horizontal", ticks=[])
     text_at(figure, left, top + 16, f"{view.low:.3g}", 6.5, color=SOFT)

@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from reports.canvas import COLOURS, DPI, SOFT, WIDTH_IN, axes_at, page, png, styled, text_at, wrapped
-from reports.record import Block, Figure, Section, Table, Verdict
+from reports.canvas import COLOURS, DPI, SOFT, WIDTH_IN, axes_at, closed, page, png, styled, text_at, wrapped
+from reports.record import Block, Figure, Section, Table
 from reports.saliency import prediction_blocks
 from reports.store import ImageStore
-from reports.verdict import VERDICT_LEVELS, verdict_curves, verdict_table
+from reports.verdict import verdict_block, verdict_curves, verdict_table
 from reports.wording import number
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ MEASURES = ("rank", "ssim", "hog")
 MEASURE_TITLES = {"rank": "Rank correlation", "ssim": "SSIM", "hog": "HOG, rank correlation"}
 
 
+@closed
 def sanity_figure(checks: Sequence["SanityCheck"]) -> bytes:
     """Draw each map while the network becomes random, over its similarity to the original by three measures.
 
@@ -33,7 +34,7 @@ def sanity_figure(checks: Sequence["SanityCheck"]) -> bytes:
     Returns:
         PNG.
     """
-    first = checks[0].attribution
+    first = checks[0].saliency
     height, width = first.input_chw01.shape[1:]
     page_w = round(WIDTH_IN * DPI)
     stages = _shown_stages(len(checks[0].cascade.layers))
@@ -42,7 +43,7 @@ def sanity_figure(checks: Sequence["SanityCheck"]) -> bytes:
     strips_h = len(checks) * (tile_h + GAP_PX)
     top_of_curves = HEAD_PX + strips_h + 84
     figure = page(page_w, top_of_curves + CURVES_H_PX + 130)
-    text_at(figure, MARGIN_PX, MARGIN_PX, f"Sanity checks for {first.target!r}", 11, weight="bold")
+    text_at(figure, MARGIN_PX, MARGIN_PX, f"Sanity checks for {first.target.name!r}", 11, weight="bold")
     draws = checks[0].cascade.draws
     note = (
         f"Layers get random weights from the top down. Maps: one draw, |values| up to their 99th percentile. "
@@ -58,7 +59,7 @@ def sanity_figure(checks: Sequence["SanityCheck"]) -> bytes:
     for place, check in enumerate(checks):
         colour = COLOURS[place % len(COLOURS)]
         left = MARGIN_PX + 40 + place % 5 * 290
-        text_at(figure, left, top_of_curves - 60 + place // 5 * 22, f"— {check.attribution.title}", 8, color=colour)
+        text_at(figure, left, top_of_curves - 60 + place // 5 * 22, f"— {check.saliency.title}", 8, color=colour)
     return png(figure)
 
 
@@ -69,10 +70,8 @@ def _shown_stages(count: int) -> list[int]:
 def _strip(
     figure: MatplotlibFigure, check: "SanityCheck", stages: list[int], top: int, tile_wh: tuple[int, int], head: bool
 ) -> None:
-    from interp.attribution.saliency import heat_hw
-
-    text_at(figure, MARGIN_PX, top + 4, wrapped(check.attribution.title, NAME_PX, 8), 8)
-    maps = [np.abs(heat_hw(check.attribution)), *(check.cascade.heats_khw[stage] for stage in stages)]
+    text_at(figure, MARGIN_PX, top + 4, wrapped(check.saliency.title, NAME_PX, 8), 8)
+    maps = [np.abs(check.saliency.heat_hw), *(check.cascade.heats_khw[stage] for stage in stages)]
     names = ["as learnt", *(f"… {check.cascade.layers[stage]}" for stage in stages)]
     for place, (values, name) in enumerate(zip(maps, names, strict=True)):
         left = MARGIN_PX + NAME_PX + place * (tile_wh[0] + GAP_PX)
@@ -105,8 +104,8 @@ def sanity_section(store: ImageStore, checks: Sequence["SanityCheck"]) -> Sectio
     Returns:
         Section `sanity`.
     """
-    first = checks[0].attribution
-    lines = "; ".join(f"{check.attribution.title}: {_at_the_ends(check)}" for check in checks)
+    first = checks[0].saliency
+    lines = "; ".join(f"{check.saliency.title}: {_at_the_ends(check)}" for check in checks)
     caption = (
         "A map that still looks the same when the layers above have forgotten everything does not show what they "
         "learnt. Judge by the rank correlation: SSIM rewards any two maps that are dark in the same places, and gave "
@@ -114,23 +113,22 @@ def sanity_section(store: ImageStore, checks: Sequence["SanityCheck"]) -> Sectio
         "Dashed: 0.9, above which two maps count as the same."
     )
     figure = Figure(store.png(sanity_figure(checks), f"Cascading randomisation. {lines}."), caption)
-    maps = [check.attribution for check in checks]
+    maps = [check.saliency for check in checks]
     blocks: list[Block] = []
     for check in checks:
-        level = VERDICT_LEVELS.get(check.verdict.word, "doubt")
-        numbers = check.verdict.sentence.removeprefix(f"{check.verdict.word.capitalize()}: ")
-        title = f"{check.attribution.title}: {check.verdict.word}"
-        blocks.append(Verdict(title, numbers[:1].upper() + numbers[1:], level))
+        blocks.append(verdict_block(check.verdict, check.saliency.title))
     blocks += [figure, verdict_table(maps, [check.verdict for check in checks]), _similarity_table(checks)]
     blocks.append(_cascade_table(checks))
     for check in checks:
         if check.verdict.fractions:
             areas = f"{number(check.verdict.insertion_auc)} and {number(check.verdict.deletion_auc)}"
-            alt = f"Insertion and deletion curves of {check.attribution.title}: areas {areas}."
+            alt = f"Insertion and deletion curves of {check.saliency.title}: areas {areas}."
             curve = store.png(verdict_curves(check.verdict), alt)
-            blocks.append(Figure(curve, f"{check.attribution.title}: insertion and deletion (Petsiuk et al. 2018)."))
+            blocks.append(Figure(curve, f"{check.saliency.title}: insertion and deletion (Petsiuk et al. 2018)."))
     blocks.extend(prediction_blocks(first.prediction))
-    intro = f"Maps of {first.target!r} under the tests of Adebayo et al. 2018, Sixt et al. 2020, Petsiuk et al. 2018."
+    intro = (
+        f"Maps of {first.target.name!r} under the tests of Adebayo et al. 2018, Sixt et al. 2020, Petsiuk et al. 2018."
+    )
     return Section("sanity", "Sanity checks", intro, tuple(blocks))
 
 
@@ -147,7 +145,7 @@ def _similarity_table(checks: Sequence["SanityCheck"]) -> Table:
             *zip((f"the map for {name}" for name in check.other_classes), check.logits, strict=True),
         ]
         rows += [
-            (check.attribution.title, name, number(entry.rank), number(entry.ssim), number(entry.hog))
+            (check.saliency.title, name, number(entry.rank), number(entry.ssim), number(entry.hog))
             for name, entry in others
         ]
     header = ("Method", "Compared with", "Rank correlation", "SSIM", "HOG")
@@ -155,7 +153,7 @@ def _similarity_table(checks: Sequence["SanityCheck"]) -> Table:
 
 
 def _cascade_table(checks: Sequence["SanityCheck"]) -> Table:
-    header = ("Random from the top down to", *(check.attribution.title for check in checks))
+    header = ("Random from the top down to", *(check.saliency.title for check in checks))
     rows = tuple(
         (layer, *(number(check.cascade.similarities[place].rank) for check in checks))
         for place, layer in enumerate(checks[0].cascade.layers)

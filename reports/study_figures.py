@@ -22,6 +22,7 @@ from reports.canvas import (
     WARM,
     WIDTH_IN,
     chart,
+    closed,
     literal,
     page,
     plain_log,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 MARGIN_PX, GAP_PX, TILE_PX, LABEL_PX, HEAD_PX = 24, 16, 360, 64, 76
 
 
+@closed
 def contact_sheet(title: str, pictures: Sequence[tuple[str, np.ndarray]]) -> bytes:
     """Lay pictures side by side, four a row, each under its name.
 
@@ -70,6 +72,7 @@ def contact_sheet(title: str, pictures: Sequence[tuple[str, np.ndarray]]) -> byt
     return png(figure)
 
 
+@closed
 def yardstick_curves(trials: "Sequence[Trial]", unseen: Sequence[str]) -> bytes:
     """Draw every way's path on the common yardstick: three figures by step, and style against content.
 
@@ -112,6 +115,7 @@ def yardstick_curves(trials: "Sequence[Trial]", unseen: Sequence[str]) -> bytes:
     return png(figure)
 
 
+@closed
 def own_losses(trials: "Sequence[Trial]") -> bytes:
     """Draw each way's own loss relative to its first value: units differ, spikes show."""
     figure, axis = chart(3.4)
@@ -128,6 +132,7 @@ def own_losses(trials: "Sequence[Trial]") -> bytes:
     return png(figure)
 
 
+@closed
 def factor_bars(attributions: "Sequence[Attribution]") -> bytes:
     """Draw the factors' Shapley values with their ranges, one panel a figure.
 
@@ -168,6 +173,7 @@ def factor_bars(attributions: "Sequence[Attribution]") -> bytes:
     return png(figure)
 
 
+@closed
 def importance_bars(importances: Mapping[str, Mapping[str, float]]) -> bytes:
     """Draw how much each parameter of a sweep matters to each objective.
 
@@ -193,6 +199,7 @@ def importance_bars(importances: Mapping[str, Mapping[str, float]]) -> bytes:
     return png(figure)
 
 
+@closed
 def pareto_front(attempts: "Sequence[Attempt]", best: "Attempt") -> bytes:
     """Draw a sweep's trials: style against what is lost of the photo, and against instability.
 

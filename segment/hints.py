@@ -14,6 +14,7 @@ from segment.prompts import Seed, box_seed, centre_odds
 
 WORK_PX = 400  # of the first cut: a stroke must be two pixels wide there
 STROKE_SHARE = 0.015  # width of a stroke that names none, of the long side
+WIDEST_PX = 32767  # that OpenCV draws; no photo of 100 million pixels has room for more
 NEAR_SHARE = 0.06  # of the long side: what is this near to a stroke of foreground is probably foreground too
 FORM = '{"box": [x, y, w, h], "foreground": [stroke, …], "background": [stroke, …]}'
 STROKE_FORM = '[[x, y], …] or {"points": [[x, y], …], "width": px}, in pixels of the photo; one point is a dot'
@@ -160,6 +161,7 @@ def _draw(labels_hw_u8: np.ndarray, stroke: Stroke, label: int) -> None:
             f"A stroke from {x:g},{y:g} lies outside the photo of {width}x{height} px; give pixels of the photo."
         )
     line_px = round(max(stroke.width_px or STROKE_SHARE * max(height, width), 2 * max(height, width) / WORK_PX, 1))
+    line_px = min(line_px, WIDEST_PX)
     corners_px = np.clip(corners, -2 * max(width, height), 3 * max(width, height)).round().astype(np.int32)
     if len(corners_px) == 1:
         cv2.circle(labels_hw_u8, tuple(int(v) for v in corners_px[0]), max(1, line_px // 2), label, cv2.FILLED)

@@ -12,7 +12,7 @@ from segment.contrast import centre_prior, contrast_map, focus_map, smooth, unit
 from segment.deepcontrast import deep_contrast_map
 from segment.deepcut import Describe
 from segment.faces import find_faces
-from segment.masks import Box, bounding_box, disc, keep_large_components, resize_labels
+from segment.masks import Box, bounding_box, disc, keep_large_components, resize_labels, shrink
 from segment.opencv import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND
 
 # Simonyan et al. 2013, section 3.2: above the 95 % quantile is object, below the 30 % quantile background.
@@ -20,6 +20,7 @@ SURE_QUANTILE, BACKGROUND_QUANTILE = 0.95, 0.30
 COMPANION_SHARE = 0.6  # a further face this wide, of the main one, belongs to the subject too
 FOCUS_BAND = 0.04  # of the map's long side: how far from its outline the sharp part is left undecided
 FOCUS_PIECE_SHARE = 0.3  # of the largest sharp piece
+FLAT_PX, FLAT_SIGMA_PX, FLAT_RANGE = 100, 2.0, 6  # a page whose colours, blurred, differ by less is blank; of 255
 PRIOR_PX = 200
 PRIOR_STEEPNESS, PRIOR_RADIUS = 2.0, 0.45  # radius in box sides: the ellipse covers 64 % of the box, as subjects do
 EARLIER_ODDS = 2.0  # log odds that an earlier mask is right about a place
@@ -195,8 +196,7 @@ def contrast_seed(rgb_hwc_u8: np.ndarray, *, seed: int = 0) -> Seed:
     Raises:
         MaskError: If the photo is one flat colour.
     """
-    if rgb_hwc_u8.min() == rgb_hwc_u8.max():
-        raise MaskError("The photo is one flat colour, so nothing stands out. Give a mask (--mask FILE).")
+    _refuse_flat(rgb_hwc_u8)
     trimap = _map_trimap(contrast_map(rgb_hwc_u8, seed=seed), (rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]))
     return Seed(trimap, "contrast", "colours that differ from the border's, near the middle, mark the subject")
 
@@ -208,9 +208,21 @@ def deep_contrast_seed(rgb_hwc_u8: np.ndarray, describe: Describe, *, seed: int 
         rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
         describe: What a network says about a small picture.
         seed: Of the clustering of the border's colours.
+
+    Raises:
+        MaskError: If the photo is one flat colour: the map would show the convolutions' own borders.
     """
+    _refuse_flat(rgb_hwc_u8)
     trimap = _map_trimap(deep_contrast_map(rgb_hwc_u8, describe, seed=seed), (rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]))
     return Seed(trimap, "contrast", "deep features and colours that differ from the border's mark the subject")
+
+
+def _refuse_flat(rgb_hwc_u8: np.ndarray) -> None:
+    """Refuse a blank page, also one with a sensor's or a compression's noise on it."""
+    size_hw_px = working_size_hw_px((rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]), FLAT_PX)
+    small = cv2.GaussianBlur(shrink(rgb_hwc_u8, size_hw_px), (0, 0), FLAT_SIGMA_PX)
+    if np.ptp(small.reshape(-1, 3), axis=0).max() <= FLAT_RANGE:
+        raise MaskError("The photo is one flat colour, so nothing stands out. Give a mask (--mask FILE).")
 
 
 def focus_seed(rgb_hwc_u8: np.ndarray) -> Seed:

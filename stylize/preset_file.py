@@ -8,6 +8,7 @@ from typing import Any
 
 from interp.errors import InputError, UsageError, unknown_name
 from interp.network.layer_names import layer
+from interp.pictures.files import read_text
 from stylize.presets import Settings, preset
 
 OWN_KEYS = ("base", "strength", "content_layer", "style_layers")
@@ -46,12 +47,7 @@ def read_preset(path: str | Path) -> PresetFile:
         InputError: If the file cannot be read or is no TOML.
         UsageError: If a key is unknown, with the nearest known one, or a value is of the wrong kind or out of range.
     """
-    try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"Cannot read preset {str(path)!r}: {reason}. Expected a TOML file.") from error
-    return parse_preset(text, str(path))
+    return parse_preset(read_text(path, "a TOML file"), str(path))
 
 
 def parse_preset(text: str, where: str = "the preset") -> PresetFile:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from commands.attributing import METHODS as NAMES_OF_THE_COMMAND
 from interp.attribution.guided import check_guided
 from interp.attribution.methods import METHODS, MethodOptions, attribute, cam_layer_of
-from interp.attribution.saliency import heat_hw, saliency_map
+from interp.attribution.saliency import saliency_map
 from interp.attribution.targets import Scored, Target, class_target, parse_target
 from interp.errors import UsageError
 from interp.network.classifiers import TorchvisionClassifier
@@ -320,6 +320,6 @@ def test_options_that_cannot_be_honoured(
 def test_heat_keeps_the_sign_of_contributions_only(compact: Vgg, image: Tensor) -> None:
     sensitivity = saliency_map(compact, image, "gradient")
     contribution = saliency_map(compact, image, "input-x-gradient")
-    np.testing.assert_allclose(heat_hw(sensitivity), np.abs(sensitivity.map_chw).max(axis=0))
-    np.testing.assert_allclose(heat_hw(contribution), contribution.map_chw.sum(axis=0), rtol=1e-5)
-    assert heat_hw(contribution).min() < 0
+    np.testing.assert_allclose(sensitivity.heat_hw, np.abs(sensitivity.map_chw).max(axis=0))
+    np.testing.assert_allclose(contribution.heat_hw, contribution.map_chw.sum(axis=0), rtol=1e-5)
+    assert contribution.heat_hw.min() < 0

@@ -163,8 +163,8 @@ def test_a_vision_transformer_looks_at_squares_only(image: Tensor) -> None:
 
 def test_a_verdict_on_another_network(resnet: TorchvisionClassifier, image: Tensor) -> None:
     small = F.interpolate(image, size=(48, 64))
-    attribution = saliency_map(resnet, small, "gradient", size_hw_px=(48, 64))
-    verdict = quick_verdict(resnet, small, attribution, steps=2)
+    saliency = saliency_map(resnet, small, "gradient", size_hw_px=(48, 64))
+    verdict = quick_verdict(resnet, small, saliency, steps=2)
     assert verdict.word in ("no better than random", "follows edges, not the class", "follows the class")
     assert verdict.random_head_correlation is not None and verdict.random_head_correlation < 1
     assert isinstance(resnet.head, nn.Linear) and resnet.cam_layer.startswith("layer4")

@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 
 from cli import app
 from commands import streams
-from commands.failing import is_out_of_memory
 from commands.outputs import _safe, plan_outputs
 from commands.reservation import reserve
 from commands.run import THREAD_VARIABLES
+from interp.errors import is_out_of_memory
 
 ROOT = Path(__file__).parent.parent
 
@@ -213,6 +213,8 @@ def test_streams_may_be_closed_or_full(folder: Path, tmp_path: Path) -> None:
     if Path("/dev/full").exists():
         full = shell(f"{gs} {words} --out-dir '{tmp_path}/c' >/dev/full")
         assert full.returncode == 4 and "results are written" in full.stderr and "Exception ignored" not in full.stderr
+        helped = shell(f"{gs} segment --help >/dev/full")
+        assert helped.returncode == 4 and "Traceback" not in helped.stderr
         assert shell(f"{gs} {words} --out-dir '{tmp_path}/d' 2>/dev/full").returncode == 0
         assert len(list((tmp_path / "d").iterdir())) == 5
 
@@ -376,3 +378,39 @@ def test_the_program_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch) 
     code = "import sys; sys.argv = ['gramscope', 'segment', '--help']; import cli; cli.main()"
     helped = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "gramscope segment photo.jpg" in helped.stdout and "cli.py" not in helped.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("stylize", "--region", "all", "--mask", "nosuch.png"),
+        ("stylize", "--region", "all", "--prompt", "contrast"),
+        ("compare", "--mask", "nosuch.png"),
+        ("compare", "--box", "1,1,9,9"),
+        ("sweep", "--hints", "nosuch.json"),
+        ("sweep", "--feather", "3"),
+        ("featuremaps", "--mask", "nosuch.png"),
+        ("featuremaps", "--rank", "contrast", "--channels", "1,2", "--box", "1,1,9,9"),
+        ("layers", "--width", "0.5"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(arguments: tuple[str, ...], folder: Path, tmp_path: Path) -> None:
+    result = call(arguments[0], folder / "photo.png", *arguments[1:], "--out-dir", tmp_path / "out")
+    assert result.exit_code == 2 and "does nothing" in result.stderr.replace("\n", " "), result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_too_long_or_of_no_encoding(folder: Path, tmp_path: Path) -> None:
+    for option in ("--mask", "--hints", "--weights"):
+        result = call("segment", folder / "photo.png", option, "b" * 300, "--out-dir", tmp_path / "out")
+        assert result.exit_code in (2, 3, 5), result.stderr
+    assert call("segment", "b" * 300, "--out-dir", tmp_path / "out").exit_code == 3
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    try:
+        odd.write_bytes((folder / "photo.png").read_bytes())
+    except OSError:
+        return  # a file system of names in UTF-8
+    result = call("segment", odd, "--mask", folder / "mask.png", "--out-dir", tmp_path / "odd")
+    assert result.exit_code == 0, result.stderr
+    page = next((tmp_path / "odd").glob("*.html"))
+    assert "caf\\udce9.png" in page.read_text("utf-8")

@@ -25,8 +25,14 @@ from interp.statistics.layers import (
 from interp.statistics.style_evidence import style_evidence, without_detail
 from tools.paint_night import paint
 
-SIDE = 320
+SIDE = 256
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
+
+
+@pytest.fixture(autouse=True)
+def _flush_denormals() -> None:
+    """As every command does: flat pictures are full of them, and twenty times slower."""
+    torch.set_flush_denormal(True)
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +56,8 @@ def bricks(period_px: int) -> Tensor:
     return coloured(((along > 0.12 * period_px) & (up > 0.12 * period_px)).astype(float))
 
 
-def weave(period_px: int) -> Tensor:
-    """Threads a period wide that go over and under each other, shaded across."""
-    over = (COLUMNS // period_px + ROWS // period_px) % 2
-    across = np.where(over, COLUMNS, ROWS) % period_px / period_px
-    return coloured(0.25 + 0.75 * np.sin(np.pi * across) * np.where(over, 1, 0.6))
+def rings(period_px: int) -> Tensor:
+    return coloured((np.sin(2 * np.pi * np.hypot(COLUMNS - 100, ROWS - 140) / period_px) > 0).astype(float))
 
 
 def strokes(width_px: int) -> Tensor:
@@ -62,7 +65,7 @@ def strokes(width_px: int) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("generator", "sizes_px"), [(stripes, (4, 11, 32)), (bricks, (6, 17, 48)), (weave, (4, 11, 32)), (strokes, (3, 24))]
+    ("generator", "sizes_px"), [(stripes, (4, 11, 32)), (bricks, (6, 17, 48)), (rings, (6, 17, 48)), (strokes, (3, 24))]
 )
 def test_coarser_pictures_move_the_weight_deeper(
     compact: Vgg, photo: Tensor, generator: Callable[[int], Tensor], sizes_px: tuple[int, ...]
@@ -82,7 +85,7 @@ def test_another_painting_gives_another_choice(compact: Vgg, photo: Tensor, rng:
 
 
 def test_detail_is_the_formula_in_numpy(compact: Vgg, photo: Tensor) -> None:
-    """At relu2_1, tile by tile: 4x4 squares of 40 cells, their means and covariances with and without the detail."""
+    """At relu2_1, tile by tile: 4x4 squares of 32 cells, their means and covariances with and without the detail."""
     painting, whole = stripes(11), torch.ones(SIDE, SIDE)
     evidence = style_evidence(compact, photo, painting, whole.numpy(), torch.Generator().manual_seed(0))
 
@@ -90,8 +93,8 @@ def test_detail_is_the_formula_in_numpy(compact: Vgg, photo: Tensor) -> None:
         with torch.no_grad():
             image = without_detail(painting, finer, whole)
             maps = compact.activations(image, ["relu2_1"], "average")["relu2_1"][0].double().numpy()
-        squares = maps.reshape(len(maps), 4, 40, 4, 40).transpose(1, 3, 0, 2, 4)
-        return squares.reshape(16, len(maps), 1600)
+        squares = maps.reshape(len(maps), 4, 32, 4, 32).transpose(1, 3, 0, 2, 4)
+        return squares.reshape(16, len(maps), 1024)
 
     def contrast(a: np.ndarray, b: np.ndarray) -> float:
         return ((a - b) ** 2).sum() / ((a**2).sum() + (b**2).sum())
@@ -114,7 +117,7 @@ def test_taking_detail_away_keeps_what_is_coarser() -> None:
     left = torch.zeros(SIDE, SIDE)
     left[:, : SIDE // 2] = 1
     mean = picture[..., : SIDE // 2].mean((2, 3))
-    torch.testing.assert_close(without_detail(picture, 5, left)[..., 7, 300], mean)
+    torch.testing.assert_close(without_detail(picture, 5, left)[..., 7, 200], mean)
 
 
 def test_weights_follow_the_evidence(compact: Vgg, photo: Tensor) -> None:
@@ -147,18 +150,18 @@ def test_painting_equal_to_photo_is_no_better_than_chance(compact: Vgg, photo: T
 def test_chance_is_rarely_beaten_by_two_samples_of_one_noise(compact: Vgg) -> None:
     """At the 95 % quantile, one scale in twenty may."""
     generator, beaten = torch.Generator().manual_seed(3), 0
-    for _ in range(4):
+    for _ in range(3):
         first, second = (resize_nchw01(torch.rand(1, 3, 64, 64, generator=generator), (SIDE, SIDE)) for _ in range(2))
         entries = style_evidence(compact, first, second, np.ones((SIDE, SIDE), np.float32), generator)
         beaten += sum(entry.beyond_chance for entry in entries)
-    assert beaten <= 4  # of 20
+    assert beaten <= 3  # of 15
 
 
 def test_the_region_decides_not_its_surroundings(compact: Vgg, photo: Tensor) -> None:
     alpha = np.zeros((SIDE, SIDE), np.float32)
-    alpha[:, :160] = 1
+    alpha[:, :128] = 1
     other = photo.clone()
-    other[..., 240:] = torch.rand(1, 3, SIDE, 80, generator=torch.Generator().manual_seed(0))
+    other[..., 208:] = torch.rand(1, 3, SIDE, 48, generator=torch.Generator().manual_seed(0))
     first, second = (choose_layers(compact, picture, stripes(16), alpha) for picture in (photo, other))
     # Deep cells near the edge see a little across it; the choice must not care.
     assert list(first.style_weights) == list(second.style_weights)

@@ -9,7 +9,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from interp.attribution.methods import MethodOptions
-from interp.attribution.randomisation import cascade, edges_hw, parameter_layers, randomise, similarity, target_of
+from interp.attribution.randomisation import cascade, edges_hw, parameter_layers, randomise, similarity
 from interp.attribution.saliency import saliency_map
 from interp.attribution.sanity import other_classes, quick_verdict, random_margin95, sanity_check
 from interp.attribution.targets import parse_target
@@ -53,13 +53,13 @@ def test_a_layer_keeps_its_draw_when_the_next_one_follows(compact: Vgg, image: T
     """Stage by stage by hand, with the same draws, gives the same maps."""
     import copy
 
-    attribution = saliency_map(compact, image, "gradient")
-    found = cascade(compact, attribution, seed=5, draws=1)
+    saliency = saliency_map(compact, image, "gradient")
+    found = cascade(compact, saliency, seed=5, draws=1)
     victim = copy.deepcopy(compact)
     for place, (_, modules) in enumerate(parameter_layers(victim)[:3]):
         randomise(modules, 5, 0, place)
     pixels = image.clone().requires_grad_()
-    victim(pixels)[0, attribution.target_index].backward()
+    victim(pixels)[0, saliency.target.index].backward()
     assert pixels.grad is not None
     by_hand = pixels.grad[0].abs().amax(dim=0).numpy()
     np.testing.assert_allclose(found.heats_khw[2], by_hand, atol=1e-5 * by_hand.max())
@@ -71,8 +71,8 @@ def test_a_network_without_weights_to_lose_keeps_its_map(image: Tensor) -> None:
     for parameter in vgg.parameters():
         parameter.zero_()
     vgg.features[0].bias.fill_(1.0)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    attribution = saliency_map(vgg, image, "gradient", parse_target(vgg, "conv1_1:0"))
-    found = cascade(vgg, attribution, seed=0, draws=1)
+    saliency = saliency_map(vgg, image, "gradient", parse_target(vgg, "conv1_1:0"))
+    found = cascade(vgg, saliency, seed=0, draws=1)
     assert found.layers == ("conv1_1",)
     np.testing.assert_array_equal(found.heats_khw[0], np.zeros((224, 224)))
     assert found.similarities[0].rank == 0
@@ -116,34 +116,34 @@ def test_edges_are_where_the_luminance_changes() -> None:
 def test_targets_can_be_made_again(compact: Vgg, image: Tensor) -> None:
     for text in ("goldfish", "relu3_1:5", "conv2_1"):
         target = parse_target(compact, text)
-        assert target_of(saliency_map(compact, image, "gradient", target)) == target
+        assert saliency_map(compact, image, "gradient", target).target == target
 
 
 def test_the_long_form_agrees_with_the_quick_one(compact: Vgg, image: Tensor) -> None:
-    attribution = saliency_map(compact, image, "gradient")
-    margin95 = random_margin95(compact, image, attribution, seed=3)
-    check = sanity_check(compact, image, attribution, seed=3, draws=1, random_quantile95=margin95)
-    assert check.verdict == quick_verdict(compact, image, attribution, seed=3)
+    saliency = saliency_map(compact, image, "gradient")
+    margin95 = random_margin95(compact, image, saliency, seed=3)
+    check = sanity_check(compact, image, saliency, seed=3, draws=1, random_quantile95=margin95)
+    assert check.verdict == quick_verdict(compact, image, saliency, seed=3)
     assert check.verdict.random_logit_correlation == pytest.approx(check.logits[0].rank)
     assert len(check.other_classes) == len(set(check.other_classes)) == 5
-    assert attribution.target not in check.other_classes
-    assert check.edges == similarity(np.abs(attribution.map_chw).max(axis=0), edges_hw(attribution.input_chw01))
+    assert saliency.target.name not in check.other_classes
+    assert check.edges == similarity(np.abs(saliency.map_chw).max(axis=0), edges_hw(saliency.input_chw01))
     with pytest.raises(UsageError, match="at least 1"):
-        sanity_check(compact, image, attribution, draws=0)
+        sanity_check(compact, image, saliency, draws=0)
 
 
 def test_a_channel_goes_through_the_cascade_untested(image: Tensor) -> None:
     vgg = load_vgg("random", width=1 / 16)
-    attribution = saliency_map(vgg, image, "guided-backprop", parse_target(vgg, "relu2_2:1"))
-    check = sanity_check(vgg, image, attribution, draws=1)
+    saliency = saliency_map(vgg, image, "guided-backprop", parse_target(vgg, "relu2_2:1"))
+    check = sanity_check(vgg, image, saliency, draws=1)
     assert check.verdict.word == "not tested" and check.logits == ()
     assert check.cascade.layers == ("conv2_2", "conv2_1", "conv1_2", "conv1_1")
 
 
 @pytest.mark.parametrize("method", ["smoothgrad", "integrated-gradients", "grad-cam", "occlusion"])
 def test_every_kind_of_method_can_be_judged(compact: Vgg, image: Tensor, method: str) -> None:
-    attribution = saliency_map(compact, image, method, options=MethodOptions(samples=4, seed=2))
-    verdict = quick_verdict(compact, image, attribution, steps=2)
+    saliency = saliency_map(compact, image, method, options=MethodOptions(samples=4, seed=2))
+    verdict = quick_verdict(compact, image, saliency, steps=2)
     assert verdict.word != "not tested" and verdict.margin is not None
 
 

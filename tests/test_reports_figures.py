@@ -9,10 +9,11 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
-from interp.attribution.conventions import FlashtorchPanels, views
 from interp.attribution.randomisation import Cascade, Similarity
-from interp.attribution.saliency import Attribution
-from interp.attribution.sanity import SanityCheck, Verdict
+from interp.attribution.saliency import SaliencyMap
+from interp.attribution.sanity import SanityCheck
+from interp.attribution.targets import Target
+from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.errors import UsageError
 from interp.network.classify import Prediction
 from interp.network.features import ChannelStats, FeatureMaps
@@ -48,13 +49,12 @@ def feature_maps(count: int, seed: int = 0, size: tuple[int, int] = (6, 8)) -> F
     return FeatureMaps("relu3_1", "after ReLU", maps, tuple(range(count)), tuple(mean.tolist()), "All of them.", stats)
 
 
-def saliency(seed: int = 0) -> tuple[Attribution, FlashtorchPanels]:
+def saliency(seed: int = 0, size: tuple[int, int] = (10, 12)) -> SaliencyMap:
     rng = np.random.default_rng(seed)
-    gradient = rng.normal(size=(3, 10, 12)).astype(np.float32)
-    picture = rng.random((10, 12, 3), dtype=np.float32)
+    gradient = rng.normal(size=(3, *size)).astype(np.float32)
+    picture = rng.random((3, *size), dtype=np.float32)
     prediction = Prediction(("cat", "dog"), (0.6, 0.2), (3, 5), (10, 12))
-    attribution = Attribution("guided-backprop", "cat", 3, gradient, picture.transpose(2, 0, 1), prediction)
-    return attribution, FlashtorchPanels(picture, picture[::-1], picture[..., 0], picture[:, ::-1])
+    return SaliencyMap("guided-backprop", Target("cat", 3), gradient, picture, prediction)
 
 
 def steps(rate: float = 10.0) -> list[Step]:
@@ -91,14 +91,13 @@ def gram_stats(first: float = 0.7) -> dict[str, list[GramStats]]:
     }
 
 
-def verdict(top: float = 0.9) -> Verdict:
+def verdict(top: float = 0.9) -> SaliencyVerdict:
     curve = (0.1, 0.5, top)
-    return Verdict("follows the class", "Words.", 0.5, 0.1, 0.2, 0.1, 0.1, (0.0, 0.5, 1.0), curve, curve[::-1])
+    return SaliencyVerdict(VerdictWord.CLASS, 0.5, 0.1, 0.2, 0.1, 0.1, "dog", (0.0, 0.5, 1.0), curve, curve[::-1])
 
 
 def sheet(seed: int = 0) -> bytes:
-    attribution, _ = saliency(seed)
-    return method_sheet([attribution], views([attribution], "percentile99"), [verdict()])
+    return method_sheet([saliency(seed)], "percentile99", [verdict()])
 
 
 def compared(distance: float = 0.5) -> GramComparison:
@@ -111,10 +110,9 @@ def compared(distance: float = 0.5) -> GramComparison:
 
 
 def checked(rank: float = 0.9) -> SanityCheck:
-    attribution, _ = saliency()
     like = Similarity(rank, 0.5, 0.4)
     steps = Cascade(("head", "conv1_1"), (like, like), np.ones((2, 10, 12), np.float32), 1)
-    return SanityCheck(attribution, verdict(), steps, ("dog",), (like,), like)
+    return SanityCheck(saliency(), verdict(), steps, ("dog",), (like,), like)
 
 
 FIGURES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
@@ -129,12 +127,12 @@ FIGURES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
         lambda: feature_grid(feature_maps(5, seed=1)),
     ),
     "saliency": (
-        lambda: saliency_panels(*saliency(), "Follows the class."),
-        lambda: saliency_panels(*saliency(1), "Follows the class."),
+        lambda: saliency_panels(saliency(), verdict()),
+        lambda: saliency_panels(saliency(1), verdict()),
     ),
     "verdict in words": (
-        lambda: saliency_panels(*saliency(), "Follows the class."),
-        lambda: saliency_panels(*saliency(), "No better than random."),
+        lambda: saliency_panels(saliency(), verdict()),
+        lambda: saliency_panels(saliency(), replace(verdict(), word=VerdictWord.RANDOM)),
     ),
     "losses": (lambda: loss_curves(steps()), lambda: loss_curves(steps(12.0))),
     "layers": (
@@ -214,11 +212,10 @@ def test_two_regions_curves_are_told_apart() -> None:
 
 def test_odd_data_can_be_drawn() -> None:
     assert loss_curves([Step(1, 1, (64, 64), {"total": 0.0, "content relu4_2": NAN})])
-    attribution, panels = saliency()
-    odd = replace(attribution, target="$\\frac{1}{ 猫 \x07")
-    flat = replace(panels, max_hw01=np.full((10, 12), 0.5, np.float32))
-    assert saliency_panels(odd, flat, "$x_{ " * 40)
-    assert saliency_panels(attribution, replace(panels, max_hw01=np.zeros((2, 64), np.float32)), "Words.")
+    odd = replace(saliency(), target=Target("$\\frac{1}{ 猫 \x07", 3))
+    flat = replace(odd, map_chw=np.full((3, 10, 12), 0.5, np.float32))
+    assert saliency_panels(flat, replace(verdict(), other_class="$x_{ " * 40))
+    assert saliency_panels(saliency(size=(2, 64)))
     chart = {"$\\alpha{": ([1.0, 2.0], [0.0, NAN])}
     assert line_chart(chart, x_label="$x{", y_label="y")
 
@@ -227,7 +224,7 @@ def test_odd_data_can_be_drawn() -> None:
     "draw",
     [
         lambda: loss_curves([]),
-        lambda: verdict_curves(Verdict("not tested", "Not tested.")),
+        lambda: verdict_curves(SaliencyVerdict(VerdictWord.NOT_TESTED)),
         lambda: gram_spectra({"photo": []}),
     ],
 )

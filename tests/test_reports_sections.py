@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from interp.attribution.conventions import FlashtorchPanels
-from interp.attribution.saliency import Attribution
-from interp.attribution.sanity import Verdict as SaliencyVerdict
+from interp.attribution.saliency import SaliencyMap
+from interp.attribution.targets import Target
+from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.network.classify import Prediction
 from interp.network.features import ChannelStats, FeatureMaps
 from interp.network.vgg import WeightsInfo
@@ -31,6 +31,7 @@ from reports import (
     to_json,
 )
 from reports.record import Compare, Facts, Figure, Gallery, Paragraph, Table, Verdict
+from reports.verdict import verdict_data
 from stylize.isolate import Isolation
 
 HEIGHT, WIDTH = 60, 80
@@ -70,21 +71,14 @@ class Step:
 CUT = Cut((ALPHA > 0.5).astype(np.uint8), ALPHA > 0.5, ALPHA)
 ISOLATION = Isolation(3600, 0, (0.125,), 280, 7.5)
 PREDICTION = Prediction(("cat", "dog"), (0.15, 0.1), (3, 5), (10, 12))
-TESTED = SaliencyVerdict(
-    *("no better than random", "No better than random: low.", 0.5, 0.4, 0.2, 0.1, 0.1),
-    *((0.0, 1.0), (0.1, 0.2), (0.2, 0.1)),
-)
-
-
-def attribution_and_panels() -> tuple[Attribution, FlashtorchPanels]:
-    picture = PHOTO[:10, :12] / np.float32(255)
-    gradient = picture.transpose(2, 0, 1)
-    panels = FlashtorchPanels(picture, picture, picture[..., 0], picture)
-    return Attribution("guided-backprop", "cat", 3, gradient, gradient, PREDICTION), panels
+TESTED = SaliencyVerdict(VerdictWord.RANDOM, 0.5, 0.4, 0.2, 0.1, 0.1, "dog", (0.0, 1.0), (0.1, 0.2), (0.2, 0.1))
 
 
 def saliency(store: ImageStore, verdict: SaliencyVerdict) -> Section:
-    return saliency_section(store, *attribution_and_panels(), verdict)
+    picture = (PHOTO[:10, :12] / np.float32(255)).transpose(2, 0, 1)
+    return saliency_section(
+        store, SaliencyMap("guided-backprop", Target("cat", 3), picture, picture, PREDICTION), verdict
+    )
 
 
 def maps() -> FeatureMaps:
@@ -198,19 +192,27 @@ def test_features_name_the_rule_and_the_dead() -> None:
 @pytest.mark.parametrize(
     ("word", "level"),
     [
-        ("follows the class", "good"),
-        ("follows edges, not the class", "doubt"),
-        ("no better than random", "bad"),
-        ("not tested", "doubt"),
+        (VerdictWord.CLASS, "good"),
+        (VerdictWord.EDGES, "doubt"),
+        (VerdictWord.RANDOM, "bad"),
+        (VerdictWord.NOT_TESTED, "doubt"),
     ],
 )
-def test_a_saliency_map_never_goes_without_its_verdict(word: str, level: str) -> None:
-    section = saliency(ImageStore(), SaliencyVerdict(word, f"{word.capitalize()}: because."))
+def test_a_saliency_map_never_goes_without_its_verdict(word: VerdictWord, level: str) -> None:
+    section = saliency(ImageStore(), SaliencyVerdict(word))
     verdict = blocks(section, Verdict)[0]
-    assert (verdict.level, verdict.word, verdict.sentence) == (level, word.capitalize(), "Because.")
+    assert (verdict.level, verdict.word, verdict.sentence) == (level, word.capitalize(), "Its target is not a class.")
     figures = blocks(section, Figure)
     assert len(figures) == 1 and word in figures[0].image.alt  # untested: no curves are shown
     assert "unsure" in words(section)  # its best class has .15
+
+
+def test_the_verdicts_numbers_are_told() -> None:
+    verdict = blocks(saliency(ImageStore(), TESTED), Verdict)[0]
+    assert verdict.sentence.startswith("Insertion - deletion 0.100 is not above 0.200, the 95 % quantile")
+    assert "with the map for 'dog' 0.100, with the map of a random head 0.100" in verdict.sentence
+    data = verdict_data(TESTED)
+    assert data["word"] == "no better than random" and data["sentence"].startswith("No better than random: insertion")
 
 
 def test_losses_are_told_from_first_to_last() -> None:
@@ -240,3 +242,13 @@ def test_reproduction_lists_every_option_and_file() -> None:
     assert files.rows == (("a b.png", "read", "ab" * 32), ("out.png", "written", "cd" * 32))
     assert options.rows == (("--seed", "3", "command line"), ("--size", "512", "default"))
     assert versions.rows == (("torch", "2.14"),)
+
+
+@pytest.mark.parametrize(("device", "promised"), [("cpu", True), ("cuda", False), ("mps", False)])
+def test_the_same_bytes_are_promised_where_they_hold(device: str, promised: bool) -> None:
+    told = reproduce_section(
+        command_line="", options=[], versions={}, weights=None, inputs=[], outputs=[], facts={"Device": device}
+    )
+    assert ("give the same bytes" in told.intro) is promised and (
+        "only with --device cpu" in told.intro
+    ) is not promised

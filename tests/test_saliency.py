@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from interp.attribution.conventions import flashtorch_panels
 from interp.attribution.guided import hooks_restored
 from interp.attribution.methods import attribute
-from interp.attribution.saliency import Attribution, guided_backprop, magnitude_hw, prompt_saliency_hw
+from interp.attribution.saliency import SaliencyMap, guided_backprop, prompt_saliency_hw
 from interp.attribution.targets import Scored, Target
 from interp.errors import UsageError, WeightsError
 from interp.network.classify import Prediction, classify, native_size_hw_px
 from interp.network.vgg import Vgg, WeightsInfo, pooled_linear_head
 from interp.network.weights import load_vgg
+from reports.conventions import flashtorch_panels
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,10 @@ def hook_count(module: nn.Module) -> int:
     return sum(len(getattr(part, table)) for part in module.modules() for table in tables)
 
 
-def attribution_of(map_chw: np.ndarray, input_chw01: np.ndarray | None = None) -> Attribution:
+def saliency_of(map_chw: np.ndarray, input_chw01: np.ndarray | None = None) -> SaliencyMap:
     size = map_chw.shape[1:]
     inputs = np.full(map_chw.shape, 0.5, np.float32) if input_chw01 is None else input_chw01
-    return Attribution("m", "t", 0, map_chw, inputs, Prediction(("t",), (1.0,), (0,), (size[0], size[1])))
+    return SaliencyMap("m", Target("t", 0), map_chw, inputs, Prediction(("t",), (1.0,), (0,), (size[0], size[1])))
 
 
 def test_two_numbers_tell_guided_backprop_from_flashtorch() -> None:
@@ -81,18 +81,18 @@ def test_two_numbers_tell_guided_backprop_from_flashtorch() -> None:
 
 
 def test_equals_a_hand_written_guided_relu(compact: Vgg, image: Tensor) -> None:
-    attribution = guided_backprop(compact, image, target=17)
-    pixels = torch.from_numpy(attribution.input_chw01)[None].requires_grad_()
+    saliency = guided_backprop(compact, image, target=17)
+    pixels = torch.from_numpy(saliency.input_chw01)[None].requires_grad_()
     with_relu(compact, GuidedReLU, pixels)[0, 17].backward()
     assert pixels.grad is not None
     scale = pixels.grad.abs().max().item()
-    np.testing.assert_allclose(attribution.map_chw, pixels.grad[0].numpy(), atol=1e-5 * scale)
+    np.testing.assert_allclose(saliency.map_chw, pixels.grad[0].numpy(), atol=1e-5 * scale)
     assert scale > 0
 
     pixels.grad = None
     compact(pixels)[0, 17].backward()  # and it is not the plain gradient
     assert pixels.grad is not None
-    assert np.abs(attribution.map_chw - pixels.grad[0].numpy()).max() > 0.1 * scale
+    assert np.abs(saliency.map_chw - pixels.grad[0].numpy()).max() > 0.1 * scale
 
 
 def test_unguided_parts_are_the_true_gradient_of_the_logit() -> None:
@@ -114,9 +114,9 @@ def test_unguided_parts_are_the_true_gradient_of_the_logit() -> None:
 def test_the_target_is_honoured_and_named(compact: Vgg, image: Tensor) -> None:
     top = guided_backprop(compact, image)
     other = guided_backprop(compact, image, target=3)
-    assert top.target_index == top.prediction.indices[0]
-    assert top.target == top.prediction.names[0]
-    assert (other.target, other.target_index) == (compact.info.class_names[3], 3)
+    assert top.target.index == top.prediction.indices[0]
+    assert top.target.name == top.prediction.names[0]
+    assert (other.target.name, other.target.index) == (compact.info.class_names[3], 3)
     assert other.prediction == top.prediction == classify(compact, image)
     assert not np.array_equal(top.map_chw, other.map_chw)
 
@@ -190,11 +190,11 @@ def test_hooks_restored_keeps_the_callers_own_hooks() -> None:
 
 
 def test_panels_follow_flashtorchs_rule_from_captums_own_output(compact: Vgg, image: Tensor) -> None:
-    attribution = guided_backprop(compact, image)
-    pixels = torch.from_numpy(attribution.input_chw01)[None].requires_grad_()
+    saliency = guided_backprop(compact, image)
+    pixels = torch.from_numpy(saliency.input_chw01)[None].requires_grad_()
     with pytest.warns(UserWarning, match="hooks on ReLU"):
-        gradient = GuidedBackprop(compact).attribute(pixels, target=attribution.target_index)[0].detach()
-    panels = flashtorch_panels(attribution)
+        gradient = GuidedBackprop(compact).attribute(pixels, target=saliency.target.index)[0].detach()
+    panels = flashtorch_panels(saliency)
 
     def standardised(values: Tensor) -> Tensor:
         return ((values - values.mean()) / values.std() * 0.1 + 0.5).clamp(0, 1)
@@ -202,7 +202,7 @@ def test_panels_follow_flashtorchs_rule_from_captums_own_output(compact: Vgg, im
     maximum = standardised(gradient.max(dim=0).values)
     np.testing.assert_allclose(panels.gradient_hwc01, standardised(gradient).permute(1, 2, 0), atol=1e-5)
     np.testing.assert_allclose(panels.max_hw01, maximum, atol=1e-5)
-    np.testing.assert_array_equal(panels.input_hwc01, attribution.input_chw01.transpose(1, 2, 0))
+    np.testing.assert_array_equal(panels.input_hwc01, saliency.input_chw01.transpose(1, 2, 0))
     assert panels.max_hw01.min() < 0.5  # signed: negative maxima stay below the mean's grey
 
     from matplotlib import colormaps
@@ -214,7 +214,7 @@ def test_panels_follow_flashtorchs_rule_from_captums_own_output(compact: Vgg, im
 
 
 def test_a_flat_gradient_gives_flat_grey_panels() -> None:
-    panels = flashtorch_panels(attribution_of(np.zeros((3, 8, 9), np.float32)))
+    panels = flashtorch_panels(saliency_of(np.zeros((3, 8, 9), np.float32)))
     assert (panels.gradient_hwc01 == 0.5).all()
     assert np.isfinite(panels.overlay_hwc01).all()
 
@@ -223,20 +223,20 @@ def test_a_flat_gradient_gives_flat_grey_panels() -> None:
 @given(seed=st.integers(0, 10_000), scale=st.floats(1e-3, 1e3))
 def test_panels_do_not_depend_on_the_gradients_scale(seed: int, scale: float) -> None:
     gradient = np.random.default_rng(seed).normal(size=(3, 6, 7)).astype(np.float32)
-    once, scaled = (flashtorch_panels(attribution_of((g).astype(np.float32))) for g in (gradient, gradient * scale))
+    once, scaled = (flashtorch_panels(saliency_of((g).astype(np.float32))) for g in (gradient, gradient * scale))
     np.testing.assert_allclose(once.gradient_hwc01, scaled.gradient_hwc01, atol=1e-5)
     np.testing.assert_allclose(once.max_hw01, scaled.max_hw01, atol=1e-5)
 
 
 def test_magnitude_is_the_largest_absolute_channel() -> None:
     gradient = np.array([[[1.0, 0.0]], [[-3.0, 0.5]], [[2.0, -0.2]]], np.float32)
-    np.testing.assert_array_equal(magnitude_hw(attribution_of(gradient)), np.array([[3.0, 0.5]], np.float32))
+    np.testing.assert_array_equal(saliency_of(gradient).magnitude_hw, np.array([[3.0, 0.5]], np.float32))
 
 
 def test_prompt_saliency_is_a_gaussian_of_two_and_a_half_percent() -> None:
     gradient = np.zeros((3, 80, 80), np.float32)
     gradient[1, 30, 50] = -4.0
-    blurred = prompt_saliency_hw(attribution_of(gradient)).astype(np.float64)
+    blurred = prompt_saliency_hw(saliency_of(gradient)).astype(np.float64)
     rows, columns = np.mgrid[:80, :80]
     assert blurred.sum() == pytest.approx(4.0, rel=1e-4)
     assert (blurred * rows).sum() / blurred.sum() == pytest.approx(30, abs=0.01)

@@ -12,10 +12,12 @@ from torch.nn import functional as F
 
 from interp.attribution.fidelity import blurred, curve_auc, perturb, ranking
 from interp.attribution.randomisation import randomise, rank_correlation, with_random_head
-from interp.attribution.saliency import Attribution, guided_backprop
+from interp.attribution.saliency import SaliencyMap, guided_backprop
 from interp.attribution.sanity import quick_verdict
+from interp.attribution.targets import Target
 from interp.errors import UsageError
 from interp.network.vgg import Vgg, WeightsInfo
+from reports.verdict import verdict_sentence
 
 SIDE_PX = 32
 CELLS = 4  # the planted classifiers read the image in 4 x 4 blocks
@@ -55,8 +57,8 @@ def image() -> Tensor:
     return grey.expand(1, 3, -1, -1).contiguous()
 
 
-def with_gradient(attribution: Attribution, map_chw: np.ndarray) -> Attribution:
-    return dataclasses.replace(attribution, map_chw=map_chw.astype(np.float32))
+def with_gradient(saliency: SaliencyMap, map_chw: np.ndarray) -> SaliencyMap:
+    return dataclasses.replace(saliency, map_chw=map_chw.astype(np.float32))
 
 
 def test_a_map_of_its_own_block_follows_the_class(image: Tensor) -> None:
@@ -69,7 +71,7 @@ def test_a_map_of_its_own_block_follows_the_class(image: Tensor) -> None:
     assert verdict.insertion_auc is not None and verdict.deletion_auc is not None
     margin = verdict.insertion_auc - verdict.deletion_auc
     for number in (margin, verdict.random_quantile95, verdict.random_logit_correlation):
-        assert f"{number:.3f}" in verdict.sentence
+        assert f"{number:.3f}" in verdict_sentence(verdict)
 
 
 def test_a_map_that_is_the_same_for_every_class_follows_edges(image: Tensor) -> None:
@@ -108,14 +110,14 @@ def test_one_class_leaves_no_other_logit(image: Tensor) -> None:
     vgg = planted(linear(torch.ones(1, CELLS**2)))
     verdict = quick_verdict(vgg, image, guided_backprop(vgg, image))
     assert verdict.random_logit_correlation is None
-    assert "untested" in verdict.sentence
+    assert "untested" in verdict_sentence(verdict)
 
 
 def test_not_tested_without_a_head_or_a_class(image: Tensor) -> None:
     vgg = reads_its_own_block()
-    attribution = guided_backprop(vgg, image)
-    channel = dataclasses.replace(attribution, target_index=-1)
-    for verdict in (quick_verdict(Vgg(1 / 32), image, attribution), quick_verdict(vgg, image, channel)):
+    saliency = guided_backprop(vgg, image)
+    channel = dataclasses.replace(saliency, target=Target("relu1_1", -1, "relu1_1"))
+    for verdict in (quick_verdict(Vgg(1 / 32), image, saliency), quick_verdict(vgg, image, channel)):
         assert verdict.word == "not tested"
         assert verdict.insertion_auc is None
         assert verdict.fractions == ()
@@ -131,23 +133,23 @@ def test_an_unknown_method_cannot_be_repeated(image: Tensor) -> None:
 def test_same_seed_same_verdict_and_the_network_stays_as_it_was(compact: Vgg) -> None:
     before = {key: value.clone() for key, value in compact.state_dict().items()}
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    attribution = guided_backprop(compact, image)
-    first, again = (quick_verdict(compact, image, attribution, seed=4, steps=3) for _ in range(2))
+    saliency = guided_backprop(compact, image)
+    first, again = (quick_verdict(compact, image, saliency, seed=4, steps=3) for _ in range(2))
     assert first == again
     assert first.fractions == pytest.approx((0, 1 / 3, 2 / 3, 1), abs=1 / 4096)
-    other = quick_verdict(compact, image, attribution, seed=5, steps=1)
+    other = quick_verdict(compact, image, saliency, seed=5, steps=1)
     assert first.random_head_correlation != other.random_head_correlation
     assert all(torch.equal(value, before[key]) for key, value in compact.state_dict().items())
 
 
 def test_curves_run_between_blur_photo_and_mean_colour(compact: Vgg) -> None:
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    attribution = guided_backprop(compact, image)
-    verdict = quick_verdict(compact, image, attribution, steps=2)
+    saliency = guided_backprop(compact, image)
+    verdict = quick_verdict(compact, image, saliency, steps=2)
     mean_colour = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1).expand_as(image)  # ImageNet's
     with torch.no_grad():
         logits = compact(torch.cat([blurred(image), image, image, mean_colour]))
-    expected = torch.softmax(logits, dim=1)[:, attribution.target_index]
+    expected = torch.softmax(logits, dim=1)[:, saliency.target.index]
     curves = verdict.insertion_curve, verdict.deletion_curve
     measured = [curve[end] for curve in curves for end in (0, -1)]
     np.testing.assert_allclose(measured, expected, rtol=1e-3)
@@ -266,12 +268,12 @@ def test_guided_maps_hardly_notice_the_head_where_plain_gradients_do(compact: Vg
     disc = ((rows - 30) ** 2 + (columns - 34) ** 2 < 300).float()
     texture = 0.5 + 0.2 * torch.sin(columns / 2) * torch.cos(rows / 3)
     image = torch.stack([0.8 * disc + 0.1, texture, 0.7 - 0.5 * disc])[None]
-    attribution = guided_backprop(compact, image)
-    verdict = quick_verdict(compact, image, attribution, steps=1)
+    saliency = guided_backprop(compact, image)
+    verdict = quick_verdict(compact, image, saliency, steps=1)
 
     def plain(classifier: nn.Module) -> np.ndarray:
         pixels = image.clone().requires_grad_()
-        classifier(pixels)[0, attribution.target_index].backward()
+        classifier(pixels)[0, saliency.target.index].backward()
         assert pixels.grad is not None
         return pixels.grad[0].abs().amax(dim=0).numpy()
 

@@ -15,6 +15,7 @@ from segment.prompts import (
     clip_box,
     contrast_seed,
     core_seed,
+    deep_contrast_seed,
     face_seed,
     mask_seed,
     recut_seed,
@@ -138,3 +139,21 @@ def test_second_tries_keep_to_the_first() -> None:
     again = recut_seed(first, mask)
     assert again.box_xywh_px == (26, 38, 48, 24)
     assert (again.trimap_hw_u8[mask] == 3).all() and (again.trimap_hw_u8[:38] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["white", "red", "noise", "jpeg"])
+def test_a_blank_page_has_no_subject_for_any_contrast(kind: str, rng: np.random.Generator) -> None:
+    page = np.full((120, 160, 3), (255, 250, 240) if kind != "red" else (200, 10, 20), np.uint8)
+    if kind == "noise":
+        page = (page.astype(float) - 20 + 4 * rng.standard_normal(page.shape)).clip(0, 255).astype(np.uint8)
+    if kind == "jpeg":
+        page[::9] -= 3
+
+    def describe(rgb_hwc_u8: np.ndarray) -> list[object]:
+        raise AssertionError("a blank page is not looked at")
+
+    for seed in (contrast_seed, lambda photo: deep_contrast_seed(photo, describe)):  # pyright: ignore[reportArgumentType]
+        with pytest.raises(MaskError, match="flat colour"):
+            seed(page)
+    page[60, 20:140] = 0  # a thin line is a subject
+    contrast_seed(page)

@@ -261,9 +261,8 @@ def test_class_names_lie_beside_the_file(narrow_state: dict[str, Tensor], tmp_pa
     assert load_vgg(path).info.class_names == ("class 0", "class 1")
     names.write_text('[{"name": "cat"}, {"name": "dog"}]', encoding="utf-8")
     assert load_vgg(path).info.class_names == ("cat", "dog")
-    names.write_text('{"cat": 0}', encoding="utf-8")
-    with pytest.raises(WeightsError, match=r"classes\.json"):
-        load_vgg(path)
+    names.write_text('{"cat": 0}', encoding="utf-8")  # some other program's
+    assert load_vgg(path).info.class_names == ("class 0", "class 1")
 
 
 @pytest.fixture(params=["full width, features only", "eighth width with a classifier"])

@@ -13,7 +13,6 @@ import torch
 from PIL import Image, ImageDraw
 
 from commands import samples
-from interp.attribution.conventions import views
 from interp.attribution.maximise import Maximised, maximise
 from interp.attribution.methods import METHODS
 from interp.attribution.saliency import saliency_map
@@ -41,7 +40,7 @@ def saliency(vgg: Vgg, folder: Path) -> None:
         maps = [saliency_map(vgg, image, method) for method in METHODS]
         margin95 = random_margin95(vgg, image, maps[0])
         verdicts = [quick_verdict(vgg, image, entry, random_quantile95=margin95) for entry in maps]
-        save(folder / f"saliency-{name}.webp", method_sheet(maps, views(maps, "percentile99"), verdicts))
+        save(folder / f"saliency-{name}.webp", method_sheet(maps, "percentile99", verdicts))
 
 
 def sanity(vgg: Vgg, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Checks of what is installed: Python, packages, OpenCV, weights, samples. None needs a working torch but `weights`."""
 
-import operator
 import platform
 import re
 import shlex
@@ -73,7 +72,9 @@ def check_torch() -> Check:
 
 def misfit() -> str:
     """Which torchvision belongs to the installed torch, as advice; empty if it is the installed one."""
-    release, vision = (_release(installed(name) or "")[:2] for name in ("torch", "torchvision"))
+    from packaging.version import Version
+
+    release, vision = (Version(installed(name) or "0").release[:2] for name in ("torch", "torchvision"))
     if len(release) < 2 or release[0] != 2 or vision == (0, release[1] + VISION_AHEAD):
         return ""  # no rule is known for torch 3
     torch, belongs = f"2.{release[1]}", f"0.{release[1] + VISION_AHEAD}"
@@ -151,16 +152,10 @@ def installed(name: str) -> str | None:
 
 
 def within(version: str, bounds: str) -> bool:
-    """Whether a version satisfies `>=` and `<` bounds, the only ones that pyproject.toml uses."""
-    compare = {">=": operator.ge, "<": operator.lt}
-    parts = [re.fullmatch(r"\s*(>=|<)\s*([\d.]+)\s*", bound) for bound in bounds.split(",")]
-    return all(part and compare[part[1]](_release(version), _release(part[2])) for part in parts)
+    """Whether a version satisfies bounds; a pre-release counts as what it is."""
+    from packaging.specifiers import SpecifierSet
 
-
-def _release(version: str) -> tuple[int, ...]:
-    """The numbers before any suffix, without trailing zeros: `2.10.0+cpu` is (2, 10)."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in re.sub(r"(\.0+)+$", "", match[0]).split(".")) if match else ()
+    return SpecifierSet(bounds).contains(version, prereleases=True)
 
 
 def import_error(module: str) -> str:

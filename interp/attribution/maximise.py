@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from interp.attribution.targets import Scored, Target
-from interp.errors import UsageError
+from interp.errors import UsageError, WeightsError
 from interp.network.classify import Classifier, native_size_hw_px
 from interp.network.layer_names import LAYERS
 from interp.network.vgg import Vgg
@@ -140,6 +140,10 @@ def maximise(
         (-value).backward()
         optimiser.step()
         values.append(float(value.detach()))
+        if not math.isfinite(values[-1]):
+            raise WeightsError(
+                f"The target's value is not finite at step {step}. Use other weights, or another target."
+            )
         yield MaximiseEvent(step, steps, time.monotonic() - started, values[-1])
     with torch.no_grad():
         image = picture.image_nchw01()[..., margin : margin + size_px, margin : margin + size_px].contiguous()

@@ -7,7 +7,7 @@ gave guided backprop .88 on a fully random Inception-v3, where the rank correlat
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy import ndimage, stats
 from torch import nn
 
 from interp.attribution.methods import attribute
-from interp.attribution.saliency import Attribution, heat_hw
+from interp.attribution.saliency import SaliencyMap
 from interp.attribution.targets import Scored, Target
 from interp.network.classify import Classifier
 from interp.network.layer_names import LAYERS
@@ -62,7 +62,7 @@ class Cascade:
 
 
 def cascade(
-    classifier: Classifier, attribution: Attribution, *, seed: int, draws: int, on_stage: OnStage | None = None
+    classifier: Classifier, saliency: SaliencyMap, *, seed: int, draws: int, on_stage: OnStage | None = None
 ) -> Cascade:
     """Randomise the layers one after the other from the top down, and repeat the map at each stage.
 
@@ -71,7 +71,7 @@ def cascade(
 
     Args:
         classifier: The network the map was made with; it is copied.
-        attribution: The map, with the picture it was made from.
+        saliency: The map, with the picture it was made from.
         seed: Of the draws.
         draws: How many cascades to average.
         on_stage: Called after each stage with their number so far and in all.
@@ -79,8 +79,8 @@ def cascade(
     Returns:
         One stage for each layer with parameters, at most 24; of VGG-19 none above a target that is a layer.
     """
-    target = target_of(attribution)
-    original = np.abs(heat_hw(attribution))
+    target = saliency.target
+    original = np.abs(saliency.heat_hw)
     names = [name for name, _ in parameter_layers(classifier, target.layer)]
     stops = sorted({round(stop) for stop in np.linspace(1, len(names), min(len(names), MAX_STAGES))})
     measured, heats = [], []
@@ -91,7 +91,7 @@ def cascade(
             for place in range(done, stop):
                 randomise(parts[place], seed, draw, place)
             done = stop
-            heat = heat_again(victim, attribution, target)
+            heat = heat_again(victim, saliency, target)
             measured.append(similarity(original, heat))
             if on_stage:
                 on_stage(len(measured), draws * len(stops))
@@ -139,24 +139,11 @@ def with_random_head(classifier: Classifier, seed: int) -> Classifier:
     return victim
 
 
-def target_of(attribution: Attribution) -> Target:
-    """The target of a map, to make it again."""
-    if not attribution.layer:
-        return Target(attribution.target, attribution.target_index)
-    channel = attribution.target.rpartition(":")[2]
-    index = int(channel) if attribution.target != attribution.layer else -1
-    return Target(attribution.target, index, attribution.layer)
-
-
-def heat_again(classifier: Classifier, attribution: Attribution, target: Target) -> np.ndarray:
+def heat_again(classifier: Classifier, saliency: SaliencyMap, target: Target) -> np.ndarray:
     """Size of the heat of the same method with another network or target, (h, w)."""
-    image = torch.from_numpy(attribution.input_chw01)[None].to(classifier.normalise.mean)
-    values = attribute(Scored(classifier, target), image, attribution.method, attribution.options)
-    again = Attribution(
-        attribution.method, target.name, target.index, values[0].cpu().numpy(), attribution.input_chw01,
-        attribution.prediction,
-    )  # fmt: skip
-    return np.abs(heat_hw(again))
+    image = torch.from_numpy(saliency.input_chw01)[None].to(classifier.normalise.mean)
+    values = attribute(Scored(classifier, target), image, saliency.method, saliency.options)
+    return np.abs(replace(saliency, target=target, map_chw=values[0].cpu().numpy()).heat_hw)
 
 
 def similarity(first_hw: np.ndarray, second_hw: np.ndarray) -> Similarity:

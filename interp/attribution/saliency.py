@@ -1,4 +1,4 @@
-"""Which pixels a target depends on: an attribution with everything needed to make it again.
+"""Which pixels a target depends on: a map with everything needed to make it again.
 
 The methods are in `methods`, the ways to draw a map in `conventions`, whether to believe it in `sanity`.
 """
@@ -18,28 +18,24 @@ PROMPT_SIGMA = 0.025  # of the side: joins a map's speckle into parts, keeps the
 
 
 @dataclass(frozen=True)
-class Attribution:
+class SaliencyMap:
     """How a target depends on each pixel, by one method.
 
     Attributes:
         method: Name of the method, such as `guided-backprop`.
-        target: Name of the class, channel or layer.
-        target_index: Index of its logit; -1 for a target that is no class.
+        target: The class, channel or layer that is explained.
         map_chw: (3, h, w) float32 RGB, or (1, h, w): a sensitivity, d(target) / d(pixel in [0, 1]), or a
             contribution, in the target's unit, as the method defines it.
         input_chw01: (3, h, w) float32 RGB in [0, 1]: the picture at the size it was looked at.
         prediction: What the classifier says about that picture, and its size.
-        layer: The target's layer; empty for a class.
         options: What the method was told.
     """
 
     method: str
-    target: str
-    target_index: int
+    target: Target
     map_chw: np.ndarray = field(repr=False)
     input_chw01: np.ndarray = field(repr=False)
     prediction: Prediction
-    layer: str = ""
     options: MethodOptions = field(default_factory=MethodOptions)
 
     @property
@@ -52,6 +48,21 @@ class Attribution:
         """What the values are, and who defined them."""
         return METHODS[self.method].source if self.method in METHODS else ""
 
+    @property
+    def magnitude_hw(self) -> np.ndarray:
+        """One value a pixel: the maximum over the channels of |v| (Simonyan et al. 2013, section 3.1), (h, w)."""
+        return np.abs(self.map_chw).max(axis=0)
+
+    @property
+    def heat_hw(self) -> np.ndarray:
+        """One value a pixel, by which the pixels are ranked, (h, w) float32.
+
+        Sensitivities have no sign that matters: the maximum of |v| over RGB. Contributions add up: their sum over RGB,
+        where what speaks against the target is negative and comes last.
+        """
+        entry = METHODS.get(self.method)
+        return self.map_chw.sum(axis=0) if entry and entry.contribution else self.magnitude_hw
+
 
 def saliency_map(
     classifier: Classifier,
@@ -61,7 +72,7 @@ def saliency_map(
     *,
     size_hw_px: tuple[int, int] | None = None,
     options: MethodOptions | None = None,
-) -> Attribution:
+) -> SaliencyMap:
     """Attribute a target to the pixels.
 
     Args:
@@ -97,19 +108,17 @@ def saliency_map(
     image = resize_nchw01(image_nchw01.detach(), size_hw_px)
     options = options or MethodOptions()
     values_nchw = attribute(Scored(classifier, target), image, method, options)
-    return Attribution(
+    return SaliencyMap(
         method=method,
-        target=target.name,
-        target_index=target.index if target.is_class else -1,
+        target=target,
         map_chw=values_nchw[0].cpu().numpy(),
         input_chw01=image[0].cpu().numpy(),
         prediction=prediction,
-        layer=target.layer,
         options=options,
     )
 
 
-def guided_backprop(classifier: Classifier, image_nchw01: Tensor, target: int | None = None) -> Attribution:
+def guided_backprop(classifier: Classifier, image_nchw01: Tensor, target: int | None = None) -> SaliencyMap:
     """Attribute a class score to the pixels by guided backprop (Springenberg et al. 2015), at the native size.
 
     Args:
@@ -128,39 +137,15 @@ def guided_backprop(classifier: Classifier, image_nchw01: Tensor, target: int | 
     return saliency_map(classifier, image_nchw01, GUIDED, chosen)
 
 
-def magnitude_hw(attribution: Attribution) -> np.ndarray:
-    """One value a pixel: the maximum over the channels of |v| (Simonyan et al. 2013, section 3.1).
-
-    Returns:
-        (h, w) float32, at least 0.
-    """
-    return np.abs(attribution.map_chw).max(axis=0)
-
-
-def heat_hw(attribution: Attribution) -> np.ndarray:
-    """One value a pixel, by which the pixels are ranked.
-
-    Sensitivities have no sign that matters: the maximum of |v| over RGB. Contributions add up: their sum over RGB,
-    where what speaks against the target is negative and comes last.
-
-    Returns:
-        (h, w) float32.
-    """
-    entry = METHODS.get(attribution.method)
-    if entry is not None and entry.contribution:
-        return attribution.map_chw.sum(axis=0)
-    return magnitude_hw(attribution)
-
-
-def prompt_saliency_hw(attribution: Attribution) -> np.ndarray:
+def prompt_saliency_hw(saliency: SaliencyMap) -> np.ndarray:
     """The map as a prompt for segmentation: magnitudes blurred, so that speckle joins into parts.
 
     Simonyan et al. (2013, section 3.2) threshold the map itself, averaged over ten crops and flips; guided
     backprop is one sharp map, and the blur takes the averaging's place.
 
     Returns:
-        (h, w) float32, at least 0, at the attribution's size; only its quantiles mean something.
+        (h, w) float32, at least 0, at the map's own size; only its quantiles mean something.
     """
-    values_hw = magnitude_hw(attribution)
+    values_hw = saliency.magnitude_hw
     sigma_px = PROMPT_SIGMA * (values_hw.shape[0] * values_hw.shape[1]) ** 0.5
     return ndimage.gaussian_filter(values_hw, sigma_px, mode="nearest")

@@ -22,63 +22,20 @@ from interp.attribution.randomisation import (
     heat_again,
     rank_correlation,
     similarity,
-    target_of,
     with_random_head,
 )
-from interp.attribution.saliency import Attribution, heat_hw
+from interp.attribution.saliency import SaliencyMap
 from interp.attribution.targets import class_count, class_target
+from interp.attribution.verdict import SaliencyVerdict, VerdictWord, word_for
 from interp.errors import UsageError
 from interp.network.classify import Classifier, class_name
 from interp.pictures.sizes import resize_nchw01
 
-RANDOM = "no better than random"
-EDGES = "follows edges, not the class"
-CLASS = "follows the class"
-NOT_TESTED = "not tested"
-
 RANDOM_RANKINGS = 20
 RANDOM_LOGITS = 5  # of the long form
-SAME_MAP_ABOVE = 0.9  # rank correlation above which two maps count as the same
 STEPS = 32  # of each curve
 STEPS_LARGE = 8  # where one picture costs more than LARGE_ABOVE: 32 steps would take minutes on two cores
 LARGE_ABOVE = 1 << 12  # pixels x width²: 256 for the compact weights, 50,176 for ImageNet's
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a saliency map may be used for, with the evidence; numbers are None where nothing was tested.
-
-    Attributes:
-        word: `no better than random`, `follows edges, not the class`, `follows the class` or `not tested`.
-        sentence: The verdict with its numbers.
-        insertion_auc: Area under the class's probability while pixels, the map's best first, return to a
-            blurred picture.
-        deletion_auc: The same while they are replaced by the mean colour; low is good.
-        random_quantile95: 95 % quantile of insertion - deletion over 20 random rankings.
-        random_logit_correlation: Spearman correlation with the map for another class, drawn at random.
-        random_head_correlation: Spearman correlation with the map after the classifier's head is randomised.
-        fractions: Shares of the pixels changed, 0 to 1.
-        insertion_curve: Probability of the class at each share.
-        deletion_curve: Likewise.
-    """
-
-    word: str
-    sentence: str
-    insertion_auc: float | None = None
-    deletion_auc: float | None = None
-    random_quantile95: float | None = None
-    random_logit_correlation: float | None = None
-    random_head_correlation: float | None = None
-    fractions: tuple[float, ...] = ()
-    insertion_curve: tuple[float, ...] = ()
-    deletion_curve: tuple[float, ...] = ()
-
-    @property
-    def margin(self) -> float | None:
-        """Insertion AUC - deletion AUC."""
-        if self.insertion_auc is None or self.deletion_auc is None:
-            return None
-        return self.insertion_auc - self.deletion_auc
 
 
 @dataclass(frozen=True)
@@ -86,7 +43,7 @@ class SanityCheck:
     """The long form: one map through every test.
 
     Attributes:
-        attribution: The map.
+        saliency: The map.
         verdict: By the stated rule.
         cascade: The map while layers lose their weights, from the top down.
         other_classes: Names of up to five other classes, drawn at random.
@@ -94,8 +51,8 @@ class SanityCheck:
         edges: How much an edge detector's picture is like this one.
     """
 
-    attribution: Attribution
-    verdict: Verdict
+    saliency: SaliencyMap
+    verdict: SaliencyVerdict
     cascade: Cascade
     other_classes: tuple[str, ...]
     logits: tuple[Similarity, ...]
@@ -105,18 +62,17 @@ class SanityCheck:
 def quick_verdict(
     classifier: Classifier,
     image_nchw01: Tensor,
-    attribution: Attribution,
+    saliency: SaliencyMap,
     *,
     seed: int = 0,
     steps: int | None = None,
     random_quantile95: float | None = None,
-) -> Verdict:
+) -> SaliencyVerdict:
     """Judge a map by the stated rule.
 
-    Insertion - deletion AUC not above the 95 % quantile of 20 random rankings: "no better than random". Else,
-    a rank correlation above .9 with the map for one random other logit, or with the map after the head is
-    randomised: "follows edges, not the class". Else "follows the class". Contributions are ranked by value, maps
-    compared by the size of the values.
+    The rule is `verdict.word_for`: insertion - deletion AUC against the 95 % quantile of 20 random rankings, then the
+    rank correlation with the map for one random other logit and with the map after the head is randomised.
+    Contributions are ranked by value, maps compared by the size of the values.
 
     What it cannot tell: a random ranking is pixel noise, and a network answers to patches, so a map that is
     merely smooth has an advantage over it (of rankings by blurred noise, sigma 3 px, nearly half pass with
@@ -126,47 +82,50 @@ def quick_verdict(
     Args:
         classifier: The network the map was made with.
         image_nchw01: (1, 3, H, W) the picture it was made from, any size.
-        attribution: The map.
+        saliency: The map.
         seed: Of the rankings, the other logit and the head.
         steps: Points of each curve beyond the first; None for 32, or 8 where pixels x width² exceed 4096.
         random_quantile95: What `random_margin95` gave for the same picture, class, seed and steps; None to compute it.
 
     Returns:
-        The verdict; "not tested" if the weights have no head or the target is no class.
+        The verdict; `NOT_TESTED` if the weights have no head, the target is no class, or a number is not finite.
 
     Raises:
         UsageError: If the map's method is unknown, so that it cannot be repeated.
     """
-    if classifier.head is None or attribution.target_index < 0:
-        why = "the weights have no classifier" if classifier.head is None else "its target is not a class"
-        return Verdict(NOT_TESTED, f"Not tested: {why}.")
-    if attribution.method not in METHODS:
-        raise UsageError(f"Cannot repeat a map by {attribution.method!r}; expected one by {', '.join(METHODS)}.")
-    image = resize_nchw01(image_nchw01.detach(), attribution.prediction.size_hw_px)
+    if classifier.head is None or not saliency.target.is_class:
+        return SaliencyVerdict(VerdictWord.NOT_TESTED)
+    if saliency.method not in METHODS:
+        raise UsageError(f"Cannot repeat a map by {saliency.method!r}; expected one by {', '.join(METHODS)}.")
+    if not np.isfinite(saliency.map_chw).all():
+        return SaliencyVerdict(VerdictWord.NOT_TESTED, finite=False)
+    image = resize_nchw01(image_nchw01.detach(), saliency.prediction.size_hw_px)
     quantile = random_quantile95
     if quantile is None:
-        quantile = random_margin95(classifier, image, attribution, seed=seed, steps=steps)
-    order = ranking(heat_hw(attribution), np.random.default_rng(seed))
-    own = _perturbed(classifier, image, attribution, order, steps)
+        quantile = random_margin95(classifier, image, saliency, seed=seed, steps=steps)
+    order = ranking(saliency.heat_hw, np.random.default_rng(seed))
+    own = _perturbed(classifier, image, saliency, order, steps)
 
-    heat = np.abs(heat_hw(attribution))
-    others = other_classes(classifier, attribution.target_index, seed, 1)
+    heat = np.abs(saliency.heat_hw)
+    others = other_classes(classifier, saliency.target.index, seed, 1)
     name, logit = "", None
     if others:
         name = class_name(classifier, others[0])
-        other = heat_again(classifier, attribution, class_target(classifier, others[0]))
+        other = heat_again(classifier, saliency, class_target(classifier, others[0]))
         logit = rank_correlation(heat, other)
     reheaded = with_random_head(classifier, seed)
-    head = rank_correlation(heat, heat_again(reheaded, attribution, target_of(attribution)))
-    word = _word(own.margin, quantile, logit, head)
-    return Verdict(
+    head = rank_correlation(heat, heat_again(reheaded, saliency, saliency.target))
+    word = word_for(own.margin, quantile, logit, head)
+    if word is VerdictWord.NOT_TESTED:
+        return SaliencyVerdict(word, finite=False)
+    return SaliencyVerdict(
         word=word,
-        sentence=_sentence(word, own.margin, quantile, name, logit, head),
         insertion_auc=curve_auc(own.fractions, own.insertion),
         deletion_auc=curve_auc(own.fractions, own.deletion),
         random_quantile95=quantile,
         random_logit_correlation=logit,
         random_head_correlation=head,
+        other_class=name,
         fractions=tuple(own.fractions.tolist()),
         insertion_curve=tuple(own.insertion.tolist()),
         deletion_curve=tuple(own.deletion.tolist()),
@@ -174,7 +133,7 @@ def quick_verdict(
 
 
 def random_margin95(
-    classifier: Classifier, image_nchw01: Tensor, attribution: Attribution, *, seed: int = 0, steps: int | None = None
+    classifier: Classifier, image_nchw01: Tensor, saliency: SaliencyMap, *, seed: int = 0, steps: int | None = None
 ) -> float:
     """95 % quantile of insertion - deletion over 20 random rankings: what a map must beat.
 
@@ -183,21 +142,21 @@ def random_margin95(
     Args:
         classifier: The network.
         image_nchw01: (1, 3, H, W) any size.
-        attribution: A map of that picture: its class and its size are used, its values are not.
+        saliency: A map of that picture: its class and its size are used, its values are not.
         seed: Of the rankings.
         steps: As in `quick_verdict`.
     """
-    image = resize_nchw01(image_nchw01.detach(), attribution.prediction.size_hw_px)
+    image = resize_nchw01(image_nchw01.detach(), saliency.prediction.size_hw_px)
     rng = np.random.default_rng([seed, 1])
     orders = [rng.permutation(image.shape[-2] * image.shape[-1]) for _ in range(RANDOM_RANKINGS)]
-    margins = [_perturbed(classifier, image, attribution, order, steps).margin for order in orders]
+    margins = [_perturbed(classifier, image, saliency, order, steps).margin for order in orders]
     return float(np.quantile(margins, 0.95))
 
 
 def sanity_check(
     classifier: Classifier,
     image_nchw01: Tensor,
-    attribution: Attribution,
+    saliency: SaliencyMap,
     *,
     seed: int = 0,
     draws: int = 3,
@@ -209,7 +168,7 @@ def sanity_check(
     Args:
         classifier: The network the map was made with.
         image_nchw01: (1, 3, H, W) the picture it was made from, any size.
-        attribution: The map.
+        saliency: The map.
         seed: Of everything random.
         draws: Cascades to average.
         random_quantile95: As in `quick_verdict`.
@@ -223,19 +182,19 @@ def sanity_check(
     """
     if draws < 1:
         raise UsageError(f"Got {draws} draws; expected at least 1.")
-    image = resize_nchw01(image_nchw01.detach(), attribution.prediction.size_hw_px)
-    verdict = quick_verdict(classifier, image, attribution, seed=seed, random_quantile95=random_quantile95)
-    heat = np.abs(heat_hw(attribution))
-    is_class = attribution.target_index >= 0
-    others = other_classes(classifier, attribution.target_index, seed, RANDOM_LOGITS) if is_class else []
-    maps = [heat_again(classifier, attribution, class_target(classifier, index)) for index in others]
+    image = resize_nchw01(image_nchw01.detach(), saliency.prediction.size_hw_px)
+    verdict = quick_verdict(classifier, image, saliency, seed=seed, random_quantile95=random_quantile95)
+    heat = np.abs(saliency.heat_hw)
+    is_class = saliency.target.is_class
+    others = other_classes(classifier, saliency.target.index, seed, RANDOM_LOGITS) if is_class else []
+    maps = [heat_again(classifier, saliency, class_target(classifier, index)) for index in others]
     return SanityCheck(
-        attribution,
+        saliency,
         verdict,
-        cascade(classifier, attribution, seed=seed, draws=draws, on_stage=on_stage),
+        cascade(classifier, saliency, seed=seed, draws=draws, on_stage=on_stage),
         tuple(class_name(classifier, index) for index in others),
         tuple(similarity(heat, other) for other in maps),
-        similarity(heat, edges_hw(attribution.input_chw01)),
+        similarity(heat, edges_hw(saliency.input_chw01)),
     )
 
 
@@ -246,25 +205,9 @@ def other_classes(classifier: Classifier, index: int, seed: int, count: int) -> 
 
 
 def _perturbed(
-    classifier: Classifier, image: Tensor, attribution: Attribution, order: np.ndarray, steps: int | None
+    classifier: Classifier, image: Tensor, saliency: SaliencyMap, order: np.ndarray, steps: int | None
 ) -> Perturbation:
     steps = steps or (STEPS_LARGE if order.size * classifier.info.width**2 > LARGE_ABOVE else STEPS)
-    score = class_probability(classifier, attribution.target_index)
+    score = class_probability(classifier, saliency.target.index)
     gone = classifier.normalise.mean.to(image).expand_as(image)
     return perturb(score, image, blurred(image), gone, order, steps)
-
-
-def _word(margin: float, quantile95: float, logit: float | None, head: float) -> str:
-    if margin <= quantile95:
-        return RANDOM
-    return EDGES if max(logit or 0.0, head) > SAME_MAP_ABOVE else CLASS
-
-
-def _sentence(word: str, margin: float, quantile95: float, other: str, logit: float | None, head: float) -> str:
-    side = "is not above" if word == RANDOM else "is above"
-    other_map = "another class untested" if logit is None else f"the map for {other!r} {logit:.3f}"
-    return (
-        f"{word[0].upper()}{word[1:]}: insertion - deletion {margin:.3f} {side} {quantile95:.3f}, "
-        f"the 95 % quantile of random rankings; rank correlation with {other_map}, with the map of a random "
-        f"head {head:.3f} (above {SAME_MAP_ABOVE:g} counts as the same map)."
-    )

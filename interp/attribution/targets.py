@@ -1,4 +1,4 @@
-"""What an attribution explains: a class, a channel, a whole layer; each as one number per picture."""
+"""What a map explains: a class, a channel, a whole layer; each as one number per picture."""
 
 from dataclasses import dataclass
 
@@ -140,6 +140,6 @@ def _blank(classifier: Classifier, side_px: int) -> Tensor:
 def no_classifier(classifier: Classifier) -> WeightsError:
     """Build the error for weights that cannot name anything."""
     return WeightsError(
-        f"Weights {classifier.info.name!r} have no classifier. Use --weights compact, or weights with a head, or give "
-        "a layer or LAYER:CHANNEL as the target."
+        f"{classifier.info.no_classifier} Use --weights compact, or weights with a head, or give a layer or "
+        "LAYER:CHANNEL as the target."
     )

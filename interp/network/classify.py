@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from interp.errors import UsageError
+from interp.errors import UsageError, WeightsError
 from interp.network.classifiers import TorchvisionClassifier
 from interp.network.vgg import Vgg
 from interp.pictures.sizes import resize_nchw01
@@ -42,7 +42,7 @@ class Prediction:
     @property
     def unsure(self) -> bool:
         """Whether the best class has a probability under .2."""
-        return bool(self.probabilities) and self.probabilities[0] < UNSURE_BELOW
+        return bool(self.probabilities) and not self.probabilities[0] >= UNSURE_BELOW
 
 
 def native_size_hw_px(classifier: Classifier, image_nchw01: Tensor) -> tuple[int, int]:
@@ -80,7 +80,7 @@ def classify(classifier: Classifier, image_nchw01: Tensor, size_hw_px: tuple[int
         The five best classes.
 
     Raises:
-        WeightsError: If the weights have no classifier.
+        WeightsError: If the weights have no classifier, or its logits are not finite.
 
     Example:
         >>> from interp.network.weights import load_vgg
@@ -90,6 +90,10 @@ def classify(classifier: Classifier, image_nchw01: Tensor, size_hw_px: tuple[int
     size_hw_px = size_hw_px or native_size_hw_px(classifier, image_nchw01)
     with torch.no_grad():
         logits = classifier(resize_nchw01(image_nchw01.detach(), size_hw_px))[0]
+    if not torch.isfinite(logits).all():
+        raise WeightsError(
+            f"Weights {classifier.info.name!r} give this picture logits that are not finite. Use other weights."
+        )
     best = torch.softmax(logits, dim=0).topk(min(5, len(logits)))
     indices = tuple(int(index) for index in best.indices)
     names = tuple(class_name(classifier, index) for index in indices)

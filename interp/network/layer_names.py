@@ -4,6 +4,7 @@ Source: Simonyan & Zisserman 2015, "Very Deep Convolutional Networks", table 1, 
 the ReLU, `reluX_Y` the value after it, `poolX` the 2x2 max-pool that ends block X.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -76,8 +77,21 @@ def layer(name: str) -> Layer:
         UsageError: If VGG-19 has no such layer.
     """
     if name not in LAYERS:
-        raise unknown_name("layer", name, LAYERS)
+        raise unknown_name("layer", name, LAYERS, _translated(name))
     return LAYERS[name]
+
+
+def _translated(name: str) -> str | None:
+    """Our name for a layer called as elsewhere: `RELU4_1`, Keras' `block4_conv2`, torchvision's `features.21`."""
+    text = name.strip().lower()
+    if match := re.fullmatch(r"(?:features?\W*)?(\d+)\W*", text):
+        return next((layer.name for layer in LAYERS.values() if layer.index == int(match[1])), None)
+    if match := re.fullmatch(r"block(\d)_(conv|relu|pool)(\d?)", text):
+        block, kind, number = match.groups()
+        text = f"pool{block}" if kind == "pool" else f"{kind}{block}_{number}"
+    elif match := re.fullmatch(r"(conv|relu|r|c)\W*_?(\d)\W?_?(\d)", text):
+        text = f"{ {'r': 'relu', 'c': 'conv'}.get(match[1], match[1]) }{match[2]}_{match[3]}"
+    return text if text in LAYERS else None
 
 
 def deepest(names: Iterable[str]) -> Layer:

@@ -3,14 +3,17 @@
 Only tensors are ever loaded; a pickle with code in it is refused.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from interp.errors import WeightsError
+from interp.errors import WeightsError, is_out_of_memory
+from interp.network.foreign import common_prefix, kind_of_file
 from interp.network.layer_names import LAYERS
 from interp.network.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD
 
@@ -80,32 +83,68 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take off what `DataParallel` puts before every key."""
+    """Take off what `DataParallel`, Lightning or a wrapper of one's own puts before every key."""
     if all(key.startswith("module.") for key in tensors):
-        return {key.removeprefix("module."): value for key, value in tensors.items()}
-    return tensors
+        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
+    prefix = common_prefix(tensors)
+    return {key.removeprefix(prefix): value for key, value in tensors.items()}
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
-    """The tensors of a file, and the metadata of safetensors."""
+    """The tensors of a file, float32 and finite, and the metadata of safetensors."""
     try:
-        if path.suffix == ".safetensors":
+        if _is_safetensors(path):
             from safetensors import safe_open
 
             with safe_open(path, framework="pt") as file:
-                return {key: file.get_tensor(key).float() for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+                loaded: Any = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                metadata = file.metadata() or {}
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's advice to its own developers
+                loaded, metadata = torch.load(path, map_location="cpu", weights_only=True), {}
     except Exception as error:  # torch and safetensors raise many kinds on damaged or foreign files
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if is_out_of_memory(error):
+            raise
         raise WeightsError(
-            f"Cannot load weights {str(path)!r}; expected a state dict of plain tensors (.pth) or .safetensors: "
-            f"{first_line[:160]}"
+            f"Weights {str(path)!r} are {kind_of_file(path, error)}. Expected a state dict of plain tensors (.pth) or "
+            ".safetensors."
         ) from error
     if isinstance(loaded, dict):
         loaded = next((loaded[key] for key in WRAPPERS if isinstance(loaded.get(key), dict)), loaded)
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise WeightsError(f"Weights {str(path)!r} hold {type(loaded).__name__}; expected a state dict of tensors.")
-    return {str(key): value.float() for key, value in loaded.items()}, {}
+    return {str(key): _plain(value, str(key), path) for key, value in loaded.items()}, metadata
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By content: eight bytes of length, then a JSON object (huggingface.co/docs/safetensors, "Format")."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:9] == b"{" or path.suffix.lower() == ".safetensors"
+
+
+def _plain(value: Tensor, key: str, path: Path) -> Tensor:
+    """A tensor as dense float32.
+
+    Raises:
+        WeightsError: If it cannot be, or holds what is not a finite number.
+    """
+    try:
+        dense = value.dequantize() if value.is_quantized else value
+        dense = (dense if dense.layout == torch.strided else dense.to_dense()).detach()
+        if dense.is_complex() or dense.is_meta:
+            raise TypeError(f"a tensor of {value.dtype} on {value.device}")
+        dense = dense.float()
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        raise WeightsError(f"Weights {str(path)!r}: {key!r} cannot be read as plain numbers ({error}).") from error
+    if not torch.isfinite(dense).all():
+        count = int((~torch.isfinite(dense)).sum())
+        raise WeightsError(
+            f"Weights {str(path)!r}: {count} of the {dense.numel():,} numbers in {key!r} are not finite; expected "
+            "finite ones. The training diverged, or the file is damaged: use an earlier one."
+        )
+    return dense
 
 
 def _native_size_px(path: Path, metadata: Mapping[str, str]) -> int:

@@ -30,6 +30,7 @@ class WeightsInfo:
         native_size_px: Side of the squares the classifier was trained on.
         class_names: Names in the order of the logits; empty without a head.
         note: One sentence on how the weights were chosen.
+        unread: Keys of tensors that belong to no layer of ours, where no classifier was found.
     """
 
     name: str
@@ -39,6 +40,18 @@ class WeightsInfo:
     native_size_px: int = 224
     class_names: tuple[str, ...] = ()
     note: str = ""
+    unread: tuple[str, ...] = ()
+
+    @property
+    def no_classifier(self) -> str:
+        """Why the network cannot name anything, a sentence."""
+        if not self.unread:
+            return f"Weights {self.name!r} have no classifier."
+        named = ", ".join(self.unread[:6]) + (" …" if len(self.unread) > 6 else "")
+        return (
+            f"Weights {self.name!r} have a classifier that was not understood ({named}); expected torchvision's "
+            "classifier.0, .3 and .6, or one linear layer `head` after pooling."
+        )
 
 
 class Normalise(nn.Module):
@@ -99,9 +112,7 @@ class Vgg(nn.Module):
             WeightsError: If the weights have no classifier.
         """
         if self.head is None:
-            raise WeightsError(
-                f"Weights {self.info.name!r} have no classifier. Use --weights compact, or weights with a head."
-            )
+            raise WeightsError(f"{self.info.no_classifier} Use --weights compact, or weights with a head.")
         return self.head(self.features(self.normalise(image_nchw01)))
 
     def part(self, name: str) -> nn.Module:

@@ -1,5 +1,6 @@
 """Weights by name or file: find them, verify them, build the network they belong to."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -10,8 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from interp.errors import UsageError, WeightsError
+from interp.errors import InputError, UsageError, WeightsError
 from interp.network.fetch import partial_path
+from interp.network.foreign import other_network
 from interp.network.known_weights import (
     COMPACT_SHA256,
     IMAGENET_SHA256,
@@ -24,6 +26,7 @@ from interp.network.known_weights import (
 from interp.network.layer_names import CHANNELS_PER_BLOCK
 from interp.network.state_dict import CONVS, IMAGENET_SIZE_PX, StateFile, read_state_file
 from interp.network.vgg import Normalise, Vgg, WeightsInfo, channels_at, fully_connected_head, pooled_linear_head
+from interp.pictures.files import read_text
 
 COMPACT_DIR = Path(__file__).parent / "compact"
 COMPACT_FILE = COMPACT_DIR / "compact-vgg19.safetensors"
@@ -159,10 +162,30 @@ def _from_file(path: Path, name: str, expected_sha256: str | None, layout: str |
         width, head, classes = _shape_of(file.tensors, str(path))
         vgg = Vgg(width, head).to_empty(device="cpu")
     names = _class_names(path, classes)
-    vgg.info = WeightsInfo(name, sha256, layout or "torchvision", width, file.native_size_px, names, note)
+    unread = tuple(sorted(key for key in file.tensors if head is None and not key.startswith("features.")))
+    vgg.info = WeightsInfo(name, sha256, layout or "torchvision", width, file.native_size_px, names, note, unread)
     vgg.normalise = Normalise(vgg.info.layout)
     _fill(vgg, file.tensors)
+    if not expected_sha256:
+        _check_finite(vgg)
     return vgg
+
+
+def _check_finite(vgg: Vgg) -> None:
+    """Look at a grey square and at noise: finite weights can still be so large that what they compute is not.
+
+    Raises:
+        WeightsError: If a layer's values, or the logits, are not finite.
+    """
+    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = vgg.features(vgg.normalise(torch.cat([torch.full_like(noise, 0.5), noise])))
+        seen = features if vgg.head is None else vgg.head(features)
+    if not torch.isfinite(seen).all():
+        raise WeightsError(
+            f"Weights {vgg.info.name!r} compute values that are not finite: numbers in it are far too large. Expected "
+            "VGG-19's; a wrong --weights-format does not do that, a damaged or diverged file does."
+        )
 
 
 def _layout(path: Path, sha256: str, file: StateFile, asked: str | None) -> tuple[str, str]:
@@ -185,9 +208,10 @@ def _shape_of(state: Mapping[str, Tensor], path: str) -> tuple[float, nn.Module 
     """Tell width and head from the tensors' shapes, and check that all 16 convolutions are there."""
     missing = [key for index in CONVS.values() for key in _conv_keys(index) if key not in state]
     if missing:
+        there = f"it has {next(iter(state))!r}" if state else "it has none at all"
         raise WeightsError(
-            f"Weights {path!r} lack {len(missing)} of VGG-19's 32 tensors (first: {missing[0]!r}); "
-            "expected torchvision's keys `features.N.weight` and `features.N.bias`."
+            f"Weights {path!r} lack {len(missing)} of VGG-19's 32 tensors (first: {missing[0]!r}; {there}); expected "
+            f"torchvision's keys `features.N.weight` and `features.N.bias`. {other_network(state)}".rstrip()
         )
     rows = {key: len(value) if value.ndim else 0 for key, value in state.items()}
     width = rows["features.0.weight"] / CHANNELS_PER_BLOCK[0]
@@ -222,22 +246,29 @@ def _fill(vgg: Vgg, state: Mapping[str, Tensor]) -> None:
 
 
 def _class_names(path: Path, classes: int) -> tuple[str, ...]:
-    """Names of the logits: a `classes.json` beside the file, torchvision's 1000, or numbers."""
+    """Names of the logits: a `classes.json` beside the file, torchvision's 1000, or numbers.
+
+    The JSON is a list of names, or of objects with a `name`; one of another form or length is some other program's.
+    """
     beside = path.with_name("classes.json")
     if classes and beside.is_file():
-        try:
-            names = tuple(str(entry["name"]) for entry in json.loads(beside.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise WeightsError(
-                f"Cannot read class names from {str(beside)!r} ({error}); expected a list of objects with a `name`."
-            ) from error
-        if len(names) == classes:
-            return names
+        with contextlib.suppress(InputError, ValueError, RecursionError):
+            names = _listed_names(json.loads(read_text(beside, "a list of class names")))
+            if len(names) == classes:
+                return names
     if classes == 1000:
         from torchvision.models import VGG19_Weights
 
         return tuple(VGG19_Weights.IMAGENET1K_V1.meta["categories"])
     return tuple(f"class {number}" for number in range(classes))
+
+
+def _listed_names(entries: object) -> tuple[str, ...]:
+    if not isinstance(entries, list):
+        return ()
+    names = [entry.get("name") if isinstance(entry, dict) else entry for entry in entries]
+    known = tuple(name for name in names if isinstance(name, str))
+    return known if len(known) == len(names) else ()
 
 
 def _random(width: float, seed: int) -> Vgg:

@@ -1,4 +1,4 @@
-"""The one place where files become pictures and back.
+"""Where files become pictures and back; `decoding` and `mask_files` hold what that takes.
 
 Everything inside the project is float32 RGB NCHW in [0, 1], sRGB (`*_nchw01`), or a mask float32 HW in [0, 1]
 (`*_hw01`, 1 = inside). uint8 HWC exists only here and at the edges of the segmentation. Decoding and encoding use
@@ -7,27 +7,22 @@ Pillow and NumPy; torch is imported only by the converters that return tensors: 
 
 import hashlib
 import io
-import stat
-import sys
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image
 
-from interp.errors import InputError, OutOfMemoryError, UsageError
+from interp.pictures.decoding import MAX_PIXELS as MAX_PIXELS
+from interp.pictures.decoding import MIN_SIDE_PX as MIN_SIDE_PX
+from interp.pictures.decoding import decode, flatten
+from interp.pictures.files import display_name as display_name
+from interp.pictures.files import read_bytes as read_bytes
+from interp.pictures.mask_files import load_mask as load_mask
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-MAX_PIXELS = 100_000_000  # 300 MB as uint8; a full-frame camera makes 24 to 61 million
-MAX_FILE_BYTES = 1 << 30
-PROFILE_ROUNDING = 3  # of 255; sRGB profiles of different makers differ by less
-MIN_SIDE_PX = 16  # one cell of VGG-19's fifth block
-# An explicit list: Pillow's other decoders are rarely fuzzed, and the one for EPS runs an external program.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
 
 
 @dataclass(frozen=True)
@@ -62,45 +57,6 @@ class Picture:
         return to_nchw01(self.rgb_hwc_u8)
 
 
-def read_bytes(source: str | Path) -> bytes:
-    """Read a picture's bytes from a regular file, or from standard input for `-`.
-
-    Raises:
-        InputError: If there is no such file, or it is a folder, a device, empty, or over 1 GiB.
-    """
-    if str(source) == "-":
-        data = _read_stdin()
-    else:
-        path = Path(source)
-        try:
-            info = path.stat()
-            if stat.S_ISDIR(info.st_mode):
-                raise InputError(f"{str(source)!r} is a folder; expected one picture file.")
-            if not stat.S_ISREG(info.st_mode):
-                raise InputError(f"{str(source)!r} is a device or pipe; expected a picture file (or `-`).")
-            with path.open("rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-        except FileNotFoundError as error:
-            raise InputError(f"No such file: {str(source)!r}. Check the path.") from error
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"Cannot read {str(source)!r}: {reason}.") from error
-    if not data:
-        raise InputError(f"{str(source)!r} is empty (0 bytes); expected a picture.")
-    if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"{str(source)!r} is larger than 1 GiB; expected a picture. Export a smaller one.")
-    return data
-
-
-def _read_stdin() -> bytes:
-    if sys.stdin is None:
-        raise InputError("Standard input is closed; expected a picture on it. Pass a file instead of `-`.")
-    try:
-        return sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read standard input: {error}. Pass a file instead of `-`.") from error
-
-
 def load_picture(source: str | Path) -> Picture:
     """Decode a picture file: first frame, EXIF orientation applied, sRGB, opaque on white, 8 bit.
 
@@ -113,10 +69,10 @@ def load_picture(source: str | Path) -> Picture:
     Raises:
         InputError: If the file cannot be read or decoded, is smaller than 16 px or over 100 million pixels.
     """
-    data = read_bytes(source)
-    name = "stdin" if str(source) == "-" else Path(source).name
-    rgb, notes = _decode(data, name)
-    return Picture(rgb, name, hashlib.sha256(data).hexdigest(), tuple(notes))
+    data, name = read_bytes(source), display_name(source)
+    decoded = decode(data, name)
+    rgb = decoded.rgb_hwc_u8()
+    return Picture(rgb, name, hashlib.sha256(data).hexdigest(), tuple(decoded.notes))
 
 
 def load_image(path: str | Path) -> "Tensor":
@@ -140,131 +96,6 @@ def load_image(path: str | Path) -> "Tensor":
         torch.Size([1, 3, 16, 32])
     """
     return load_picture(path).image_nchw01
-
-
-def load_mask(source: str | Path, size_hw_px: tuple[int, int]) -> np.ndarray:
-    """Load a mask picture: white = inside, grey = partly.
-
-    Args:
-        source: Picture file; its luminance is the mask.
-        size_hw_px: The photo's height and width; a mask of the same shape but another size is resized.
-
-    Returns:
-        (H, W) float32 in [0, 1], multiples of 1/255.
-
-    Raises:
-        InputError: If the file is no picture.
-        UsageError: If its aspect ratio is not the photo's.
-    """
-    picture = load_picture(source)
-    grey = Image.fromarray(picture.rgb_hwc_u8).convert("L")
-    height, width = size_hw_px
-    if abs(grey.height * width - grey.width * height) > 0.01 * grey.width * height:
-        raise UsageError(
-            f"Mask {picture.name!r} is {grey.width}x{grey.height} px, the photo {width}x{height}; "
-            "expected the same shape. Export the mask from this photo."
-        )
-    if (grey.height, grey.width) != size_hw_px:
-        grey = grey.resize((width, height), Image.Resampling.BOX)
-    return np.asarray(grey, dtype=np.float32) / np.float32(255)
-
-
-def _decode(data: bytes, name: str) -> tuple[np.ndarray, list[str]]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's size and metadata warnings: checked or irrelevant here
-            Image.init()  # formats that Pillow registers late, or was built without
-            with Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN]) as image:
-                _check_size(image, name)
-                return _to_rgb(image)
-    except (InputError, OutOfMemoryError):
-        raise
-    except MemoryError as error:
-        raise OutOfMemoryError(f"Decoding {name!r} does not fit into memory. Export a smaller picture.") from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{name!r} is over the limit of {MAX_PIXELS:,} pixels. Export a smaller picture.") from error
-    except Image.UnidentifiedImageError as error:
-        raise InputError(
-            f"{name!r} is not a picture this program reads; expected {', '.join(FORMATS)}. Convert it first."
-        ) from error
-    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error … on damaged data
-        raise InputError(f"{name!r} is damaged or incomplete ({error}). Export it again.") from error
-
-
-def _check_size(image: Image.Image, name: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise InputError(
-            f"{name!r} is {image.width}x{image.height} px, over the limit of {MAX_PIXELS:,} pixels. "
-            "Export a smaller picture."
-        )
-    if min(image.size) < MIN_SIDE_PX:
-        raise InputError(
-            f"{name!r} is {image.width}x{image.height} px; expected at least {MIN_SIDE_PX} px a side. "
-            "Use a larger picture."
-        )
-
-
-def _to_rgb(image: Image.Image) -> tuple[np.ndarray, list[str]]:
-    notes: list[str] = []
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # an MPO's further frames are previews of the same photo
-        notes.append(f"animated or multi-page: first of {frames} frames used")
-    image.load()
-    profile = image.info.get("icc_profile")
-    upright = ImageOps.exif_transpose(image)
-    if upright.size != image.size or image.getexif().get(0x0112, 1) not in (0, 1):
-        notes.append("EXIF orientation applied")
-    flat = _flatten(_to_8_bit(upright, notes), notes)
-    return np.array(_to_srgb(flat, profile, notes), dtype=np.uint8), notes
-
-
-def _to_8_bit(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Bring 16-bit, 32-bit and float grey to 8 bit; leave other modes alone."""
-    if not image.mode.startswith(("I", "F")):
-        return image
-    values = np.asarray(image, dtype=np.float64)
-    top = 1.0 if image.mode == "F" else 65535.0
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > top:
-        raise ValueError(f"grey values outside 0 … {top:g}")
-    notes.append("converted from more than 8 bits a channel")
-    return Image.fromarray(np.round(values / top * 255).astype(np.uint8))
-
-
-def _flatten(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Composite transparency onto white."""
-    if not image.has_transparency_data:
-        return image.convert("RGB") if image.mode in ("P", "1") else image
-    rgba = image.convert("RGBA")
-    if rgba.getchannel("A").getextrema() != (255, 255):
-        notes.append("transparency flattened on white")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB")
-            if image.mode == "RGB" and _changes_nothing(transform):
-                return image
-            converted = ImageCms.applyTransform(image, transform)
-            if converted is not None:
-                name = ImageCms.getProfileDescription(source).strip() or "an unnamed profile"
-                notes.append(f"colours converted from {name} to sRGB")
-                return converted
-        except (ImageCms.PyCMSError, OSError, ValueError) as error:
-            notes.append(f"colour profile ignored ({error})")
-    if image.mode not in ("RGB", "L"):
-        notes.append(f"colours converted from {image.mode} to RGB")
-    return image.convert("RGB")
-
-
-def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether a transform moves no colour of a coarse cube by more than rounding: an sRGB profile by any name."""
-    steps = np.linspace(0, 255, 16).round().astype(np.uint8)
-    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(64, 64, 3)
-    moved = np.asarray(ImageCms.applyTransform(Image.fromarray(cube), transform), dtype=np.int16)
-    return int(np.abs(moved - cube).max()) <= PROFILE_ROUNDING
 
 
 def encode_png(pixels_u8: np.ndarray) -> bytes:
@@ -308,7 +139,7 @@ def reencode(png: bytes, suffix: str) -> bytes:
             case ".tif" | ".tiff":
                 image.save(buffer, "TIFF", compression="tiff_deflate")
             case _:
-                _flatten(image, []).save(buffer, "JPEG", quality=95, subsampling=0)
+                flatten(image, []).convert("RGB").save(buffer, "JPEG", quality=95, subsampling=0)
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""How an attribution is turned into a picture: conventions by name, because each shows another side of the same map.
+"""How a saliency map is turned into a picture: conventions by name, because each shows another side of the same map.
 
 `flashtorch` and `percentile99` are other projects' rules, so that their figures can be compared with ours; `symmetric`
 keeps the sign; `shared` keeps the size, for maps of one unit beside each other.
@@ -6,11 +6,15 @@ keeps the sign; `shared` keeps the size, for maps of one unit beside each other.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import colormaps
 
-from interp.attribution.saliency import Attribution, heat_hw
 from interp.errors import unknown_name
+
+if TYPE_CHECKING:
+    from interp.attribution.saliency import SaliencyMap
 
 CLIPPED_PERCENTILE = 99  # of `percentile99`
 
@@ -42,7 +46,7 @@ class View:
 
 @dataclass(frozen=True)
 class FlashtorchPanels:
-    """FlashTorch's four views of an attribution (github.com/MisaOgura/flashtorch, `Backprop.visualize`).
+    """FlashTorch's four views of a saliency map (github.com/MisaOgura/flashtorch, `Backprop.visualize`).
 
     Attributes:
         input_hwc01: The picture.
@@ -58,11 +62,11 @@ class FlashtorchPanels:
     overlay_hwc01: np.ndarray = field(repr=False)
 
 
-def views(attributions: Sequence[Attribution], convention: str) -> list[View]:
+def views(maps: Sequence["SaliencyMap"], convention: str) -> list[View]:
     """Apply a convention to maps that will stand side by side.
 
     Args:
-        attributions: The maps; only `shared` lets one depend on the others.
+        maps: The maps; only `shared` lets one depend on the others.
         convention: One of `CONVENTIONS`.
 
     Returns:
@@ -74,34 +78,34 @@ def views(attributions: Sequence[Attribution], convention: str) -> list[View]:
     if convention not in CONVENTIONS:
         raise unknown_name("convention", convention, CONVENTIONS)
     if convention != "shared":
-        return [CONVENTIONS[convention](entry) for entry in attributions]
-    each = [_shared(entry) for entry in attributions]
+        return [CONVENTIONS[convention](entry) for entry in maps]
+    each = [_shared(entry) for entry in maps]
     high = max((view.high for view in each), default=0.0)
     return [View(view.values_hw, 0.0, high, view.colour_map, view.rule) for view in each]
 
 
-def _flashtorch(attribution: Attribution) -> View:
-    values = standardised01(attribution.map_chw.max(axis=0))
+def _flashtorch(saliency: "SaliencyMap") -> View:
+    values = standardised01(saliency.map_chw.max(axis=0))
     rule = "signed maximum over RGB, (v - mean) / std · 0.1 + 0.5, clipped to 0 … 1, over its own range"
     return View(values, float(values.min()), float(values.max()), "viridis", rule)
 
 
-def _percentile99(attribution: Attribution) -> View:
+def _percentile99(saliency: "SaliencyMap") -> View:
     """Sum of |v| over RGB, up to its 99th percentile (PAIR's `VisualizeImageGrayscale`; Adebayo et al. 2018)."""
-    values = np.abs(attribution.map_chw).sum(axis=0)
+    values = np.abs(saliency.map_chw).sum(axis=0)
     low, high = float(values.min()), float(np.percentile(values, CLIPPED_PERCENTILE))
     return View(values, low, high, "gray", "sum of |v| over RGB, clipped at its 99th percentile")
 
 
-def _symmetric(attribution: Attribution) -> View:
+def _symmetric(saliency: "SaliencyMap") -> View:
     """Sum of v over RGB on a scale symmetric about 0 (zennit's `imgify(symmetric=True)`)."""
-    values = attribution.map_chw.sum(axis=0)
+    values = saliency.map_chw.sum(axis=0)
     limit = float(np.abs(values).max())
     return View(values, -limit, limit, "RdBu_r", "sum over RGB, blue below 0, red above, symmetric about 0")
 
 
-def _shared(attribution: Attribution) -> View:
-    values = np.abs(heat_hw(attribution))
+def _shared(saliency: "SaliencyMap") -> View:
+    values = np.abs(saliency.heat_hw)
     return View(values, 0.0, float(values.max()), "inferno", "size of the values as they are, one scale for all maps")
 
 
@@ -113,8 +117,8 @@ CONVENTIONS = {
 }
 
 
-def flashtorch_panels(attribution: Attribution) -> FlashtorchPanels:
-    """Turn an attribution into FlashTorch's views: the rule of the views is FlashTorch's, the gradient not.
+def flashtorch_panels(saliency: "SaliencyMap") -> FlashtorchPanels:
+    """Turn a saliency map into FlashTorch's views: the rule of the views is FlashTorch's, the gradient not.
 
     FlashTorch multiplies by each ReLU's output where guided backprop multiplies by 0 or 1. It also
     differentiates by the normalised input, which weighs the three channels up to 2 % differently from pixels
@@ -123,11 +127,9 @@ def flashtorch_panels(attribution: Attribution) -> FlashtorchPanels:
     Returns:
         Input, gradients across RGB, signed maximum and overlay, float32 in [0, 1].
     """
-    from matplotlib import colormaps  # viridis' table only; nothing is drawn here
-
-    map_chw = np.broadcast_to(attribution.map_chw, attribution.input_chw01.shape)
-    input_hwc01 = np.clip(attribution.input_chw01.transpose(1, 2, 0), 0, 1)
-    view = _flashtorch(attribution)
+    map_chw = np.broadcast_to(saliency.map_chw, saliency.input_chw01.shape)
+    input_hwc01 = np.clip(saliency.input_chw01.transpose(1, 2, 0), 0, 1)
+    view = _flashtorch(saliency)
     viridis_hwc01 = colormaps["viridis"](view.unit_hw01)[..., :3]
     overlay_hwc01 = (0.5 * input_hwc01 + 0.5 * viridis_hwc01).astype(np.float32)
     return FlashtorchPanels(input_hwc01, standardised01(map_chw).transpose(1, 2, 0), view.values_hw, overlay_hwc01)

@@ -1,0 +1,79 @@
+"""Figures are the same whatever Matplotlib was told by its environment, a style file or a notebook."""
+
+import ast
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+from cycler import cycler
+
+from reports.canvas import line_chart
+from reports.restyling import loss_curves
+
+ROOT = Path(__file__).parent.parent
+HOSTILE: dict[Any, Any] = {
+    "text.usetex": True, "axes.facecolor": "red", "font.size": 30.0, "savefig.dpi": 10.0, "lines.linewidth": 9.0,
+    "axes.prop_cycle": cycler(color=["k"]), "image.cmap": "gray", "axes.grid": True, "legend.fontsize": 2,
+    "figure.constrained_layout.use": True, "xtick.labelsize": 30, "font.family": ["no such font"],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    step: int
+    losses: dict[str, float]
+    scale: int = 0
+    size_hw_px: tuple[int, int] = (8, 8)
+
+
+def test_settings_of_others_change_no_byte() -> None:
+    def draw() -> tuple[bytes, bytes]:
+        return (
+            line_chart({"a$_b": ([0, 1], [2, 3])}, x_label="x", y_label="y"),
+            loss_curves([Step(number, {"total": 1 / (1 + number)}) for number in range(3)]),
+        )
+
+    plain = draw()
+    with matplotlib.rc_context(HOSTILE):
+        assert draw() == plain
+        assert matplotlib.rcParams["text.usetex"] is True  # theirs again afterwards
+
+
+def test_every_function_that_draws_is_closed() -> None:
+    seen = 0
+    for path in (ROOT / "reports").glob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, ast.FunctionDef) or function.name == "png":
+                continue
+            called = {
+                node.func.id
+                for node in ast.walk(function)
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            }
+            if "png" in called:
+                seen += 1
+                assert "closed" in {getattr(mark, "id", "") for mark in function.decorator_list}, (path, function.name)
+    assert seen > 10
+
+
+@pytest.mark.parametrize("case", ["MPLBACKEND", "folder", "MATPLOTLIBRC"])
+def test_commands_outlive_the_environment_of_a_notebook(case: str, tmp_path: Path) -> None:
+    rc = tmp_path / "matplotlibrc"
+    environment = {**os.environ}
+    if case == "MPLBACKEND":
+        environment["MPLBACKEND"] = "module://no_such_module.backend_inline"
+    else:
+        rc.write_text("text.usetex: True\nbackend: qtagg\nfont.size: 40\n")
+    if case == "MATPLOTLIBRC":
+        environment["MATPLOTLIBRC"] = str(rc)
+    words = ["kmeans", str(ROOT / "commands/samples/night_swirl.png"), "--k", "2", "--out-dir", str(tmp_path / "o")]
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import cli; cli.app({words!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and (tmp_path / "o" / "night_swirl.kmeans.figure.png").is_file(), done.stderr
