@@ -2,7 +2,7 @@
 
 The folder holds content/, style/ and, for photos with a region, content_masks/NAME.png (white = foreground). Each row
 of a sheet is one pair: photo, painting, then one result a variant. The table gives the judges' means
-(stylize.yardstick: none of them is part of any loss) and CPU seconds.
+(stylize.rulers: none of them is part of any loss) and CPU seconds.
 
     PYTHONPATH=. python benchmarks/look.py DATASET OUT [--contents flower] [--size 512] [--variants default,fixed]
 """
@@ -23,9 +23,10 @@ from interp.pictures.images import Picture, encode_png, load_mask, load_picture,
 from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
 from interp.statistics.layers import choose_layers, fixed_choice
 from stylize import Settings, StyledRegion, compose, stylize
-from stylize.yardstick import Marks, Yardstick
+from stylize.rulers import RANDOM_NETWORK, random_judge, rulers_for
 
 CELL_PX, LABEL_PX = 384, 16
+Marks = tuple[float, float, float]  # distances in a random network and of patches, edges kept
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ def main() -> None:
             sheet(rows, ["photo", "painting", *names]).save(arguments.output / f"sheet-{content}-{region}.png")
     print(f"\n{'variant':20} {'style':>7} {'patches':>8} {'edges':>6} {'cpu s':>7}   means of {len(marks[names[0]])}")
     for name, pairs in marks.items():
-        columns = np.array([(m.style_gram, m.patches, m.edges_kept, seconds) for m, seconds in pairs])
-        print(f"{name:20} {describe(Marks(*columns[:, :3].mean(0)), columns[:, 3].mean())}")
+        style, patches, edges, seconds = np.mean([(*found, seconds) for found, seconds in pairs], 0)
+        print(f"{name:20} {describe((style, patches, edges), seconds)}")
 
 
 def region_of(dataset: Path, content: str, photo: Picture, region: str) -> np.ndarray:
@@ -103,8 +104,13 @@ def judge_of(photo: Picture, painting: Picture, alpha: np.ndarray, size_px: int)
     """A judge of results at the working size."""
     size = working_size_hw_px(photo.size_hw_px, size_px)
     small = resize_nchw01(photo.image_nchw01, size)
-    yardstick = Yardstick(small, painting.image_nchw01, resize_hw01(alpha, size))
-    return lambda result: yardstick.mark(resize_nchw01(to_nchw01(result), size))
+    rulers = rulers_for(load_vgg("compact"), small, resize_hw01(alpha, size), painting.image_nchw01, random_judge())
+
+    def judge(result: np.ndarray) -> Marks:
+        found = rulers.read(resize_nchw01(to_nchw01(result), size))
+        return found.judges[RANDOM_NETWORK], found.patches, found.edges_kept
+
+    return judge
 
 
 def restyle(
@@ -126,7 +132,7 @@ def restyle(
 
 
 def describe(marks: Marks, seconds: float) -> str:
-    return f"{marks.style_gram:7.3f} {marks.patches:8.3f} {marks.edges_kept:6.2f} {seconds:7.1f}"
+    return f"{marks[0]:7.3f} {marks[1]:8.3f} {marks[2]:6.2f} {seconds:7.1f}"
 
 
 def sheet(rows: list[list[np.ndarray]], names: list[str]) -> Image.Image:

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.contest import Pair, prepare, ways_named
 from commands.foreground import ForegroundOptions
 from commands.options import INTERRUPTED, ImageArgument, Region, RegionOption, RunOptions, StyleOption, command
+from commands.pairs import PicturePair, prepare
 from commands.progress import progress
 from commands.run import Run, names_of
 from interp.errors import UsageError
+from stylize.ways import Way, ways_named
 
 if TYPE_CHECKING:
     from interp.pictures.images import Picture
-    from stylize.compare import Tick, Trial
+    from stylize.compare import Outcome, Tick
     from stylize.factors import Factorial
 
 EVERY_WAY = ("default", "report-pytorch", "report-tensorflow", "report-tensorflow-fixed", "report-isolated", "gatys")
@@ -79,34 +80,36 @@ def compare(
             f"--also came {len(also or [])} times and --also-style {len(also_style or [])} times; expected a painting "
             "for each photo, or none."
         )
-    ways = ways_named(names_of(presets, EVERY_WAY) or [name for name in EVERY_WAY if _possible(name, region)])
-    for name in ways:
-        if not _possible(name, region):
-            raise UsageError(f"Preset {name!r} cuts a region out; expected --region foreground or background with it.")
+    ways = ways_named(names_of(presets, EVERY_WAY) or _usual_ways(region))
+    for way in ways:
+        if way.cut_result and region is Region.ALL:
+            raise UsageError(
+                f"Preset {way.name!r} cuts a region out; expected --region foreground or background with it."
+            )
     pictures = [(run.photo(image, "astronaut"), run.painting(style)), *_further_pairs(run, also, also_style or [])]
     run.plan_outputs(pictures[0][0].stem, {"figure": "png"})
 
     vgg = run.network()
     pairs = [
-        prepare(run, vgg, *pair, ways, region, foreground, size, iterations=iterations, jitters=jitters)
-        for pair in pictures
+        prepare(run, vgg, *pair, region, foreground, size, iterations=iterations, jitters=jitters) for pair in pictures
     ]
-    trials, interrupted = _compete(run, pairs)
+    outcomes, interrupted = _compete(run, pairs, ways)
     factorial, stopped = _explain(run, pairs[0], why_size, why_iterations) if why and not interrupted else (None, False)
     if stopped:
         run.warn("Interrupted: the section on which difference matters is left out.")
     from commands.compare_story import sheet, tell_compare
 
-    run.write("figure", sheet(pairs[0], trials[0]))
+    run.write("figure", sheet(pairs[0], outcomes[0]))
     if not options.no_report:
-        run.write_report(tell_compare(run, pairs, trials, factorial), vgg)
+        run.write_report(tell_compare(pairs, outcomes, factorial), vgg)
     run.finish()
     if interrupted or stopped:
         raise typer.Exit(INTERRUPTED)
 
 
-def _possible(name: str, region: Region) -> bool:
-    return region is not Region.ALL or name != "report-isolated"
+def _usual_ways(region: Region) -> list[str]:
+    """All, but for the one that needs a region where there is none."""
+    return [name for name in EVERY_WAY if region is not Region.ALL or name != "report-isolated"]
 
 
 def _further_pairs(run: Run, photos: list[str] | None, paintings: list[str]) -> "list[tuple[Picture, Picture]]":
@@ -120,13 +123,17 @@ def _further_pairs(run: Run, photos: list[str] | None, paintings: list[str]) -> 
     return pairs
 
 
-def _compete(run: Run, pairs: list[Pair]) -> "tuple[list[list[Trial]], bool]":
-    """Run every way on every pair; on Ctrl-C keep the pairs' trials that are finished."""
+def _compete(run: Run, pairs: list[PicturePair], ways: list[Way]) -> "tuple[list[list[Outcome]], bool]":
+    """Run every way on every pair; on Ctrl-C keep the pairs' outcomes that are finished."""
+    from reports.ways import shortened_note
     from stylize.compare import compare as compete
 
-    finished: list[list[Trial]] = []
+    for way in ways:
+        if note := shortened_note(way, pairs[0].pair.as_run(way)):
+            run.warn(f"{way.name}: {note}")
+    finished: list[list[Outcome]] = []
     for number, pair in enumerate(pairs, start=1):
-        trials: list[Trial] = []
+        outcomes: list[Outcome] = []
         words = f"pair {number} of {len(pairs)}: " if len(pairs) > 1 else ""
         with progress(run.options.progress, run.options.quiet) as display:
 
@@ -134,19 +141,19 @@ def _compete(run: Run, pairs: list[Pair]) -> "tuple[list[list[Trial]], bool]":
                 show(tick, words + name)
 
             try:
-                for trial in compete(pair.contest, pair.contestants, watch):
-                    trials.append(trial)
-                    run.say(f"{words}{trial.name}: {trial.steps:,} steps in {trial.seconds:.1f} s.")
+                for outcome in compete(pair.pair, ways, watch):
+                    outcomes.append(outcome)
+                    run.say(f"{words}{outcome.name}: {outcome.steps:,} steps in {outcome.seconds:.1f} s.")
             except KeyboardInterrupt:
-                if not finished and not trials:
+                if not finished and not outcomes:
                     raise
-                run.warn(f"Interrupted: {len(trials)} of {len(pair.contestants)} ways were finished on {pair.name}.")
-                return finished or [trials], True  # pairs compare only where all ways ran
-        finished.append(trials)
+                run.warn(f"Interrupted: {len(outcomes)} of {len(ways)} ways were finished on {pair.name}.")
+                return finished or [outcomes], True  # pairs compare only where all ways ran
+        finished.append(outcomes)
     return finished, False
 
 
-def _explain(run: Run, pair: Pair, size_px: int, iterations: int) -> "tuple[Factorial | None, bool]":
+def _explain(run: Run, pair: PicturePair, size_px: int, iterations: int) -> "tuple[Factorial | None, bool]":
     """Run the factorial; None and True if it was interrupted."""
     import time
 
@@ -154,7 +161,7 @@ def _explain(run: Run, pair: Pair, size_px: int, iterations: int) -> "tuple[Fact
     from stylize.factors import factorial
 
     started = time.monotonic()
-    contest = pair.contest
+    shared = pair.pair
     with progress(run.options.progress, run.options.quiet) as display:
 
         def watch(step: int, total: int) -> None:
@@ -162,7 +169,7 @@ def _explain(run: Run, pair: Pair, size_px: int, iterations: int) -> "tuple[Fact
 
         try:
             found = factorial(
-                contest.vgg, contest.photo_nchw01, contest.painting_nchw01,
+                shared.vgg, shared.photo_nchw01, shared.painting_nchw01,
                 size_px=size_px, iterations=iterations, watch=watch,
             )  # fmt: skip
         except KeyboardInterrupt:

@@ -1,6 +1,5 @@
 """The foreground as a user asks for it: its options, shared by every command that has a region, and the cut."""
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -8,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.marks import box_of, hints_of, load_hints, parse_colour, parse_lengths
 from commands.options import Region
 from commands.run import Run
 from commands.seeing import SaliencyFindings
-from interp.errors import InputError, UsageError
+from interp.errors import UsageError, unknown_name
+from segment.prompts import prompt_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,16 +21,8 @@ if TYPE_CHECKING:
     from segment.deepcut import Describe
     from segment.hints import Hints
     from segment.masks import Box
-    from segment.result import Segmentation
-
-
-class Prompt(StrEnum):
-    """How the foreground is found."""
-
-    AUTO = "auto"
-    FACE = "face"
-    SALIENCY = "saliency"
-    CONTRAST = "contrast"
+    from segment.segmentation import Segmentation
+    from segment.segmenters import Segmenter
 
 
 class Features(StrEnum):
@@ -40,9 +33,46 @@ class Features(StrEnum):
     DEEPLAB = "deeplab"
 
 
-PromptOption = Annotated[Prompt, typer.Option("--prompt", help="How to find the foreground.")]
+PromptOption = Annotated[
+    str, typer.Option("--prompt", metavar="|".join(prompt_names()), help="How to find the foreground.")
+]
 BoxOption = Annotated[
-    str | None, typer.Option("--box", metavar="X,Y,W,H", help="Box around the foreground, in pixels of the photo.")
+    str | None,
+    typer.Option(
+        "--box", metavar="X,Y,W,H", help="Box around the foreground, in px or per cent of the photo: 10%,20%,60%,75%."
+    ),
+]
+PointOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point", metavar="X,Y", help="A place in the foreground, in px or per cent; repeatable, beside any prompt."
+    ),
+]
+NotOption = Annotated[
+    list[str] | None, typer.Option("--not", metavar="X,Y", help="A place outside it; repeatable, beside any prompt.")
+]
+SegmenterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--segmenter",
+        metavar="FILE",
+        help="Network that marks the foreground: .onnx or .tflite, a picture in, a map out.",
+    ),
+]
+SegmenterMeanOption = Annotated[
+    str | None,
+    typer.Option(
+        "--segmenter-mean",
+        metavar="R,G,B",
+        help="What it wants subtracted from RGB in [0, 1].",
+        show_default="ImageNet's for .onnx, 0 for .tflite",
+    ),
+]
+SegmenterStdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--segmenter-std", metavar="R,G,B", help="What it wants that divided by.", show_default="ImageNet's, or 1"
+    ),
 ]
 MaskOption = Annotated[
     str | None,
@@ -57,7 +87,9 @@ HintsOption = Annotated[
     typer.Option(
         "--hints",
         metavar="FILE.json",
-        help='Strokes in pixels of the photo: {"foreground": [[[x, y], ...], ...], "background": [...], "box": [...]}.',
+        # Rich takes an unescaped bracket for its own markup, and swallows it.
+        help=r'Strokes in pixels of the photo: {"foreground": \[\[\[x, y], ...], ...], "background": \[...], '
+        r'"box": \[...]}.',
     ),
 ]
 FeaturesOption = Annotated[
@@ -75,10 +107,15 @@ FeatherOption = Annotated[
 class ForegroundOptions:
     """How the user wants the foreground found."""
 
-    prompt: PromptOption = Prompt.AUTO
+    prompt: PromptOption = "auto"
     box: BoxOption = None
     hints: HintsOption = None
     mask: MaskOption = None
+    point: PointOption = None
+    not_point: NotOption = None
+    segmenter: SegmenterOption = None
+    segmenter_mean: SegmenterMeanOption = None
+    segmenter_std: SegmenterStdOption = None
     features: FeaturesOption = Features.VGG
     rounds: RoundsOption = 5
     feather: FeatherOption = None
@@ -86,19 +123,27 @@ class ForegroundOptions:
     @property
     def needs_saliency(self) -> bool:
         """Whether the network's opinion of the class is part of finding it."""
-        if self.prompt is Prompt.SALIENCY:
+        if self.prompt == "saliency":
             return True
-        return self.prompt is Prompt.AUTO and not (self.box or self.mask or self.hints)
+        return self.prompt == "auto" and not (self.box or self.mask or self.hints or self.point or self.segmenter)
 
     @property
     def needs_cut(self) -> bool:
         """Whether anything is left to decide."""
-        return self.mask is None or self.hints is not None
+        return self.mask is None or bool(self.hints or self.point or self.not_point)
 
     def check(self) -> None:
         """Refuse what cannot be read, before anything else is."""
+        if self.prompt not in prompt_names():
+            raise unknown_name("prompt", self.prompt, prompt_names())
         if self.box:
-            parse_box(self.box)
+            parse_lengths(self.box, "X,Y,W,H")
+        for place in (*(self.point or ()), *(self.not_point or ())):
+            parse_lengths(place, "X,Y")
+        for text in (self.segmenter_mean, self.segmenter_std):
+            if text and not self.segmenter:
+                raise UsageError("--segmenter-mean and --segmenter-std go with --segmenter FILE; none was given.")
+            parse_colour(text)
         if self.hints:
             load_hints(self.hints)
 
@@ -112,31 +157,32 @@ def find_foreground(
         UsageError: If a box and a mask are given together, or box or hints make no sense.
         MaskError: If nothing usable is found.
     """
+    from reports.foreground import doubts, how_found
     from segment import segment
 
     given = Given(
-        box_xywh_px=parse_box(options.box) if options.box else None,
+        box_xywh_px=box_of(options.box, picture.size_hw_px) if options.box else None,
         mask_hw01=run.mask(options.mask, picture.size_hw_px) if options.mask else None,
-        hints=load_hints(options.hints) if options.hints else None,
+        hints=hints_of(options.hints, options.point or (), options.not_point or (), picture.size_hw_px),
     )
     given.check(picture.size_hw_px, options.prompt)
-    believed, note = _believed(run, options, findings)
     segmentation = segment(
         picture.rgb_hwc_u8,
-        prompt=options.prompt.value,
+        prompt=options.prompt,
         box_xywh_px=given.box_xywh_px,
         mask_hw01=given.mask_hw01,
         hints=given.hints,
-        saliency_hw=believed,
-        saliency_note=note,
+        saliency_hw=_believed(run, options, findings),
         describe=_describe(run, options.features) if options.needs_cut else None,
+        person=_person(options),
+        segmenter=_segmenter(run, options),
         feather_px=options.feather,
         seed=run.options.seed,
         rounds=options.rounds,
     )
-    run.say(f"Foreground: {segmentation.reason} It covers {segmentation.area_share:.0%} of the photo.")
-    for warning in segmentation.warnings:
-        run.warn(warning)
+    run.say(f"Foreground: {how_found(segmentation)} It covers {segmentation.area_share:.0%} of the photo.")
+    for doubt in doubts(segmentation):
+        run.warn(doubt)
     return segmentation
 
 
@@ -148,36 +194,34 @@ class Given:
     mask_hw01: "np.ndarray | None"
     hints: "Hints | None"
 
-    def check(self, size_hw_px: tuple[int, int], prompt: Prompt) -> None:
+    def check(self, size_hw_px: tuple[int, int], prompt: str) -> None:
         """Refuse what does not fit the photo, before a network is loaded."""
-        from segment.hints import hints_seed
-        from segment.prompts import clip_box
+        from segment.box import clip_box
+        from segment.hints import hints_trimap
 
         if self.box_xywh_px is not None and self.mask_hw01 is not None:
             raise UsageError("Both --box and --mask were given; expected one of them.")
         if self.box_xywh_px is not None:
             clip_box(size_hw_px, self.box_xywh_px)
-        elif self.hints is not None and self.mask_hw01 is None and prompt is Prompt.AUTO:
-            hints_seed(size_hw_px, self.hints)
+        elif self.hints and self.hints.foreground and self.mask_hw01 is None and prompt == "auto":
+            hints_trimap(size_hw_px, self.hints)
 
 
-def _believed(
-    run: Run, options: ForegroundOptions, findings: SaliencyFindings | None
-) -> "tuple[np.ndarray | None, str]":
-    """The saliency map if it may prompt the cut, and else why not."""
+def _believed(run: Run, options: ForegroundOptions, findings: SaliencyFindings | None) -> "np.ndarray | None":
+    """The saliency map if it may prompt the cut."""
     if not findings:
-        if options.prompt is Prompt.SALIENCY:
+        if options.prompt == "saliency":
             raise UsageError(
                 "--prompt saliency needs weights with a classifier; choose another prompt or other weights."
             )
-        return None, "these weights have no classifier" if options.needs_saliency else "no saliency map was asked for"
+        return None
     from interp.attribution.saliency import prompt_saliency_hw
     from interp.attribution.verdict import VerdictWord
 
-    asked, trusted = options.prompt is Prompt.SALIENCY, findings.verdict.word is VerdictWord.CLASS
+    asked, trusted = options.prompt == "saliency", findings.verdict.word is VerdictWord.CLASS
     if asked and not trusted:
         run.warn(f"The saliency prompt was asked for, but {findings.worth}.")
-    return (prompt_saliency_hw(findings.saliency) if trusted or asked else None), findings.worth
+    return prompt_saliency_hw(findings.saliency) if trusted or asked else None
 
 
 def _describe(run: Run, features: Features) -> "Describe | None":
@@ -185,9 +229,9 @@ def _describe(run: Run, features: Features) -> "Describe | None":
     if features is Features.COLOR:
         return None
     if features is Features.VGG:
-        from segment.hypercolumns import hypercolumns
+        from segment.hypercolumns import Hypercolumns
 
-        return hypercolumns(run.network())
+        return Hypercolumns(run.network())
     import torch
 
     from segment.deeplab import class_maps, find_segmenter, load_segmenter
@@ -197,22 +241,36 @@ def _describe(run: Run, features: Features) -> "Describe | None":
     return class_maps(load_segmenter(segmenter, path, run.device()))
 
 
-def load_hints(path: str) -> "Hints":
-    """Read a file of hints.
+def _person(options: ForegroundOptions) -> "Segmenter | None":
+    """The network for people, if it is there and may be asked."""
+    if options.prompt not in ("auto", "person") or not options.needs_cut:
+        return None
+    from segment.segmenters.selfie import FILE, SelfieSegmenter
 
-    Raises:
-        InputError: If it cannot be read, or is no JSON.
-        UsageError: If it holds no hints.
-    """
-    from interp.pictures.files import read_text
-    from segment.hints import read_hints
+    folder = segmenter_folder()
+    if options.prompt == "auto" and not (folder / FILE).is_file():
+        return None
+    return SelfieSegmenter(folder)
 
-    text = read_text(path, "a JSON file of hints")
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path!r} is no JSON ({error}). Pass a JSON file of hints.") from error
-    return read_hints(data)
+
+def _segmenter(run: Run, options: ForegroundOptions) -> "Segmenter | None":
+    """The user's own network."""
+    if not options.segmenter:
+        return None
+    from segment.segmenters.file import FileSegmenter
+
+    found = FileSegmenter(options.segmenter, parse_colour(options.segmenter_mean), parse_colour(options.segmenter_std))
+    height, width = found.input_hw_px
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (found.mean, found.std))
+    run.say(f"Segmenter: {found.name}, at {width}x{height} px, RGB less {mean}, divided by {std}.")
+    return found
+
+
+def segmenter_folder() -> Path:
+    """Where the network for people is kept: torch hub's cache, beside torchvision's files."""
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation | None") -> "np.ndarray":
@@ -224,18 +282,3 @@ def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation
     if segmentation is None:
         return np.ones(picture.size_hw_px, dtype=np.float32)
     return segmentation.alpha_hw01 if region is Region.FOREGROUND else quantise_hw01(1 - segmentation.alpha_hw01)
-
-
-def parse_box(text: str) -> tuple[int, int, int, int]:
-    """Read `X,Y,W,H`.
-
-    Raises:
-        UsageError: If it is not four whole numbers.
-    """
-    try:
-        x, y, width, height = (int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(
-            f"Box {text!r} is not X,Y,W,H; expected four whole numbers of pixels, such as 40,30,200,260."
-        ) from error
-    return x, y, width, height

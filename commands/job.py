@@ -1,5 +1,7 @@
-"""One stylize job: optimise with a progress display, bring the result into the photo, measure it."""
+"""One stylize job: restyle with a progress display, bring the result into the photo, say what must be known of it."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,60 +13,82 @@ if TYPE_CHECKING:
 
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
-    from stylize.isolate import Isolation
     from stylize.optimise import Step, StepEvent
-    from stylize.outcome import Outcome
-    from stylize.presets import Settings
     from stylize.region import StyledRegion
-
-SNAPSHOTS_AT = (0.1, 0.3, 0.5, 0.75)  # of the run
+    from stylize.ways import Way
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the optimisation left behind: every step's figures, the last event with its images, and the measures."""
+    """What a run left behind: every step's figures, the last event with its scene and images, and the result."""
 
     photo: "Picture"
-    styled: "list[StyledRegion]"
-    settings: "Settings"
+    way: "Way"
     steps: "list[Step]"
     last: "StepEvent"
     snapshots: "list[tuple[str, np.ndarray]]"
     result_hwc_u8: "np.ndarray"
-    isolation: "Isolation"
-    outcomes: "list[Outcome]"
     interrupted: bool
 
 
 def do_job(
-    run: Run, vgg: "Vgg", photo: "Picture", styled: "list[StyledRegion]", settings: "Settings",
+    run: Run,
+    vgg: "Vgg",
+    photo: "Picture",
+    regions: "list[StyledRegion]",
+    way: "Way",
+    *,
     kept_hwc_u8: "np.ndarray | None" = None,
-) -> Job:  # fmt: skip
-    """Run the loop with a progress display; on Ctrl-C keep the best images so far."""
-    from interp.pictures.images import to_hwc_u8, to_nchw01
-    from stylize.isolate import compose, measure
+    cut: "Callable[[np.ndarray], np.ndarray] | None" = None,
+) -> Job:
+    """Restyle; on Ctrl-C keep the images so far.
+
+    Args:
+        run: The command's.
+        vgg: The network.
+        photo: The photo.
+        regions: What to restyle.
+        way: How.
+        kept_hwc_u8: The kept side's own colours; see `compose`.
+        cut: What cuts the region out of the result, for a way that does.
+    """
+    from stylize.composite import compose
+    from stylize.optimise import cut_out
+
+    steps, snapshots, last, interrupted = _run(run, vgg, photo, regions, way)
+    if interrupted:
+        run.warn(f"Interrupted at step {last.step} of {last.total}: this is the picture until then.")
+    if not math.isfinite(last.losses["total"]):
+        run.warn(f"The loss stopped being finite at step {last.step}: this is the last picture before.")
+    for region, canvas in zip(last.scene.regions, last.scene.canvases, strict=True):
+        for name, reason in canvas.dropped.items():
+            run.warn(f"Layer {name} was left out of the {region.name} at the finest scale: {reason}.")
+    if cut:
+        last = cut_out(last, photo.rgb_hwc_u8, cut)
+    result = compose(photo.rgb_hwc_u8, last.scene.regions, last.restyled_rchw, kept_hwc_u8)
+    return Job(photo, way, steps, last, snapshots, result, interrupted)
+
+
+def _run(
+    run: Run, vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way"
+) -> "tuple[list[Step], list[tuple[str, np.ndarray]], StepEvent, bool]":
+    """Every step's figures, pictures on the way, the last event, and whether Ctrl-C ended it."""
+    from interp.pictures.images import to_hwc_u8
     from stylize.optimise import stylize as optimise
-    from stylize.outcome import judge
 
     last: StepEvent | None = None
-    steps, snapshots, interrupted, marks = [], [], False, list(SNAPSHOTS_AT)
+    steps, snapshots = [], []
     image = photo.image_nchw01.to(run.device())
     with progress(run.options.progress, run.options.quiet) as display:
         try:
-            for last in optimise(vgg, image, styled, settings):
+            for last in optimise(vgg, image, regions, way):
                 steps.append(last.figures)
-                display.show(last, f"{last.size_hw_px[1]}x{last.size_hw_px[0]} px  loss {last.losses['total']:.4f}")
-                if marks and last.step >= marks[0] * last.total:
-                    marks.pop(0)
-                    snapshots.append((f"step {last.step}", to_hwc_u8(last.image_nchw01)))
+                display.show(last, f"{last.size_hw_px[1]}x{last.size_hw_px[0]} px  loss {last.losses['total']:.4g}")
+                if way.shows(last.step, last.total):
+                    snapshots.append((f"step {last.step:,}", to_hwc_u8(last.image_nchw01)))
         except KeyboardInterrupt:
-            interrupted = True
-    if last is None:
-        raise KeyboardInterrupt
-    if interrupted:
-        run.warn(f"Interrupted at step {last.step} of {last.total}: this is the best image until then.")
-    result = compose(photo.rgb_hwc_u8, styled, last.restyled_rchw, kept_hwc_u8)
-    isolation = measure(vgg, photo.rgb_hwc_u8, result, styled, last.scene, last.restyled_rchw, settings)
-    judged = to_nchw01(result).to(run.device())
-    outcomes = [judge(vgg, image, judged, region, last.size_hw_px, settings.style_scale) for region in styled]
-    return Job(photo, styled, settings, steps, last, snapshots, result, isolation, outcomes, interrupted)
+            if last is None:
+                raise
+            return steps, snapshots, last, True
+    assert last is not None
+    return steps, snapshots, last, False

@@ -56,20 +56,20 @@ def kmeans(
     run.plan_outputs(picture.stem, {"map": "png", "blackout": "png", "figure": "png", "stats": "json"})
 
     from interp.pictures.images import encode_png
-    from reports.clusters import clusters_figure, clusters_section
+    from reports.clusters import clusters_figure, clusters_section, neutrality, why_so_many
     from reports.store import RecordBuilder
     from segment.kmeans import blackout as black
     from segment.kmeans import cluster
 
     describe = None
     if features is ClusterFeatures.VGG:
-        from segment.hypercolumns import hypercolumns
+        from segment.hypercolumns import Hypercolumns
 
-        describe = hypercolumns(run.network())
+        describe = Hypercolumns(run.network())
     clusters = cluster(picture.rgb_hwc_u8, features=features.value, k=k, describe=describe, seed=options.seed)
     numbers = asked or [clusters.background + 1]
     blackened = black(picture.rgb_hwc_u8, clusters, numbers)
-    run.say(f"{clusters.reason} {clusters.verdict}")
+    run.say(f"{why_so_many(clusters)} {neutrality(clusters)}")
     for number, (share, colour) in enumerate(zip(clusters.shares, clusters.hex_colours, strict=True), 1):
         run.say(f"  {number}  {colour}  {share:6.1%}")
     run.write("map", encode_png(clusters.map_hwc_u8))
@@ -77,7 +77,7 @@ def kmeans(
     run.write("figure", clusters_figure(clusters))
     run.write("stats", json.dumps(clusters.facts(), indent=1).encode())
     if not options.no_report:
-        builder = RecordBuilder("kmeans", f"Clusters of {picture.name}", clusters.verdict)
+        builder = RecordBuilder("kmeans", f"Clusters of {picture.name}", neutrality(clusters))
         builder.sections.append(clusters_section(builder.images, picture.rgb_hwc_u8, clusters, blackened, numbers))
         builder.data = {"clusters": clusters.facts()}
         run.write_report(builder, run.network() if describe else None)

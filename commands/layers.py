@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from commands.evidence import layer_textures
 from commands.options import ImageArgument, RunOptions, StyleOption, command
 from commands.run import Run
 
@@ -29,6 +28,7 @@ def layers(
     from interp.statistics.layers import choose_layers
     from reports.layers import layer_evidence, layers_section
     from reports.store import RecordBuilder
+    from stylize.texture import textures
 
     vgg = run.network()
     looked_at = working_size_hw_px(photo.size_hw_px, size)
@@ -43,7 +43,7 @@ def layers(
         run.say("Making a texture from each layer's statistics.")
         builder = RecordBuilder("layers", f"Layers for {photo.name} after {painting.name}")
         builder.headline = f"Style from {', '.join(choice.style_weights)}; content from {choice.content_layer}."
-        builder.sections.append(layers_section(builder.images, choice, layer_textures(vgg, painting_small)))
+        builder.sections.append(layers_section(builder.images, choice, textures(vgg, painting_small)))
         builder.data = {"choice": choice}
         run.write_report(builder, vgg)
     run.finish()

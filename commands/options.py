@@ -19,7 +19,10 @@ from commands.streams import tell
 from interp.errors import UsageError
 
 RUN, OUT, LOOK = "Run", "Output", "Network"
-FOREGROUND = ("mask", "box", "hints", "prompt", "features", "rounds", "feather")  # what finds it
+FOREGROUND = (  # what finds it
+    "mask", "box", "hints", "point", "not_point", "segmenter", "segmenter_mean", "segmenter_std", "prompt", "features",
+    "rounds", "feather",
+)  # fmt: skip
 
 
 class Progress(StrEnum):
@@ -219,7 +222,11 @@ def _refuse_idle(given: dict[str, Any]) -> None:
     Raises:
         UsageError: If a foreground is described where none is looked for, or a width where the weights have their own.
     """
-    idle = [name for name in FOREGROUND if name in given and _is_given(given["context"], name)]
+    idle = [
+        name.removesuffix("_point").replace("_", "-")
+        for name in FOREGROUND
+        if name in given and _is_given(given["context"], name)
+    ]
     paintings = given.get("style_foreground") or given.get("style_background")
     if idle and given.get("region") is Region.ALL and not paintings:
         raise UsageError(

@@ -60,7 +60,9 @@ class StyleOptions:
     ] = None
     strength: Annotated[
         float,
-        typer.Option("--strength", help="Painting against photo; 1 is balanced.", rich_help_panel=STYLE),
+        typer.Option(
+            "--strength", "--style-weight", help="Painting against photo; 1 is balanced.", rich_help_panel=STYLE
+        ),
     ] = 1.0
     strength_foreground: Annotated[
         float | None,
@@ -82,12 +84,13 @@ class StyleOptions:
     ] = None
     keep_colour: Annotated[
         Colour,
-        typer.Option("--keep-colour", help="Keep the photo's colours.", rich_help_panel=STYLE),
+        typer.Option("--keep-colour", "--keep-color", help="Keep the photo's colours.", rich_help_panel=STYLE),
     ] = Colour.NONE
     keep_colour_foreground: Annotated[
         Colour | None,
         typer.Option(
             "--keep-colour-foreground",
+            "--keep-color-foreground",
             help="The foreground's own.",
             show_default="--keep-colour",
             rich_help_panel=STYLE,
@@ -97,6 +100,7 @@ class StyleOptions:
         Colour | None,
         typer.Option(
             "--keep-colour-background",
+            "--keep-color-background",
             help="The background's own.",
             show_default="--keep-colour",
             rich_help_panel=STYLE,

@@ -218,6 +218,11 @@ class Run:
             raise UsageError(f"--device {asked.value}: there is none that torch can use. Here: {', '.join(there)}.")
         return asked.value
 
+    @property
+    def exact(self) -> bool:
+        """Whether the main picture's format keeps every pixel."""
+        return next(iter(self.plan.paths.values())).suffix.lower() not in (".jpg", ".jpeg")
+
     def write(self, name: str, data: bytes) -> None:
         """Write one planned output; a picture in the format that its name says."""
         path = self.plan.paths[name]
@@ -250,7 +255,9 @@ class Run:
 
     def finish(self) -> None:
         """Print the results on stdout: the paths, or one JSON object."""
-        outputs = {name: str(path) for name, path in self.written.items() if name != RECORD}
+        planned = [name for name in self.plan.paths if name in self.written and name != REPORT]  # the main one first
+        names = dict.fromkeys([*planned, *self.written])
+        outputs = {name: str(self.written[name]) for name in names if name != RECORD}
         self._remove_stale_report()
         if self.options.json:
             record = self.written.get(RECORD)

@@ -10,9 +10,10 @@ from commands.foreground import ForegroundOptions, find_foreground
 from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
 from commands.seeing import look
+from commands.streams import as_typed
 
 if TYPE_CHECKING:
-    from segment.result import Segmentation
+    from segment.segmentation import Segmentation
 
 
 @command
@@ -26,22 +27,27 @@ def segment(
 
     Examples: python cli.py segment photo.jpg --box 120,40,300,420, and to correct what came out:
     python cli.py segment photo.jpg --mask out/photo.segment.png --hints strokes.json
+    With -o FILE the cut-out is written there, mask and alpha beside it.
     """
     run = Run(context, options)
     foreground.check()
     picture = run.photo(image, "astronaut")
-    pictures = dict.fromkeys(("mask", "alpha", "cutout", "overlay"), "png")
+    first = ("cutout", "mask") if options.output else ("mask", "cutout")  # who names a file wants the cut-out in it
+    pictures = dict.fromkeys((*first, "alpha", "overlay"), "png")
     run.plan_outputs(picture.stem, {**pictures, "measures": "json"})
 
     from interp.pictures.images import encode_png, mask_u8
+    from reports.foreground import how_found
     from reports.region import region_section
     from reports.store import RecordBuilder
-    from segment.foreground import cutout
-    from segment.result import overlay
+    from segment.edge_colours import cutout
+    from segment.overlay import overlay
 
     vgg = run.network() if foreground.needs_saliency else None
     findings = look(run, vgg, picture) if vgg else None
     segmentation = find_foreground(run, picture, foreground, findings)
+    if not run.exact:
+        run.warn("JPEG knows no transparency: the cut-out is on white. Use .png or .webp.")
     run.write("mask", encode_png(mask_u8(segmentation.mask_hw)))
     run.write("alpha", encode_png(mask_u8(segmentation.alpha_hw01)))
     run.write("cutout", encode_png(cutout(picture.rgb_hwc_u8, segmentation.alpha_hw01)))
@@ -49,7 +55,7 @@ def segment(
     measured = measures(segmentation, replay(run.sources[0], foreground, segmentation, options))
     run.write("measures", json.dumps(measured, indent=1).encode())
     if not options.no_report:
-        builder = RecordBuilder("segment", f"Foreground of {picture.name}", segmentation.reason)
+        builder = RecordBuilder("segment", f"Foreground of {picture.name}", how_found(segmentation))
         builder.sections.append(
             region_section(builder.images, picture.rgb_hwc_u8, segmentation, segmentation.alpha_hw01)
         )
@@ -64,11 +70,13 @@ def segment(
 
 def measures(segmentation: "Segmentation", command_line: str) -> dict[str, Any]:
     """The cut in numbers, for programs."""
+    from reports.foreground import doubts, how_found
+
     height, width = segmentation.mask_hw.shape
     return {
         "size_wh_px": [width, height],
         "prompt": segmentation.prompt,
-        "reason": segmentation.reason,
+        "reason": how_found(segmentation),
         "box_xywh_px": segmentation.box_xywh_px,
         "area_px": int(segmentation.mask_hw.sum()),
         "area_share": segmentation.area_share,
@@ -76,7 +84,7 @@ def measures(segmentation: "Segmentation", command_line: str) -> dict[str, Any]:
         "boundary_px": segmentation.boundary_px,
         "soft_px": segmentation.soft_px,
         "confidence": segmentation.confidence,
-        "warnings": list(segmentation.warnings),
+        "warnings": list(doubts(segmentation)),
         "replay": command_line,
     }
 
@@ -84,10 +92,15 @@ def measures(segmentation: "Segmentation", command_line: str) -> dict[str, Any]:
 def replay(source: str, foreground: ForegroundOptions, segmentation: "Segmentation", options: RunOptions) -> str:
     """The command line that cuts the same again, with the prompt that `auto` chose by name."""
     words = ["python", "cli.py", "segment", source]
-    for name, value in (("--box", foreground.box), ("--mask", foreground.mask), ("--hints", foreground.hints)):
+    given = [("--box", foreground.box), ("--mask", foreground.mask), ("--hints", foreground.hints)]
+    given += [("--segmenter", foreground.segmenter), ("--segmenter-mean", foreground.segmenter_mean)]
+    given += [("--segmenter-std", foreground.segmenter_std), *(("--point", place) for place in foreground.point or ())]
+    for name, value in [*given, *(("--not", place) for place in foreground.not_point or ())]:
         words += [name, value] if value else []
-    if segmentation.prompt in ("face", "saliency", "contrast"):
+    if segmentation.prompt not in ("box", "hints", "mask", "segmenter"):
         words += ["--prompt", segmentation.prompt]
     words += ["--features", foreground.features.value, "--rounds", str(foreground.rounds), "--seed", str(options.seed)]
     words += ["--weights", options.weights]
-    return shlex.join([*words, *([] if foreground.feather is None else ["--feather", f"{foreground.feather:g}"])])
+    return as_typed(
+        shlex.join([*words, *([] if foreground.feather is None else ["--feather", f"{foreground.feather:g}"])])
+    )

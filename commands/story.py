@@ -1,12 +1,10 @@
 """The stylize report, section by section: from the run's results to a record."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from commands.evidence import layer_textures
 from commands.run import Run
 from commands.seeing import best_class
-from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01
 
 if TYPE_CHECKING:
     from commands.job import Job
@@ -17,10 +15,24 @@ if TYPE_CHECKING:
     from interp.statistics.gram import GramStats
     from reports.record import Section
     from reports.store import RecordBuilder
-    from segment.result import Segmentation
-    from stylize.outcome import Outcome
+    from segment.segmentation import Segmentation
+    from stylize.canvas import Canvas
+    from stylize.isolate import Isolation
+    from stylize.region import StyledRegion
+    from stylize.rulers import Reading
 
 SHOWN_CHANNELS = 16
+
+
+@dataclass(frozen=True)
+class Restyled:
+    """One region of the finest scale, and what the rulers say of it."""
+
+    region: "StyledRegion"
+    canvas: "Canvas"
+    photo: "Reading"
+    result: "Reading"
+    painting: "Reading"
 
 
 def tell_stylize(
@@ -39,55 +51,72 @@ def tell_stylize(
     )
     from reports.store import RecordBuilder
     from reports.verdict import verdict_data
+    from reports.ways import constants_section
+    from stylize.fill import without_border
+    from stylize.isolate import measure
+    from stylize.texture import textures
 
-    photo, first, size = job.photo, job.styled[0], job.last.size_hw_px
-    named = " and ".join(part.name for part in parts)
-    title = f"{photo.name}, {named} after {' and '.join(part.painting.name for part in parts)}"
-    builder = RecordBuilder("stylize", title, _headline(job))
+    photo, scene, restyled = job.photo, job.last.scene, _read(vgg, job)
+    first, named = scene.regions[0], " and ".join(part.name for part in parts)
+    isolation = measure(vgg, photo.rgb_hwc_u8, job.result_hwc_u8, job.way, scene, job.last.restyled_rchw)
+    after = " and ".join(part.painting.name for part in parts)
+    by = f", by {job.way.title}" if job.way.sources else ""
+    builder = RecordBuilder("stylize", f"{photo.name}, {named} after {after}{by}", _headline(restyled, isolation))
     store, add = builder.images, builder.sections.append
     paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
     alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None
     add(result_section(store, photo.rgb_hwc_u8, job.result_hwc_u8, alpha, region=named, paintings=paintings))
     if segmentation:
-        add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, job.isolation, region=first.name))
+        add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, isolation, region=first.name))
     add(features_section(store, _maps(vgg, job)))
     if findings:
         add(saliency_section(store, findings.saliency, findings.verdict))
-    for number, region in enumerate(job.styled):
-        several = region.name if len(job.styled) > 1 else ""
+    for number, entry in enumerate(restyled):
+        several = entry.region.name if len(restyled) > 1 else ""
         add(_of(gram_section(store, _grams(vgg, job, number)), several))
-        textures = layer_textures(vgg, fit_painting_nchw01(region.painting_nchw01, size, job.settings.style_scale))
-        add(_of(layers_section(store, region.choice, textures), several))
-    add(
-        optimisation_section(
-            store, job.steps, [*job.snapshots, ("result", job.result_hwc_u8)], seconds=job.last.elapsed_s
-        )
-    )
-    add(_outcome_section(vgg, job, findings))
-    for region, canvas in zip(job.styled, job.last.scene.canvases, strict=True):
-        for name, reason in canvas.dropped.items():
-            run.warnings.append(f"Layer {name} was left out of the {region.name} at the finest scale: {reason}.")
+        carried = textures(vgg, without_border(entry.canvas.painting_nchw01))
+        add(_of(layers_section(store, entry.region.choice, carried), several))
+    pictures = [*job.snapshots, ("result", job.result_hwc_u8)]
+    add(optimisation_section(store, job.steps, pictures, seconds=job.last.elapsed_s))
+    add(_outcome_section(vgg, job, restyled, findings))
+    if job.way.sources:
+        add(constants_section([job.way]))
     builder.data = {
-        "exact": run.plan.paths["image"].suffix.lower() == ".png",
+        "exact": run.exact,
         "interrupted": job.interrupted,
-        "settings": job.settings,
+        "way": job.way,
+        "steps": job.last.step,
         "regions": {
-            region.name: {
-                "strength": region.strength,
-                "colour": region.colour,
-                "choice": region.choice,
-                "outcome": outcome,
-                "weights_of_terms": {term.name: term.weight for term in canvas.loss.terms},
+            entry.region.name: {
+                "strength": entry.region.strength,
+                "colour": entry.region.colour,
+                "choice": entry.region.choice,
+                "readings": {"photo": entry.photo, "result": entry.result, "painting": entry.painting},
+                "weights_of_terms": entry.canvas.loss.weights,
             }
-            for region, outcome, canvas in zip(job.styled, job.outcomes, job.last.scene.canvases, strict=True)
+            for entry in restyled
         },
         "segmentation": segmentation,
-        "isolation": job.isolation,
+        "isolation": isolation,
         "prediction": findings.saliency.prediction if findings else None,
         "verdict": verdict_data(findings.verdict) if findings else None,
         "losses": job.last.losses,
     }
     return builder
+
+
+def _read(vgg: "Vgg", job: "Job") -> list[Restyled]:
+    """Read the saved result on the rulers, region by region, at the size that was worked at."""
+    from interp.pictures.images import to_nchw01
+    from interp.pictures.sizes import resize_nchw01
+    from stylize.rulers import rulers_of
+
+    scene, found = job.last.scene, []
+    result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(scene.photo_nchw01), job.last.size_hw_px)
+    for number, (region, canvas) in enumerate(zip(scene.regions, scene.canvases, strict=True)):
+        rulers = rulers_of(vgg, scene, number)
+        found.append(Restyled(region, canvas, rulers.photo, rulers.read(result), rulers.painting))
+    return found
 
 
 def _painting_caption(part: "Part", parts: "list[Part]") -> str:
@@ -102,15 +131,15 @@ def _of(section: "Section", region: str) -> "Section":
     return replace(section, id=f"{section.id}-{region}", title=f"{section.title}: {region}")
 
 
-def _headline(job: "Job") -> str:
+def _headline(restyled: list[Restyled], isolation: "Isolation") -> str:
     moved = []
-    for region, outcome in zip(job.styled, job.outcomes, strict=True):
-        before, after = outcome.mean(optimised=True)
-        moved.append(f"the {region.name} came from {before:.2f} to {after:.2f} of the painting's distance")
-    if not job.isolation.outside_pixels:
+    for entry in restyled:
+        before, after = (reading.mean_gram(entry.canvas.loss.style_layers) for reading in (entry.photo, entry.result))
+        moved.append(f"the {entry.region.name} came from {before:.2f} to {after:.2f} of the painting's distance")
+    if not isolation.outside_pixels:
         return f"T{'; '.join(moved)[1:]}."
-    kept = job.isolation.max_abs_outside == 0
-    outside = f"{job.isolation.outside_pixels:,} pixels outside are {'bit-identical' if kept else 'not identical'}"
+    kept = isolation.max_abs_outside == 0
+    outside = f"{isolation.outside_pixels:,} pixels outside are {'bit-identical' if kept else 'not identical'}"
     return f"T{'; '.join(moved)[1:]}; {outside}."
 
 
@@ -124,7 +153,7 @@ def _maps(vgg: "Vgg", job: "Job") -> "list[FeatureMaps]":
     return [
         feature_maps(vgg, scene.photo_nchw01, "conv1_1", count=SHOWN_CHANNELS),
         feature_maps(
-            vgg, scene.photo_nchw01, job.styled[0].choice.content_layer, count=SHOWN_CHANNELS,
+            vgg, scene.photo_nchw01, scene.regions[0].choice.content_layer, count=SHOWN_CHANNELS,
             rank="contrast" if inside else "mean", alpha_hw01=alpha,
         ),
     ]  # fmt: skip
@@ -136,17 +165,19 @@ def _grams(vgg: "Vgg", job: "Job", number: int) -> "dict[str, list[GramStats]]":
 
     from interp.network.layer_names import layer
     from interp.pictures.images import to_nchw01
+    from interp.pictures.sizes import resize_nchw01
     from interp.statistics.gram import gram_stats, region_gram
     from interp.statistics.regions import pool_mask
 
-    scene, size = job.last.scene, job.last.size_hw_px
+    scene, canvas = job.last.scene, job.last.scene.canvases[number]
     alpha, photo = scene.alphas_rhw01[number], scene.photo_nchw01
-    _, painting, learned = job.styled[number].pictures(photo, alpha, size, job.settings.style_scale)
-    result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(photo), size)
-    names = list(scene.canvases[number].masks)
+    result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(photo), job.last.size_hw_px)
+    names = list(canvas.loss.style_layers)
     pictures = {
-        "painting": (painting, learned), "photo's region": (photo, alpha), "result's region": (result, alpha),
-    }  # fmt: skip
+        "painting": (canvas.painting_nchw01, canvas.learned_hw01),
+        "photo's region": (photo, alpha),
+        "result's region": (result, alpha),
+    }
     grams: dict[str, list[GramStats]] = {}
     with torch.no_grad():
         for label, (image, part) in pictures.items():
@@ -155,13 +186,18 @@ def _grams(vgg: "Vgg", job: "Job", number: int) -> "dict[str, list[GramStats]]":
     return grams
 
 
-def _outcome_section(vgg: "Vgg", job: "Job", findings: "SaliencyFindings | None") -> "Section":
-    from reports.restyling import outcome_section
+def _outcome_section(
+    vgg: "Vgg", job: "Job", restyled: list[Restyled], findings: "SaliencyFindings | None"
+) -> "Section":
+    from reports.rulers import outcome_section, reading_rows
 
     rows = []
-    for region, outcome in zip(job.styled, job.outcomes, strict=True):
-        prefix = f"{region.name}: " if len(job.styled) > 1 else ""
-        rows += [(prefix + name, *figures) for name, *figures in _outcome_rows(outcome)]
+    for entry in restyled:
+        prefix = f"{entry.region.name}: " if len(restyled) > 1 else ""
+        found = reading_rows(
+            entry.photo, entry.result, entry.painting, entry.canvas.loss.layers, entry.region.choice.content_layer
+        )
+        rows += [(prefix + name, *values) for name, *values in found]
     if findings:
         from interp.attribution.saliency import classify
         from interp.pictures.images import to_nchw01
@@ -170,22 +206,5 @@ def _outcome_section(vgg: "Vgg", job: "Job", findings: "SaliencyFindings | None"
         now, then = classify(vgg, image), findings.saliency.prediction
         before, after = (best_class(entry) for entry in (then, now))
         same = "the same class" if now.indices[0] == then.indices[0] else "another class"
-        rows.append(("what the network sees in the whole picture", before, after, same))
+        rows.append(("what the network sees in the whole picture", before, after, "–", same))
     return outcome_section(rows)
-
-
-def _outcome_rows(outcome: "Outcome") -> list[tuple[str, str, str, str]]:
-    rows = []
-    for used, label in ((True, "layers in the loss"), (False, "layers not in the loss")):
-        before, after = outcome.mean(optimised=used)
-        if after == after:  # NaN where there is no such layer
-            reading = "closer to the painting" if after < before else "no closer"
-            rows.append((f"mean Gram distance to the painting, {label}", f"{before:.3f}", f"{after:.3f}", reading))
-    for layer, used, before, after in zip(
-        outcome.layers, outcome.optimised, outcome.before, outcome.after, strict=True
-    ):
-        mark = "in the loss" if used else "checked only"
-        rows.append((f"{layer}, {mark}", f"{before:.3f}", f"{after:.3f}", "closer" if after < before else "no closer"))
-    moved = f"{outcome.content_distance:.2f}"
-    rows.append((f"distance to the photo at {outcome.content_layer}", "0", moved, "0 is the photo, 1 a blank"))
-    return rows

@@ -1,23 +1,21 @@
 """`stylize`: restyle regions of a photo after paintings, and explain every choice."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.contest import ways_named, with_layers_of
-from commands.follow import check_options, follow_recipe
 from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.job import Job, do_job
 from commands.options import INTERRUPTED, ImageArgument, Region, RunOptions, command
+from commands.pairs import cutter
 from commands.parts import Part, StyleOptions, read_parts
 from commands.run import Run, names_of
 from commands.seeing import SaliencyFindings, look
 from interp.errors import UsageError
 from interp.network.layer_names import RELU_NAMES, layer
-from stylize.preset_file import PresetFile
-from stylize.recipes import Recipe
+from stylize.ways import Way, way_named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +23,11 @@ if TYPE_CHECKING:
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
     from interp.statistics.layers import LayerChoice
-    from segment.result import Segmentation
-    from stylize.presets import Settings
+    from segment.segmentation import Segmentation
     from stylize.region import StyledRegion
 
+# What every way leaves open, beside the options of the run and of finding the foreground.
+ALWAYS_OPEN = ("image", "style", "style_foreground", "style_background", "region", "preset", "size", "iterations")
 LOOP, LAYERS = "Optimisation", "Layers"
 STRENGTHS = ("strength", "strength_foreground", "strength_background")
 
@@ -83,11 +82,13 @@ class LoopOptions:
         Start | None, typer.Option("--init", help="Where to begin.", show_default="photo", rich_help_panel=LOOP)
     ] = None
 
-    def settings(self, base: "Settings", style_scale: float | None, seed: int) -> "Settings":
-        """The preset's, changed by what was given."""
-        named = {"size_px": self.size, "style_scale": style_scale, "iterations": self.iterations, "seed": seed}
-        named |= {"optimizer": self.optimizer and self.optimizer.value, "start": self.init and self.init.value}
-        return replace(base, **{name: value for name, value in named.items() if value is not None})
+    def way(self, named: "Way", style_scale: float | None, seed: int) -> "Way":
+        """The preset's way, changed by what was given."""
+        given = {"size_px": self.size, "iterations": self.iterations}
+        if not named.sources:
+            given |= {"style_scale": style_scale, "seed": seed}
+            given |= {"optimizer": self.optimizer and self.optimizer.value, "start": self.init and self.init.value}
+        return named.changed(**{name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -134,58 +135,54 @@ def stylize(
     run = Run(context, options)
     layers.check()
     foreground.check()
-    way = ways_named([loop.preset])[loop.preset]
-    if isinstance(way, Recipe):
-        check_options(run, way)
+    named = way_named(loop.preset)
+    _check_options(run, named)
     photo, parts = run.photo(image, "astronaut"), read_parts(run, style)
-    name = parts[0].region.value if len(parts) == 1 else "both"
-    run.plan_outputs(photo.stem, {"image": "png", "mask": "png", "alpha": "png"}, name)
+    _check_parts(named, parts)
+    run.plan_outputs(photo.stem, {"image": "png", "mask": "png", "alpha": "png"}, _name_of(parts))
 
-    if isinstance(way, Recipe):
-        _follow(run, photo, parts, way, foreground, loop)
-        return
-    settings = loop.settings(way.settings, style.style_scale, options.seed)
+    way = loop.way(named, style.style_scale, options.seed)
     if way.strength is not None and not any(run.is_given(option) for option in STRENGTHS):
         parts = [replace(part, strength=way.strength) for part in parts]
     findings, segmentation, vgg = _see(run, photo, parts, foreground)
-    from stylize.region import StyledRegion
-
-    styled = []
-    for part in parts:
-        alpha = region_alpha(part.region, photo, segmentation)
-        choice = _choose(run, vgg, photo, part, alpha, settings, layers, way)
-        styled.append(
-            StyledRegion(
-                alpha, part.painting.image_nchw01.to(run.device()), choice, part.strength, part.colour.value,
-                part.painting_alpha_hw01, part.name,
-            )
-        )  # fmt: skip
-    job = do_job(run, vgg, photo, styled, settings, _kept(photo, styled, segmentation, foreground))
+    regions = [_styled(run, vgg, photo, part, segmentation, way, layers) for part in parts]
+    kept = _kept(photo, regions, segmentation) if way.isolates and not foreground.feather else None
+    cut = cutter(run, segmentation, photo.size_hw_px, parts[0].region) if way.cut_result and segmentation else None
+    job = do_job(run, vgg, photo, regions, way, kept_hwc_u8=kept, cut=cut)
+    _warn_of_constants(run, vgg, job, named)
     _write_pictures(run, job, segmentation, parts)
     if not options.no_report:
         from commands.story import tell_stylize
 
+        run.say("Measuring the result, and making a texture from each layer's statistics.")
         run.write_report(tell_stylize(run, vgg, job, parts, findings, segmentation), vgg)
     run.finish()
     if job.interrupted:
         raise typer.Exit(INTERRUPTED)
 
 
-def _follow(
-    run: Run, photo: "Picture", parts: list[Part], recipe: Recipe, foreground: ForegroundOptions, loop: LoopOptions
-) -> None:
-    """Restyle by a recipe of other work, which knows no region: what it makes of everything is pasted into one."""
-    if len(parts) > 1:
-        raise UsageError(f"Preset {recipe.name!r} makes one picture of everything; expected one painting and region.")
-    region = parts[0].region
-    if recipe.cut_result and region is Region.ALL:
-        raise UsageError(f"Preset {recipe.name!r} cuts a region out; expected --region foreground or background.")
-    _, segmentation, vgg = _see(run, photo, parts, foreground)
-    alpha = region_alpha(region, photo, segmentation)
-    follow_recipe(
-        run, vgg, (photo, parts[0].painting), recipe, alpha, segmentation, region,
-        size_px=loop.size, iterations=loop.iterations,
-    )  # fmt: skip
+def _check_options(run: Run, way: Way) -> None:
+    """Refuse options that a recipe of other work leaves no room for."""
+    shared = {item.name for group in (RunOptions, ForegroundOptions) for item in fields(group)}
+    given = [name for name in run.context.params if name not in {*shared, *ALWAYS_OPEN} and run.is_given(name)]
+    if way.sources and given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"{options} cannot be combined with preset {way.name!r}, which fixes every constant; of the loop's "
+            "options only --size and --iterations go with it."
+        )
+
+
+def _check_parts(way: Way, parts: list[Part]) -> None:
+    """Refuse more than a way can do."""
+    if not way.isolates and len(parts) > 1:
+        raise UsageError(f"Preset {way.name!r} makes one picture of everything; expected one painting and region.")
+    if way.cut_result and parts[0].region is Region.ALL:
+        raise UsageError(f"Preset {way.name!r} cuts a region out; expected --region foreground or background.")
+
+
+def _name_of(parts: list[Part]) -> str:
+    return parts[0].region.value if len(parts) == 1 else "both"
 
 
 def _see(
@@ -196,6 +193,7 @@ def _see(
     if not whole and not foreground.needs_saliency:
         segmentation = find_foreground(run, photo, foreground, None)
     vgg = run.network()
+    run.say("Looking at the photo.")
     prompted = not whole and foreground.needs_saliency
     findings = None if run.options.no_report and not prompted else look(run, vgg, photo)
     if findings:
@@ -205,52 +203,78 @@ def _see(
     return findings, segmentation, vgg
 
 
+def _styled(
+    run: Run, vgg: "Vgg", photo: "Picture", part: Part, segmentation: "Segmentation | None", way: Way,
+    given: LayerOptions,
+) -> "StyledRegion":  # fmt: skip
+    """A part with its region, and the layers to restyle it by."""
+    from stylize.region import StyledRegion
+
+    alpha, (size, _) = region_alpha(part.region, photo, segmentation), way.scales(photo.size_hw_px)[-1]
+    choice = _choose(run, vgg, photo, part, alpha, size, way, given)
+    named = ", ".join(choice.style_weights)
+    run.say(f"Layers for the {part.name}: style from {named}, content from {choice.content_layer} ({choice.mode}).")
+    if size != photo.size_hw_px:
+        (height, width), own = size, photo.size_hw_px
+        run.say(f"Working at {width}x{height} px; the restyled {part.name} is enlarged to {own[1]}x{own[0]} px.")
+    painting = part.painting.image_nchw01.to(run.device())
+    return StyledRegion(
+        alpha, painting, choice, part.strength, part.colour.value, part.painting_alpha_hw01, part.name
+    )  # fmt: skip
+
+
 def _choose(
-    run: Run, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", settings: "Settings", given: LayerOptions,
-    preset: PresetFile,
+    run: Run, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", size_hw_px: tuple[int, int], way: Way,
+    given: LayerOptions,
 ) -> "LayerChoice":  # fmt: skip
-    from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
+    """The layers: the user's, else the way's, else the usual ones or the evidence's."""
+    from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01
     from interp.statistics.layers import choose_layers, fixed_choice, override_choice, usual_layers
 
-    size = working_size_hw_px(photo.size_hw_px, settings.size_px)
-    named = (given.style_names or preset.style_layers) and (given.content_layer or preset.content_layer)
+    named = (given.style_names or way.style_layers) and (given.content_layer or way.content_layer)
     fixed = given.layer_choice is LayerChoiceMode.FIXED
     if named or (fixed and run.options.no_report):
         choice = fixed_choice()
     else:
-        photo_small = resize_nchw01(photo.image_nchw01, size).to(run.device())
-        painting_small = fit_painting_nchw01(part.painting.image_nchw01, size, settings.style_scale).to(run.device())
-        choice = choose_layers(vgg, photo_small, painting_small, resize_hw01(alpha, size), run.options.seed)
+        run.say("Measuring how well each layer tells the painting from the photo.")
+        small = resize_nchw01(photo.image_nchw01, size_hw_px).to(run.device())
+        painting = fit_painting_nchw01(part.painting.image_nchw01, size_hw_px, way.style_scale).to(run.device())
+        choice = choose_layers(vgg, small, painting, resize_hw01(alpha, size_hw_px), run.options.seed)
         choice = usual_layers(choice) if fixed else choice
-    choice = override_choice(with_layers_of(preset, choice), given.style_names, given.content_layer)
-    for sentence in choice.sentences:
-        run.say(sentence)
-    if size != photo.size_hw_px:
-        (height, width), own = size, photo.size_hw_px
-        run.say(f"Working at {width}x{height} px; the restyled {part.name} is enlarged to {own[1]}x{own[0]} px.")
-    return choice
+    return override_choice(way.choose(choice), given.style_names, given.content_layer)
 
 
-def _kept(
-    photo: "Picture", styled: "list[StyledRegion]", segmentation: "Segmentation | None", foreground: ForegroundOptions
-) -> "np.ndarray | None":
-    """The photo with the kept side's own colours at a soft edge; not where a feather made the edge soft."""
-    from segment.foreground import foreground_colours
+def _kept(photo: "Picture", regions: "list[StyledRegion]", segmentation: "Segmentation | None") -> "np.ndarray | None":
+    """The photo with the kept side's own colours at a soft edge."""
+    from segment.edge_colours import foreground_colours
 
-    if segmentation is None or len(styled) > 1 or foreground.feather:
+    if segmentation is None or len(regions) > 1:
         return None
-    return foreground_colours(photo.rgb_hwc_u8, 1 - styled[0].alpha_hw01)
+    return foreground_colours(photo.rgb_hwc_u8, 1 - regions[0].alpha_hw01)
+
+
+def _warn_of_constants(run: Run, vgg: "Vgg", job: Job, named: Way) -> None:
+    """What a reader must know of a run by constants of other work."""
+    from reports.ways import way_notes
+    from stylize.descent import gradient_nchw
+
+    if named.sources:
+        canvas = job.last.scene.canvases[0]
+        first = float(gradient_nchw(canvas.loss, canvas.start_nchw01).norm())
+        for note in way_notes(named, job.way, vgg.info.name, first):
+            run.warn(note)
 
 
 def _write_pictures(run: Run, job: Job, segmentation: "Segmentation | None", parts: list[Part]) -> None:
-    """The result, and the mask and alpha of the one region that was restyled, or of the foreground if both were."""
-    from interp.pictures.images import encode_jpeg, encode_png, mask_u8
+    """The result, and mask and alpha, which always mean the foreground, so that --mask can read them back."""
+    from interp.pictures.images import encode_png, mask_u8, quantise_hw01
 
-    exact = run.plan.paths["image"].suffix.lower() == ".png"
-    run.write("image", (encode_png if exact else encode_jpeg)(job.result_hwc_u8))
-    if not exact:
+    run.write("image", encode_png(job.result_hwc_u8))
+    if not run.exact:
         run.warn("JPEG is lossy: pixels outside the region are close to the photo's, not identical. Use .png for that.")
-    alpha = job.styled[0].alpha_hw01
-    inverted = parts[0].region is Region.BACKGROUND
-    run.write("mask", encode_png(mask_u8(alpha >= 0.5 if segmentation is None else segmentation.mask_hw ^ inverted)))
+    alpha = job.last.scene.regions[0].alpha_hw01
+    if parts[0].region is Region.BACKGROUND:
+        alpha = quantise_hw01(1 - alpha)
+    mask = alpha >= 0.5 if segmentation is None or job.way.cut_result else segmentation.mask_hw
+    run.write("mask", encode_png(mask_u8(mask)))
     run.write("alpha", encode_png(mask_u8(alpha)))

@@ -1,5 +1,6 @@
 """`sweep`: search strength, layer weights, optimiser, learning rate and start; leave the best as a preset."""
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -7,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.contest import Pair, prepare
 from commands.foreground import ForegroundOptions
 from commands.options import INTERRUPTED, ImageArgument, Region, RegionOption, RunOptions, StyleOption, command
+from commands.pairs import PicturePair, prepare
 from commands.progress import progress
 from commands.run import Run
 from interp.errors import UsageError
+from stylize.ways import preset_named
 
 if TYPE_CHECKING:
     import optuna
 
     from reports.store import RecordBuilder
-    from stylize.preset_file import PresetFile
-    from stylize.presets import Settings
+    from stylize.presets import Preset, Settings
     from stylize.sweep import Attempt
 
 TrialsOption = Annotated[int, typer.Option("--trials", min=2, help="Finished trials wanted, earlier ones included.")]
@@ -51,15 +52,14 @@ def sweep(
     """
     run = Run(context, options)
     _check_optuna()
-    from stylize.preset_file import read_preset
-    from stylize.presets import preset as preset_named
-
-    base = read_preset(preset).settings if preset.endswith(".toml") else preset_named(preset)
+    base = preset_named(preset).settings
     foreground.check()
     photo, painting = run.photo(image, "astronaut"), run.painting(style)
     extensions = {"figure": "png", "preset": "toml"}
     run.plan_outputs(photo.stem, extensions if resume else {**extensions, "study": "sqlite3"})
     store = resume or run.plan.paths["study"]
+    if resume and os.path.isfile(resume):  # noqa: PTH113 -- Path's raises for a name that is too long
+        run.hold(resume)
     if not resume:
         store.unlink(missing_ok=True)  # there is one only where --overwrite was given
 
@@ -69,7 +69,7 @@ def sweep(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     vgg = run.network()
-    pair = prepare(run, vgg, photo, painting, {}, region, foreground, size)
+    pair = prepare(run, vgg, photo, painting, region, foreground, size)
     tried = replace(base, iterations=iterations, coarse_iterations=min(iterations, base.coarse_iterations))
     identity = _identity(run, pair, vgg.info.sha256, tried, size)
     with open_study(store, identity, options.seed, resume=resume is not None) as study:
@@ -81,7 +81,7 @@ def sweep(
         raise KeyboardInterrupt
     best = choose(attempts)
     chosen = preset_of(best.values, base)
-    from reports.study_figures import pareto_front
+    from reports.sweep import pareto_front
 
     run.write("figure", pareto_front(attempts, best))
     run.write("preset", _toml(chosen, best, attempts, pair, size).encode())
@@ -103,11 +103,11 @@ def _check_optuna() -> None:
         )
 
 
-def _identity(run: Run, pair: Pair, weights_sha256: str, tried: object, size_px: int) -> dict[str, str]:
+def _identity(run: Run, pair: PicturePair, weights_sha256: str, tried: object, size_px: int) -> dict[str, str]:
     """What the trials are about; a study may only go on with the same."""
     import hashlib
 
-    alpha = hashlib.sha256(pair.contest.alpha_hw01.tobytes()).hexdigest()
+    alpha = hashlib.sha256(pair.pair.alpha_hw01.tobytes()).hexdigest()
     return {
         "photo": pair.photo.sha256,
         "painting": pair.painting.sha256,
@@ -119,7 +119,7 @@ def _identity(run: Run, pair: Pair, weights_sha256: str, tried: object, size_px:
     }
 
 
-def _search(run: Run, study: "optuna.Study", pair: Pair, base: "Settings", trials: int) -> bool:
+def _search(run: Run, study: "optuna.Study", pair: PicturePair, base: "Settings", trials: int) -> bool:
     """Run the trials; True if interrupted."""
     from stylize.compare import Tick
     from stylize.sweep import finished, sweep
@@ -127,7 +127,7 @@ def _search(run: Run, study: "optuna.Study", pair: Pair, base: "Settings", trial
     earlier, started = len(finished(study)), time.monotonic()
     with progress(run.options.progress, run.options.quiet) as display:
         try:
-            for number, attempt in enumerate(sweep(study, pair.contest, base, trials), start=1):
+            for number, attempt in enumerate(sweep(study, pair.pair, base, trials), start=1):
                 words = ", ".join(f"{value:.3g}" for value in attempt.objectives)
                 display.show(
                     Tick(number, max(1, trials - earlier), time.monotonic() - started),
@@ -139,7 +139,7 @@ def _search(run: Run, study: "optuna.Study", pair: Pair, base: "Settings", trial
     return False
 
 
-def _toml(chosen: "PresetFile", best: "Attempt", attempts: "list[Attempt]", pair: Pair, size_px: int) -> str:
+def _toml(chosen: "Preset", best: "Attempt", attempts: "list[Attempt]", pair: PicturePair, size_px: int) -> str:
     from stylize.preset_file import dump_preset
     from stylize.sweep import OBJECTIVES
 
@@ -152,29 +152,28 @@ def _toml(chosen: "PresetFile", best: "Attempt", attempts: "list[Attempt]", pair
 
 
 def _tell(
-    run: Run, pair: Pair, attempts: "list[Attempt]", best: "Attempt", shares: dict[str, dict[str, float]],
+    run: Run, pair: PicturePair, attempts: "list[Attempt]", best: "Attempt", shares: dict[str, dict[str, float]],
     preset_path: Path, tried: "Settings",
 ) -> "RecordBuilder":  # fmt: skip
     """Put a sweep into a record."""
-    from interp.pictures.images import to_hwc_u8
-    from reports import study
     from reports.restyling import result_section
     from reports.store import RecordBuilder
-    from stylize.sweep import OBJECTIVES, own_way, result_of
+    from reports.sweep import sweep_sections
+    from stylize.sweep import OBJECTIVES, preset_of, result_of
 
-    contest = pair.contest
-    result = result_of(contest, own_way(best.values, tried))
+    shared = pair.pair
+    result = result_of(shared, preset_of(best.values, tried))
     front = sum(attempt.on_front for attempt in attempts)
     headline = f"{len(attempts)} trials, {front} of them on the Pareto front; trial {best.number} was chosen."
     builder = RecordBuilder("sweep", f"Sweep: {pair.name}", headline)
-    everywhere = bool((contest.alpha_hw01 == 1).all())
+    everywhere = bool((shared.alpha_hw01 == 1).all())
     builder.sections.append(
         result_section(
-            builder.images, to_hwc_u8(contest.photo_nchw01), result, None if everywhere else contest.alpha_hw01,
+            builder.images, shared.photo_hwc_u8, result, None if everywhere else shared.alpha_hw01,
             paintings={pair.painting.name: pair.painting.rgb_hwc_u8},
         )
     )  # fmt: skip
     preset_text = preset_path.read_text("utf-8")
-    builder.sections += study.sweep_sections(builder.images, attempts, best, shares, OBJECTIVES, preset_text)
+    builder.sections += sweep_sections(builder.images, attempts, best, shares, OBJECTIVES, preset_text)
     builder.data = {"attempts": attempts, "best": best, "importances": shares, "objectives": OBJECTIVES}
     return builder

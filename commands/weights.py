@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from commands.failing import INTERRUPTED, fail, with_errors
 from commands.options import Progress
 from commands.progress import progress as progress_display
 from commands.streams import as_typed, show, tell
+from interp.errors import UsageError
 
 if TYPE_CHECKING:
     from interp.network.weights import Available
@@ -24,18 +26,35 @@ class Action(StrEnum):
     FETCH = "fetch"
 
 
+class Fetched(StrEnum):
+    """What can be fetched."""
+
+    IMAGENET = "imagenet"
+    PERSON = "person"
+
+
 def weights(
-    action: Annotated[
-        Action, typer.Argument(help="List what is there, or fetch ImageNet's VGG-19 (575 MB).")
-    ] = Action.LIST,
+    action: Annotated[Action, typer.Argument(help="List what is there, or fetch a network.")] = Action.LIST,
+    name: Annotated[
+        Fetched,
+        typer.Argument(help="imagenet: VGG-19 (575 MB). person: the network that finds people (36 MB, 250 kB kept)."),
+    ] = Fetched.IMAGENET,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Take `person` from mediapipe's wheel or its .tflite.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     progress: Annotated[Progress, typer.Option("--progress", help="How to show progress on stderr.")] = Progress.AUTO,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only on stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """List the weights, or download ImageNet's VGG-19 into torch's cache; run again to continue a broken download.
+    """List the weights, or download a network into torch's cache; run again to continue a broken download.
 
-    Example: python cli.py weights fetch
+    Examples: python cli.py weights fetch, python cli.py weights fetch person
     """
     if action is Action.LIST:
         with_errors(lambda: _list(as_json), debug)
@@ -46,8 +65,10 @@ def weights(
             tell(message)
 
     def fetch() -> None:
+        if source and name is not Fetched.PERSON:
+            raise UsageError("--from goes with `fetch person`; a VGG-19 of your own is passed as --weights FILE.")
         try:
-            path = _fetch(progress, quiet, say)
+            path = _fetch_person(source, say) if name is Fetched.PERSON else _fetch(progress, quiet, say)
         except KeyboardInterrupt as interrupt:
             fail("Interrupted; what has arrived is kept. Run again to continue.", INTERRUPTED, interrupt, debug)
         else:
@@ -59,8 +80,9 @@ def weights(
 
 def _list(as_json: bool) -> None:
     from interp.network.weights import auto_name, available
+    from segment.segmenters.selfie import LICENCE, NAME
 
-    entries, auto = available(), auto_name()
+    entries, auto = [*available(), _person_entry()], auto_name()
     if as_json:
         rows = [{**dataclasses.asdict(entry), "path": entry.path and str(entry.path)} for entry in entries]
         show(json.dumps({"command": "weights", "auto": auto, "weights": rows}))
@@ -69,14 +91,15 @@ def _list(as_json: bool) -> None:
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    show(f"\nauto is {auto}. A .pth or .safetensors file: --weights FILE.")
+    show(f"\nauto is {auto}. A .pth or .safetensors file: --weights FILE. person: {NAME}, {LICENCE}.")
 
 
 def _row(entry: "Available") -> tuple[str, ...]:
+    fetch = "python cli.py weights fetch" + (" person" if entry.name == "person" else "")
     where = {
-        "not fetched": "python cli.py weights fetch",
-        "partly fetched": "python cli.py weights fetch continues",
-        "damaged": "python cli.py weights fetch replaces it",
+        "not fetched": fetch,
+        "partly fetched": f"{fetch} continues",
+        "damaged": f"{fetch} replaces it",
         "drawn": "--weights random, with --width and --seed",
     }
     return (
@@ -106,3 +129,30 @@ def _fetch(mode: Progress, quiet: bool, say: Callable[[str], None]) -> str:
         for event in fetch(url, path, IMAGENET_SHA256):
             display.show(event, f"{event.step / 1e6:.0f} of {event.total / 1e6:.0f} MB")
     return str(path)
+
+
+def _person_entry() -> "Available":
+    from commands.foreground import segmenter_folder
+    from interp.network.known_weights import is_intact
+    from interp.network.weights import Available
+    from segment.segmenters.selfie import FILE, SHA256
+
+    path = segmenter_folder() / FILE
+    there = path.is_file()
+    state = ("fetched" if is_intact(path, SHA256) else "damaged") if there else "not fetched"
+    return Available("person", state, SHA256, path.stat().st_size if there else None, path=path)
+
+
+def _fetch_person(source: Path | None, say: Callable[[str], None]) -> str:
+    """Fetch the network for people unless it is there and whole; return its path."""
+    from commands.foreground import segmenter_folder
+    from interp.network.known_weights import is_intact
+    from segment.segmenters.selfie import FILE, LICENCE, NAME, SHA256, fetch
+
+    path = segmenter_folder() / FILE
+    say(f"{NAME}, {LICENCE}.")
+    if is_intact(path, SHA256):
+        say("It is already there, and its SHA-256 is right.")
+        return str(path)
+    say(f"Taking it from {source or 'the wheel of mediapipe 0.10.14 (36 MB), by pip'}.")
+    return str(fetch(path.parent, source))

@@ -72,6 +72,13 @@ def legend_beside(axis: Axes) -> None:
     literal(*legend.get_texts())
 
 
+def legend_above(figure: Figure, axis: Axes) -> None:
+    """Put the legend above the axes, in columns."""
+    handles, labels = axis.get_legend_handles_labels()
+    legend = figure.legend(handles, labels, loc="outside upper left", ncols=5, frameon=False, fontsize=8.5)
+    literal(*legend.get_texts())
+
+
 def plain_log(axis: Axis) -> None:
     """Label a logarithmic axis in plain numbers: Matplotlib's own labels are mathtext."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -19,6 +19,36 @@ if TYPE_CHECKING:
 WORDS = {"good": "Neutral background", "doubt": "Partly neutral background", "bad": "Mixed background"}
 
 
+def why_so_many(clusters: "Clusters") -> str:
+    """How the number of clusters was chosen, one sentence."""
+    if not clusters.fits:
+        return f"{clusters.k} clusters were asked for."
+    if clusters.elbow is None:
+        return "The photo has too few colours for more clusters."
+    silhouette = next((f"{fit.silhouette:.2f}" for fit in clusters.fits if fit.k == clusters.k), "–")
+    if clusters.k == clusters.elbow:
+        return f"{clusters.k} clusters: the curve bends there, with a silhouette of {silhouette}."
+    return (
+        f"{clusters.k} clusters: the curve bends at {clusters.elbow}, and {clusters.k} lie "
+        f"farther apart (silhouette {silhouette})."
+    )
+
+
+def neutrality(clusters: "Clusters") -> str:
+    """Whether the photo's background is neutral, one sentence with its figures."""
+    border, middle = clusters.border_shares[clusters.background], clusters.middle_share
+    found = f"{border:.0%} of the border and {middle:.0%} of the middle lie in cluster {clusters.background + 1}"
+    if clusters.neutral == "good":
+        return f"The background is neutral ({found}): a good photo for a cut."
+    if clusters.neutral == "bad":
+        return f"The background is mixed ({found}): a cut by colour alone will need a box or strokes."
+    from segment.kmeans import NEUTRAL_BORDER
+
+    if border >= NEUTRAL_BORDER:
+        return f"The background is neutral, but the subject shares its cluster ({found}): give a box."
+    return f"The background is partly neutral ({found}): look at the cut, or give a box."
+
+
 @closed
 def clusters_figure(clusters: "Clusters") -> bytes:
     """Draw each cluster's share of the picture and of its border in the cluster's own colour, and the choice of k.
@@ -29,11 +59,11 @@ def clusters_figure(clusters: "Clusters") -> bytes:
     Returns:
         PNG.
     """
-    panels = 2 if clusters.trials else 1
+    panels = 2 if clusters.fits else 1
     figure = Canvas((WIDTH_IN, max(2.8, 0.8 + 0.42 * clusters.k)), dpi=DPI, facecolor="white", layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
     _legend(axes[0], clusters)
-    if clusters.trials:
+    if clusters.fits:
         _curve(styled(axes[1]), clusters)
     return png(figure)
 
@@ -78,12 +108,12 @@ def clusters_section(
     chart = Figure(
         store.png(clusters_figure(clusters), alt),
         "Shares of the picture (colours) and of its border (thin bars)"
-        + ("; right: how well each number of clusters fits." if clusters.trials else "."),
+        + ("; right: how well each number of clusters fits." if clusters.fits else "."),
     )
-    facts = Facts((("Compared", clusters.features), ("Number", clusters.reason)))
+    facts = Facts((("Compared", clusters.features), ("Number", why_so_many(clusters))))
     intro = "K-means: groups of pixels that look alike, learned on a sample and then given to every pixel."
     header = ("Cluster", "Mean colour", "Share of the picture", "Share of the border")
-    verdict = Verdict(WORDS[clusters.neutral], clusters.verdict, clusters.neutral)
+    verdict = Verdict(WORDS[clusters.neutral], neutrality(clusters), clusters.neutral)
     return Section("clusters", "Clusters", intro, (verdict, gallery, facts, chart, Table("Legend", header, rows)))
 
 
@@ -105,14 +135,14 @@ def _legend(axis: Axes, clusters: "Clusters") -> None:
 
 
 def _curve(axis: Axes, clusters: "Clusters") -> None:
-    k = [trial.k for trial in clusters.trials]
-    axis.plot(k, [trial.inertia for trial in clusters.trials], "o-", color=ACCENT, label="inertia, share of variance")
-    axis.plot(k, [trial.silhouette for trial in clusters.trials], "s--", color=WARM, label="silhouette")
+    k = [fit.k for fit in clusters.fits]
+    axis.plot(k, [fit.inertia for fit in clusters.fits], "o-", color=ACCENT, label="inertia, share of variance")
+    axis.plot(k, [fit.silhouette for fit in clusters.fits], "s--", color=WARM, label="silhouette")
     axis.axvline(clusters.k, color=SOFT, linewidth=1, linestyle=(0, (2, 2)))
-    best = next((trial for trial in clusters.trials if trial.k == clusters.k), None)
+    best = next((fit for fit in clusters.fits if fit.k == clusters.k), None)
     title = f"{clusters.k} chosen" + (f" (silhouette {number(best.silhouette)})" if best else "")
     axis.set_title(title, loc="left", fontsize=10)
     axis.set_xlabel("number of clusters", fontsize=9)
-    axis.set_ylim(min(0, min(trial.silhouette for trial in clusters.trials)), None)
+    axis.set_ylim(min(0, min(fit.silhouette for fit in clusters.fits)), None)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(fontsize=8, frameon=False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LAYER_MODES = {
     "evidence": "Chosen from what the network sees in these two pictures; others can give other layers.",
     "fixed": "The usual layers of Gatys et al. 2016, with equal weights.",
-    "given": "Layers given by the user.",
+    "given": "Layers given by the user or the preset.",
 }
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reports.foreground import how_found
 from reports.record import Block, Facts, Figure, Gallery, Paragraph, Section, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -37,10 +38,12 @@ def region_section(
     Returns:
         Section `region`.
     """
+    network = segmentation.facts.get("network")
     soft = int(((alpha_hw01 > 0) & (alpha_hw01 < 1)).sum())
     facts = Facts(
         (
-            ("How it was found", segmentation.reason),
+            ("How it was found", how_found(segmentation)),
+            *((("Network", f"{network}: {segmentation.facts['origin']}"),) if network else ()),
             (f"The {region} covers", f"{percent(float(alpha_hw01.mean()))} of the picture"),
             ("Parts of the foreground", f"{segmentation.components:,}"),
             ("Length of its outline", f"{segmentation.boundary_px:,} px"),

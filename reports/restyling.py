@@ -1,4 +1,4 @@
-"""The restyling: before and after, the loss term by term, and measures that no loss optimised."""
+"""The restyling: before and after, and the loss term by term."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from interp.errors import UsageError
 from reports.canvas import DASHES, INK, SOFT, WARM, chart, closed, legend_beside, plain_log, png
-from reports.record import Block, Compare, Facts, Figure, Gallery, Section, Table, Verdict
+from reports.record import Block, Compare, Facts, Figure, Gallery, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
 
@@ -130,27 +130,6 @@ def _first_loss(events: Sequence[Losses], name: str) -> float:
 
 def _ratio(first: float, last: float) -> str:
     return number(last / first) if first > NOTHING else "–"
-
-
-def outcome_section(
-    rows: Sequence[tuple[str, ...]],
-    *,
-    header: tuple[str, ...] = ("Measured", "Before", "After", "Reading"),
-    verdict: Verdict | None = None,
-) -> Section:
-    """Did it work: measures that the optimisation did not optimise.
-
-    Args:
-        rows: One tuple a measure, as long as the header.
-        header: Column names.
-        verdict: The conclusion, if there is a rule for one.
-
-    Returns:
-        Section `outcome`.
-    """
-    table = Table("Measured on the result, not part of the loss", header, tuple(rows))
-    intro = "An optimiser always lowers its own loss, so success is measured by what it was not told to do."
-    return Section("outcome", "Did it work", intro, (table,) if verdict is None else (verdict, table))
 
 
 @closed

@@ -1,25 +1,35 @@
-"""The sections of a comparative study: who wins on what, how each way went, which difference matters.
+"""The comparative study: every way's result, its path on the common rulers, its stability."""
 
-Each function takes results and the store to put pictures in, and returns one section.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.figure import Figure as MatplotlibFigure
+from PIL import Image, ImageOps
 
-from reports import study_figures
-from reports.record import Block, Code, Figure, Gallery, Paragraph, Section, Table, Verdict
+from reports.canvas import (
+    COLOURS,
+    DPI,
+    WIDTH_IN,
+    chart,
+    closed,
+    legend_above,
+    page,
+    plain_log,
+    png,
+    styled,
+    text_at,
+    wrapped,
+)
+from reports.record import Block, Figure, Gallery, Paragraph, Section, Table, Verdict
 from reports.store import ImageStore
+from reports.ways import STARTS, way_notes
 from reports.wording import number, percent
 
 if TYPE_CHECKING:
-    from stylize.compare import Trial
-    from stylize.factors import Attribution, Factor, Factorial
-    from stylize.recipes import Recipe
-    from stylize.sweep import Attempt
-    from stylize.verdicts import Standing
+    from stylize.compare import Outcome
+
+MARGIN_PX, GAP_PX, TILE_PX, LABEL_PX, HEAD_PX = 24, 16, 360, 64, 76
 
 
 def results_section(
@@ -27,7 +37,8 @@ def results_section(
     pair: str,
     photo_hwc_u8: np.ndarray,
     painting_hwc_u8: np.ndarray,
-    trials: "Sequence[Trial]",
+    outcomes: "Sequence[Outcome]",
+    weights: str,
     claim: str | None = None,
     place: int = 1,
 ) -> Section:
@@ -38,7 +49,8 @@ def results_section(
         pair: Its name.
         photo_hwc_u8: The photo at the working size.
         painting_hwc_u8: The painting.
-        trials: One a way.
+        outcomes: One a way.
+        weights: Name of the network's weights.
         claim: What the numbers say of the report's claim.
         place: Number of the pair.
 
@@ -50,99 +62,82 @@ def results_section(
         Figure(store.photo(painting_hwc_u8, f"The painting of {pair}."), "The painting."),
     ]
     pictures += [
-        Figure(store.photo(trial.result_hwc_u8, f"Result of {trial.name}."), f"{trial.name}: {trial.title}.")
-        for trial in trials
+        Figure(
+            store.photo(outcome.result_hwc_u8, f"Result of {outcome.name}."), f"{outcome.name}: {outcome.way.title}."
+        )
+        for outcome in outcomes
     ]
     blocks: list[Block] = [Verdict("The report's claim", claim, "doubt")] if claim else []
     blocks.append(Gallery(tuple(pictures)))
-    rows = tuple((trial.name, " ".join(trial.notes)) for trial in trials if trial.notes)
-    if rows:
-        blocks.append(Table("To be kept in mind", ("Preset", "Note"), rows))
+    blocks.append(
+        Table(
+            "To be kept in mind",
+            ("Preset", "Note"),
+            tuple((outcome.name, " ".join(_notes(outcome, weights))) for outcome in outcomes),
+        )
+    )
     intro = "The same photo, painting, weights, size and region for all."
     return Section(_id("results", place), f"Results: {pair}", intro, tuple(blocks))
 
 
-def standings_section(ranked: "Sequence[Standing]", sentences: Sequence[str], pairs: int) -> Section:
-    """Who wins on what.
-
-    Args:
-        ranked: One a criterion.
-        sentences: The wins in words.
-        pairs: How many pairs were compared.
-
-    Returns:
-        Section `who-wins`.
-    """
-    names = list(ranked[0].values) if ranked else []
-    rows = tuple(
-        (
-            f"{standing.criterion} ({'more' if standing.more_is_better else 'less'} is better)",
-            *(_spread(standing.values[name]) for name in names),
-            " = ".join(standing.winners),
-        )
-        for standing in ranked
-    )
-    over = "" if pairs == 1 else f"; mean over {pairs} pairs (least … most)"
-    caption = f"Every way on every criterion{over}. Ways within 2 % of the best share the win."
-    blocks = (*map(Paragraph, sentences), Table(caption, ("Criterion", *names, "Wins"), rows))
-    intro = (
-        "Measured alike for all, none of it in the units of anyone's own loss. A way that does little keeps much of "
-        "the photo: read the distances to both pictures together."
-    )
-    return Section("who-wins", "Who wins on what", intro, blocks)
+def _notes(outcome: "Outcome", weights: str) -> tuple[str, ...]:
+    """What a reader must know of one way's result."""
+    start = f"Starts from {STARTS[outcome.run_as.start]}."
+    if outcome.way.sources:
+        return start, *way_notes(outcome.way, outcome.run_as, weights, outcome.first_gradient)
+    return (start,)
 
 
 def curves_section(
-    store: ImageStore, pair: str, trials: "Sequence[Trial]", unseen: Sequence[str], place: int = 1
+    store: ImageStore, pair: str, outcomes: "Sequence[Outcome]", unseen: Sequence[str], place: int = 1
 ) -> Section:
-    """Each way's path on the common yardstick.
+    """Each way's path on the common rulers.
 
     Args:
         store: Where pictures go.
         pair: Its name.
-        trials: One a way.
+        outcomes: One a way.
         unseen: Layers that none of them had in its loss.
         place: Number of the pair.
 
     Returns:
-        Section `yardstick`, or `yardstick-2` and so on.
+        Section `rulers`, or `rulers-2` and so on.
     """
-    alt = "; ".join(f"{trial.name} ends at {trial.last.mean_style(unseen):.2f}" for trial in trials)
+    alt = "; ".join(f"{outcome.name} ends at {outcome.last.mean_gram(unseen):.2f}" for outcome in outcomes)
     caption = (
         "Relative Gram distances |G − G*|² / |G*|², averaged over the layers that nobody had in the loss "
         f"({', '.join(unseen) or 'none'}); sliced Wasserstein distance of patches in units of the painting's standard "
         "deviation; relative feature distance to the photo. The large dot is the end; what overshoots far is cut off."
     )
-    curves = Figure(store.png(study_figures.yardstick_curves(trials, unseen), f"Curves: {alt}."), caption)
-    names = [trial.name for trial in trials]
-    start = trials[0].readings[0]
+    curves = Figure(store.png(ruler_curves(outcomes, unseen), f"Curves: {alt}."), caption)
+    names = [outcome.name for outcome in outcomes]
     rows = tuple(
         (
             layer,
             number(value),
-            *(number(trial.last.style[layer]) + ("*" if layer in trial.optimised else "") for trial in trials),
+            *(number(outcome.last.gram[layer]) + ("*" if layer in outcome.layers else "") for outcome in outcomes),
         )
-        for layer, value in start.style.items()
+        for layer, value in outcomes[0].start.gram.items()
     )
     table = Table(
         "Gram distance to the painting at every layer (*: in that way's loss)", ("Layer", "Photo", *names), rows
     )
     intro = "Each model's own loss has its own units, so all are read on rulers that belong to none of them."
-    return Section(_id("yardstick", place), f"On the common yardstick: {pair}", intro, (curves, table))
+    return Section(_id("rulers", place), f"On the common rulers: {pair}", intro, (curves, table))
 
 
-def snapshots_section(store: ImageStore, pair: str, trials: "Sequence[Trial]", place: int = 1) -> Section:
+def snapshots_section(store: ImageStore, pair: str, outcomes: "Sequence[Outcome]", place: int = 1) -> Section:
     """Pictures on the way, at each preset's own interval; section `snapshots`, or `snapshots-2` and so on."""
     blocks: list[Block] = []
-    for trial in trials:
-        if not trial.snapshots:
+    for outcome in outcomes:
+        if not outcome.snapshots:
             continue
-        blocks.append(Paragraph(f"{trial.name}, every {trial.every} of {trial.steps:,} steps:"))
+        blocks.append(Paragraph(f"{outcome.name}, of {outcome.steps:,} steps:"))
         blocks.append(
             Gallery(
                 tuple(
-                    Figure(store.photo(picture, f"{trial.name} after {step} steps."), f"step {step:,}")
-                    for step, picture in trial.snapshots
+                    Figure(store.photo(picture, f"{outcome.name} after {step} steps."), f"step {step:,}")
+                    for step, picture in outcome.snapshots
                 )
             )
         )
@@ -150,176 +145,137 @@ def snapshots_section(store: ImageStore, pair: str, trials: "Sequence[Trial]", p
     return Section(_id("snapshots", place), f"Snapshots: {pair}", intro, tuple(blocks))
 
 
-def stability_section(store: ImageStore, pair: str, trials: "Sequence[Trial]", place: int = 1) -> Section:
+def stability_section(store: ImageStore, pair: str, outcomes: "Sequence[Outcome]", place: int = 1) -> Section:
     """How calmly each way arrived; section `stability`, or `stability-2` and so on."""
     rows = tuple(
         (
-            trial.name,
-            str(trial.stability.spikes),
-            number(trial.stability.gradient_spread),
-            "yes" if trial.stability.diverged else "no",
-            number(trial.stability.jitter_rms),
-            "–" if trial.stability.jitter_share is None else percent(trial.stability.jitter_share),
-            number(trial.stability.jitter_style),
-            number(trial.first_style_gradient),
+            outcome.name,
+            str(outcome.stability.spikes),
+            number(outcome.stability.gradient_spread),
+            "yes" if outcome.stability.diverged else "no",
+            number(outcome.stability.jitter_rms),
+            "–" if outcome.stability.jitter_share is None else percent(outcome.stability.jitter_share),
+            number(outcome.stability.jitter_style),
+            number(outcome.first_gradient),
         )
-        for trial in trials
+        for outcome in outcomes
     )
     header = (
         "Preset", "Spikes", "Gradient spread", "Diverged", "Change under jitter, of 255", "… of its own change",
         "… of the style distance",
-        "First style gradient",
+        "First gradient",
     )  # fmt: skip
     caption = (
         "Spikes: steps whose loss is over 1.1 times the step before. Gradient spread: its norm's 95 % quantile over "
         "its 5 % quantile, second half. Jitter: every value of the photo moved by up to 1/255, the whole run repeated. "
-        "First style gradient: its norm at the photo, per unit of the [0, 1] range, which tells how hard the same "
-        "constants pull with these weights."
+        "First gradient: its norm at the start, per unit of the [0, 1] range, which tells how hard the same constants "
+        "pull with these weights."
     )
-    losses = store.png(study_figures.own_losses(trials), "Each way's own loss over its first value.")
+    losses = store.png(own_losses(outcomes), "Each way's own loss over its first value.")
     figure = Figure(losses, "Each way's own loss, over its first value; heights do not compare, spikes do.")
     intro = "A result that another grain of noise would change is luck."
     return Section(_id("stability", place), f"Stability: {pair}", intro, (Table(caption, header, rows), figure))
 
 
-def factors_section(
-    store: ImageStore,
-    pair: str,
-    factorial: "Factorial",
-    attributions: "Sequence[Attribution]",
-    sentences: Sequence[str],
-    print_interval: "Factor",
-) -> Section:
-    """Which difference between the report's models matters.
+@closed
+def contact_sheet(title: str, pictures: Sequence[tuple[str, np.ndarray]]) -> bytes:
+    """Lay pictures side by side, four a row, each under its name.
 
     Args:
-        store: Where pictures go.
-        pair: Name of the pair they were made on.
-        factorial: The runs.
-        attributions: The figures explained; the first is the one that the sentences are about.
-        sentences: One a factor.
-        print_interval: The factor that has no effect.
+        title: Above all.
+        pictures: (name, (h, w, 3) uint8 RGB) pairs; the first one's proportions are the tiles'.
 
     Returns:
-        Section `why`.
+        PNG.
     """
-    fewer, more = factorial.iterations
-    alt = "; ".join(f"{effect.factor.name} {effect.value:+.3f}" for effect in attributions[0].effects)
-    chart = Figure(
-        store.png(study_figures.factor_bars(attributions), f"Shapley values: {alt}."),
-        "Shapley values: the change a factor makes, averaged over the orders in which the factors can be changed one "
-        "by one. They add up to the whole difference.",
-    )
-    header = ("Factor", *(attribution.figure for attribution in attributions), "The report")
-    rows = tuple(
-        (effect.factor.name, *(f"{entry.effects[row].value:+.3f}" for entry in attributions), effect.factor.claim)
-        for row, effect in enumerate(attributions[0].effects)
-    )
-    rows += ((print_interval.name, *("0" for _ in attributions), print_interval.claim),)
-    totals = tuple(f"{entry.model1 - entry.model2:+.3f}" for entry in attributions)
-    rows += (("all together", *totals, "model 1 is the better one"),)
-    about = Paragraph(
-        f"All {len(factorial.readings) // 2} combinations of five factors were run at "
-        f"{factorial.size_px}×{factorial.size_px} px for {more:,} steps; results after {fewer:,} were read off the "
-        "same runs, so that iterations (5000 and 2000 in the report; here in the same ratio) are a sixth factor. In "
-        f"words: {attributions[0].figure} ({', '.join(factorial.unseen)}), which comes from "
-        f"{attributions[0].model2:.3f} for model 2 to {attributions[0].model1:.3f} for model 1."
-    )
-    shown = Paragraph(
-        "Steps shown: no effect, by construction. A picture is copied out of the run; the run does not know of it "
-        f"({print_interval.claim})."
-    )
-    blocks = (about, chart, *map(Paragraph, sentences), shown, Table("Every factor on every figure", header, rows))
-    intro = f"Model 2 turned into model 1, factor by factor, in every combination, on {pair}."
-    return Section("why", "Which difference matters", intro, blocks)
+    columns = min(4, len(pictures))
+    height, width = pictures[0][1].shape[:2]
+    box = TILE_PX, max(1, round(TILE_PX * height / width))
+    tiles = [ImageOps.contain(Image.fromarray(picture), box, Image.Resampling.LANCZOS) for _, picture in pictures]
+    rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
+    heights = [max(tile.height for tile in row) + LABEL_PX for row in rows]
+    width, height = 2 * MARGIN_PX + columns * (TILE_PX + GAP_PX) - GAP_PX, HEAD_PX + sum(heights) + MARGIN_PX
+    figure, sheet = page(width, height), np.full((height, width, 3), 255, np.uint8)
+    text_at(figure, MARGIN_PX, MARGIN_PX, title, 11, weight="bold")
+    top = HEAD_PX
+    for place, row in enumerate(rows):
+        for column, tile in enumerate(row):
+            left = MARGIN_PX + column * (TILE_PX + GAP_PX)
+            name = pictures[place * columns + column][0]
+            text_at(figure, left, top + LABEL_PX - 8, wrapped(name, TILE_PX, 8), 8, va="bottom")
+            sheet[top + LABEL_PX : top + LABEL_PX + tile.height, left : left + tile.width] = np.asarray(tile)
+        top += heights[place]
+    figure.figimage(sheet, 0, 0, zorder=-1)
+    return png(figure)
 
 
-def constants_section(recipes: "Sequence[Recipe]") -> Section:
-    """Every constant of every recipe, with its source; section `constants`."""
-    blocks: list[Block] = []
-    for recipe in recipes:
-        rows = tuple(
-            (item.name.replace("_", " "), _constant(getattr(recipe, item.name)), recipe.sources[item.name])
-            for item in fields(recipe)
-            if item.name in recipe.sources
-        )
-        blocks.append(Table(f"{recipe.name}: {recipe.title}", ("Constant", "Value", "Source"), rows))
-    intro = "What each preset is made of, and where each number is from."
-    return Section("constants", "Constants and their sources", intro, tuple(blocks))
-
-
-def sweep_sections(
-    store: ImageStore,
-    attempts: "Sequence[Attempt]",
-    best: "Attempt",
-    importances: Mapping[str, Mapping[str, float]],
-    objectives: Sequence[str],
-    preset_text: str,
-) -> list[Section]:
-    """A sweep: its Pareto front, what matters, and the preset that was chosen.
+@closed
+def ruler_curves(outcomes: "Sequence[Outcome]", unseen: Sequence[str]) -> bytes:
+    """Draw every way's path on the common rulers: three figures by step, and style against content.
 
     Args:
-        store: Where pictures go.
-        attempts: Finished trials.
-        best: The chosen one.
-        importances: Objective -> value -> share; empty where there were too few trials.
-        objectives: Their names.
-        preset_text: The chosen values as TOML.
+        outcomes: The runs.
+        unseen: Layers that none of them had in its loss.
 
     Returns:
-        Sections `front`, `importance` and `preset`.
+        PNG.
     """
-    front = sorted((attempt for attempt in attempts if attempt.on_front), key=lambda attempt: attempt.objectives)
-    picture = store.png(
-        study_figures.pareto_front(attempts, best),
-        f"{len(attempts)} trials, {len(front)} on the Pareto front; chosen: trial {best.number}.",
+    figure = MatplotlibFigure((WIDTH_IN, 6.6), dpi=DPI, facecolor="white", layout="constrained")
+    axes = [styled(axis) for axis in figure.subplots(2, 2).ravel()]
+    titles = (
+        "Gram distance to the painting, layers nobody optimised",
+        "Patch distance to the painting",
+        "Distance to the photo at relu4_2",
+        "Both at once: down is painting, left is photo",
     )
-    caption = (
-        "Each dot is a trial; less is better on every axis, and none of the three figures is part of the loss. Patch "
-        "distance: to the painting's, 1 is the photo untouched. Edges lost: 1 is no likeness. Change under jitter: of "
-        "what was changed at all, when every value of the photo moves by up to 1/255."
-    )
-    header = ("Trial", *objectives, *best.values)
-    rows = tuple(
-        (
-            f"{attempt.number}{' (chosen)' if attempt is best else ''}",
-            *(number(value) for value in attempt.objectives),
-            *(number(value) if isinstance(value, float) else str(value) for value in attempt.values.values()),
-        )
-        for attempt in front
-    )
-    table = Table("The Pareto front: trials that no other beats on all three", header, rows)
-    rule = (
-        "Three objectives pull apart; no trial beats one of the front on all of them. Each is 0 at best and about 1 "
-        "where it has failed; chosen is the trial of the front nearest to 0 on all three."
-    )
-    sections = [Section("front", "The Pareto front", rule, (Figure(picture, caption), table))]
-    if importances:
-        alt = "; ".join(
-            f"{name}: most by {max(shares, key=shares.__getitem__)}" for name, shares in importances.items()
-        )
-        bars = Figure(
-            store.png(study_figures.importance_bars(importances), f"Importance. {alt}."),
-            "fANOVA (Hutter et al. 2014): the share of an objective's variance that each value explains by itself, in "
-            "a random forest fitted to the trials. The learning rate counts for Adam alone; L-BFGS takes none.",
-        )
-        what: tuple[Block, ...] = (bars,)
-    else:
-        what = (Paragraph("Fewer than ten trials tell nothing about importance."),)
-    sections.append(Section("importance", "What matters", "Which of the searched values decides each objective.", what))
-    use = "Saved beside this page; `stylize --preset FILE` reads it."
-    return [*sections, Section("preset", "The chosen preset", use, (Code(preset_text),))]
+    for outcome, colour in zip(outcomes, COLOURS * 9, strict=False):
+        steps = [max(0.7, point.step) for point in outcome.waypoints]  # the start, on a logarithmic axis
+        readings = [point.reading for point in outcome.waypoints]
+        style = [reading.mean_gram(unseen) for reading in readings]
+        patches = [reading.patches for reading in readings]
+        content = [reading.content for reading in readings]
+        options = {"color": colour, "linewidth": 1.7, "marker": "o", "markersize": 2.5}
+        for axis, values in zip(axes, (style, patches, content), strict=False):
+            axis.plot(steps, values, label=outcome.name, **options)
+        axes[3].plot(content, style, **options)
+        axes[3].plot(content[-1], style[-1], "o", color=colour, markersize=7)
+    for axis, title in zip(axes, titles, strict=True):
+        axis.set_title(title, loc="left", fontsize=9.5)
+        axis.set_ylim(0, _shown_top([line.get_ydata() for line in axis.lines]))
+    axes[3].set_xlim(0, _shown_top([line.get_xdata() for line in axes[3].lines]))
+    for axis in axes[:3]:
+        axis.set_xscale("log")
+        plain_log(axis.xaxis)
+        axis.set_xlabel("evaluations of its own loss", fontsize=8.5)
+    axes[3].set_xlabel("distance to the photo at relu4_2", fontsize=8.5)
+    axes[3].set_ylabel("distance to the painting", fontsize=8.5)
+    legend_above(figure, axes[0])
+    return png(figure)
 
 
-def _constant(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {weight:g}" for name, weight in value.items())
-    return f"{value:g}" if isinstance(value, float) else str(value)
+@closed
+def own_losses(outcomes: "Sequence[Outcome]") -> bytes:
+    """Draw each way's own loss relative to its first value: units differ, spikes show."""
+    figure, axis = chart(3.4)
+    for outcome, colour in zip(outcomes, COLOURS * 9, strict=False):
+        values = outcome.losses / outcome.losses[0]
+        steps = np.arange(1, len(values) + 1)
+        axis.plot(steps, np.where(values > 0, values, np.nan), color=colour, linewidth=1.2, label=outcome.name)
+    axis.set(xscale="log", yscale="log")
+    plain_log(axis.xaxis)
+    plain_log(axis.yaxis)
+    axis.set_xlabel("evaluations of its own loss", fontsize=9)
+    axis.set_ylabel("loss over its first value", fontsize=9)
+    legend_above(figure, axis)
+    return png(figure)
 
 
-def _spread(values: Sequence[float]) -> str:
-    mean = number(float(np.mean(values)))
-    return mean if len(values) == 1 else f"{mean} ({number(min(values))} … {number(max(values))})"
+def _shown_top(values: Sequence[Any]) -> float:
+    """Upper end of an axis that one overshooting step does not flatten."""
+    finite = np.concatenate([np.asarray(line, dtype=float) for line in values])
+    finite = finite[np.isfinite(finite)]
+    ends = [float(line[-1]) for line in values if np.isfinite(line[-1])]
+    return 1.1 * max(float(np.quantile(finite, 0.95)), *ends, 1e-9) if len(finite) else 1.0
 
 
 def _id(name: str, place: int) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 
 from interp.errors import MaskError
 from interp.pictures.sizes import working_size_hw_px
+from segment.banded import BAND_PX, recut_bands
 from segment.deepcut import Describe, deep_cut
 from segment.masks import enlarge, fill_pinholes, keep_large_components, near_outline, resize_labels, shrink
 from segment.opencv import BACKGROUND, FOREGROUND, WHAT_TO_TRY, Models, check_arrays, learn_and_cut
-from segment.refine import BAND_PX, refine_outline
 
 WORK_PX = 400  # long side of the first cut: at 800 px IoU .92 against .93 unscaled, in a third of the time
 MARGIN_SHARE = 0.4  # background kept around the undecided region, in its own sides
@@ -23,7 +23,7 @@ MIN_CUT_SHARE, MAX_CUT_SHARE = 0.01, 0.95
 
 @dataclass(frozen=True)
 class Cut:
-    """A cut made on a small copy, ready to be refined.
+    """A cut made on a small copy.
 
     Attributes:
         mask_hw: (H, W) bool at the photo's size, with the small copy's coarse outline.
@@ -40,27 +40,6 @@ class Cut:
     models: Models = field(repr=False)
 
 
-def grabcut(rgb_hwc_u8: np.ndarray, trimap_hw_u8: np.ndarray, *, seed: int = 0, rounds: int = 5) -> np.ndarray:
-    """Cut the foreground out of a photo by its colours.
-
-    Args:
-        rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
-        trimap_hw_u8: (H, W) uint8: 0 sure background, 1 sure foreground, 2 probable background, 3 probable
-            foreground.
-        seed: Of the colour models' k-means start; the same seed gives the same mask.
-        rounds: Alternations of colour models and graph cut.
-
-    Returns:
-        (H, W) bool, True = foreground; specks under a tenth of the largest piece are dropped, pinholes under half a
-        percent of the mask filled.
-
-    Raises:
-        MaskError: If one side has too few pixels to learn its colours from, or the cut is nearly empty or everything.
-        TypeError: If an array has another type or shape.
-    """
-    return refine(rgb_hwc_u8, coarse_cut(rgb_hwc_u8, trimap_hw_u8, seed=seed, rounds=rounds))
-
-
 def coarse_cut(
     rgb_hwc_u8: np.ndarray,
     trimap_hw_u8: np.ndarray,
@@ -70,15 +49,23 @@ def coarse_cut(
     describe: Describe | None = None,
     prior_hw: np.ndarray | None = None,
 ) -> Cut:
-    """The first half of `grabcut`: the cut itself, at no more than 400 px; errors are the same.
+    """Cut the foreground out of a photo, at no more than 400 px; `fine_mask` does the rest.
 
     Args:
         rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
-        trimap_hw_u8: (H, W) uint8, labels 0 to 3.
-        seed: Of everything random.
-        rounds: Alternations.
+        trimap_hw_u8: (H, W) uint8: 0 sure background, 1 sure foreground, 2 probable background, 3 probable
+            foreground.
+        seed: Of everything random; the same seed gives the same mask.
+        rounds: Alternations of colour models and graph cut.
         describe: What a network says about a small picture; None to cut by colours alone.
         prior_hw: (h, w), the photo's shape at any size: log odds of being foreground by place alone, for a deep cut.
+
+    Returns:
+        The cut, without specks under a tenth of the largest piece and pinholes under half a percent of the mask.
+
+    Raises:
+        MaskError: If one side has too few pixels to learn its colours from, or the cut is nearly empty or everything.
+        TypeError: If an array has another type or shape.
     """
     check_arrays(rgb_hwc_u8, trimap_hw_u8)
     window = _window(trimap_hw_u8)
@@ -96,12 +83,12 @@ def coarse_cut(
     return Cut(mask, trimap_hw_u8, window, small, models)
 
 
-def refine(rgb_hwc_u8: np.ndarray, cut: Cut) -> np.ndarray:
-    """The second half of `grabcut`: bring a cut to the photo's size, (H, W) bool."""
+def fine_mask(rgb_hwc_u8: np.ndarray, cut: Cut) -> np.ndarray:
+    """Bring a cut to the photo's size, (H, W) bool."""
     labels = cut.trimap_hw_u8[cut.window]
     if cut.small_hw.shape == labels.shape:
         return cut.mask_hw
-    mask = refine_outline(rgb_hwc_u8[cut.window], labels, cut.small_hw, cut.models)
+    mask = recut_bands(rgb_hwc_u8[cut.window], labels, cut.small_hw, cut.models)
     return _placed(_clean(mask, labels), cut.window, cut.mask_hw.shape)
 
 

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from interp.errors import UsageError
+from segment.box import box_trimap, centre_odds
 from segment.masks import Box, disc
 from segment.opencv import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND
-from segment.prompts import Seed, box_seed, centre_odds
+from segment.trimap import Trimap
 
 WORK_PX = 400  # of the first cut: a stroke must be two pixels wide there
 STROKE_SHARE = 0.015  # width of a stroke that names none, of the long side
@@ -77,8 +78,8 @@ def read_hints(data: Any) -> Hints:
     return Hints(inside, outside, None if box is None else (int(box[0]), int(box[1]), int(box[2]), int(box[3])))
 
 
-def hints_seed(size_hw_px: tuple[int, int], hints: Hints) -> Seed:
-    """Start from hints alone: their box, or else all is probably background but what is near strokes of foreground.
+def hints_trimap(size_hw_px: tuple[int, int], hints: Hints) -> Trimap:
+    """What hints say beside their strokes: their box, or else all is probably background but what is near foreground.
 
     Args:
         size_hw_px: The photo's height and width.
@@ -88,31 +89,32 @@ def hints_seed(size_hw_px: tuple[int, int], hints: Hints) -> Seed:
         UsageError: If there is neither, or a stroke or the box lies outside the photo.
     """
     if hints.box_xywh_px is not None:
-        start = box_seed(size_hw_px, hints.box_xywh_px)
-    elif hints.foreground:
-        near = np.zeros(size_hw_px, dtype=np.uint8)
-        for stroke in hints.foreground:
-            _draw(near, stroke, 1)
-        near = cv2.dilate(near, disc(NEAR_SHARE * max(size_hw_px)))
-        trimap = np.where(near > 0, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
-        start = Seed(trimap, "hints", "strokes were given", prior_hw=centre_odds(size_hw_px))
-    else:
+        return replace(box_trimap(size_hw_px, hints.box_xywh_px), prompt="hints")
+    if not hints.foreground:
         raise UsageError("The hints hold only background; expected a stroke of foreground or a box too.")
-    return add_hints(replace(start, prompt="hints"), hints)
+    near = np.zeros(size_hw_px, dtype=np.uint8)
+    for stroke in hints.foreground:
+        _draw(near, stroke, 1)
+    near = cv2.dilate(near, disc(NEAR_SHARE * max(size_hw_px)))
+    labels = np.where(near > 0, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
+    return Trimap(labels, "hints", prior_hw=centre_odds(size_hw_px))
 
 
-def add_hints(start: Seed, hints: Hints) -> Seed:
+def add_hints(trimap: Trimap, hints: Hints) -> Trimap:
     """Draw the strokes into a trimap: where they are, nothing is left to decide.
+
+    Returns:
+        The trimap with the facts `strokes_inside` and `strokes_outside`, their numbers.
 
     Raises:
         UsageError: If a stroke lies outside the photo.
     """
-    trimap = start.trimap_hw_u8.copy()
+    labels = trimap.labels_hw_u8.copy()
     for label, strokes in ((FOREGROUND, hints.foreground), (BACKGROUND, hints.background)):
         for stroke in strokes:
-            _draw(trimap, stroke, label)
-    counts = f"{len(hints.foreground)} of foreground, {len(hints.background)} of background"
-    return replace(start, trimap_hw_u8=trimap, reason=f"{start.reason}, with strokes: {counts}")
+            _draw(labels, stroke, label)
+    counts = {"strokes_inside": len(hints.foreground), "strokes_outside": len(hints.background)}
+    return replace(trimap, labels_hw_u8=labels, facts={**trimap.facts, **counts})
 
 
 def changes_at(old_hw: np.ndarray, new_hw: np.ndarray, hints: Hints) -> np.ndarray:

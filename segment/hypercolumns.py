@@ -1,7 +1,5 @@
 """What VGG-19 says about every place of a picture, for the deep cut; the only file of this package that needs torch."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -15,25 +13,26 @@ STRIDE_PX = 16  # of relu5_4
 MARGIN_PX = 32  # mirrored around the picture, so that zero padding marks no border
 
 
-def hypercolumns(vgg: Vgg) -> Callable[[np.ndarray], tuple[DeepMap, ...]]:
-    """Make the function that describes a picture to the deep cut.
+class Hypercolumns:
+    """Describes a picture to the deep cut: from (H, W, 3) uint8 RGB, small, to a map of each layer.
 
     Args:
         vgg: The network; any weights and width.
 
-    Returns:
-        A function from (H, W, 3) uint8 RGB, small, to a map of each layer. It remembers the last picture.
+    Attributes:
+        last: The last picture and its maps, given again when the same is asked for: a contrast prompt and its cut often
+            look at one picture.
     """
-    remembered: dict[tuple[tuple[int, ...], bytes], tuple[DeepMap, ...]] = {}
 
-    def describe(rgb_hwc_u8: np.ndarray) -> tuple[DeepMap, ...]:
-        key = rgb_hwc_u8.shape, rgb_hwc_u8.tobytes()
-        if key not in remembered:
-            remembered.clear()
-            remembered[key] = _describe(vgg, rgb_hwc_u8)
-        return remembered[key]
+    def __init__(self, vgg: Vgg) -> None:
+        self.vgg = vgg
+        self.last: tuple[np.ndarray, tuple[DeepMap, ...]] | None = None
 
-    return describe
+    def __call__(self, rgb_hwc_u8: np.ndarray) -> tuple[DeepMap, ...]:
+        """Look at a picture."""
+        if self.last is None or not np.array_equal(self.last[0], rgb_hwc_u8):
+            self.last = rgb_hwc_u8.copy(), _describe(self.vgg, rgb_hwc_u8)
+        return self.last[1]
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ NEUTRAL_BORDER, MIXED_BORDER, MAX_MIDDLE = 0.8, 0.5, 0.4
 
 
 @dataclass(frozen=True)
-class Trial:
+class Fit:
     """How well k clusters fit.
 
     Attributes:
@@ -52,11 +52,10 @@ class Clusters:
         shares: Share of the picture of each.
         border_shares: Share of the picture's border that lies in each.
         features: What was clustered: one of `FEATURES`.
-        trials: Numbers of clusters that were tried; empty if k was given.
-        reason: How k was chosen, one sentence.
+        fits: Numbers of clusters that were tried; empty if k was given.
+        elbow: Where the curve of the fits bends; None without a curve.
         background: Index of the cluster that holds most of the border.
-        neutral: "good", "doubt" or "bad": is the background one cluster that the middle does not share?
-        verdict: The same in a sentence.
+        middle_share: Share of the picture's middle that lies in it.
     """
 
     labels_hw_u8: np.ndarray = field(repr=False)
@@ -64,11 +63,10 @@ class Clusters:
     shares: tuple[float, ...]
     border_shares: tuple[float, ...]
     features: str
-    trials: tuple[Trial, ...]
-    reason: str
+    fits: tuple[Fit, ...]
+    elbow: int | None
     background: int
-    neutral: Literal["good", "doubt", "bad"]
-    verdict: str
+    middle_share: float
 
     @property
     def k(self) -> int:
@@ -80,21 +78,29 @@ class Clusters:
         """Mean colours as `#rrggbb`."""
         return tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in self.colours_k3_u8)
 
+    @property
+    def neutral(self) -> Literal["good", "doubt", "bad"]:
+        """Whether the background is one cluster that the middle does not share."""
+        border = self.border_shares[self.background]
+        if border < MIXED_BORDER:
+            return "bad"
+        return "good" if border >= NEUTRAL_BORDER and self.middle_share <= MAX_MIDDLE else "doubt"
+
     def facts(self) -> dict[str, Any]:
         """All but the pixels, as plain JSON; clusters counted from 1."""
         legend = zip(self.hex_colours, self.shares, self.border_shares, strict=True)
         return {
             "features": self.features,
             "k": self.k,
-            "reason": self.reason,
+            "elbow": self.elbow,
             "clusters": [
                 {"number": number, "colour": colour, "share": share, "border_share": border}
                 for number, (colour, share, border) in enumerate(legend, 1)
             ],
-            "trials": [asdict(trial) for trial in self.trials],
+            "fits": [asdict(fit) for fit in self.fits],
             "background": self.background + 1,
+            "middle_share": self.middle_share,
             "neutral": self.neutral,
-            "verdict": self.verdict,
         }
 
     @property
@@ -143,10 +149,10 @@ def cluster(
     distinct = len(np.unique(sample, axis=0))
     if distinct < (k or 2):
         raise MaskError(f"The photo has {distinct} distinct colours; expected at least {k or 2}, one for each cluster.")
-    trials = () if k else tuple(_trial(sample, number, seed) for number in K_TRIED if number <= distinct)
-    chosen, reason = (k, f"{k} clusters were asked for.") if k else choose_k(trials)
+    fits = () if k else tuple(_fit(sample, number, seed) for number in K_TRIED if number <= distinct)
+    chosen, elbow = (k, None) if k else choose_k(fits)
     labels = _assign(points_hwc, _centres(sample, chosen, seed), (rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]))
-    return _summary(rgb_hwc_u8, labels, features, trials, reason)
+    return _summary(rgb_hwc_u8, labels, features, fits, elbow)
 
 
 def blackout(rgb_hwc_u8: np.ndarray, clusters: Clusters, numbers: Sequence[int]) -> np.ndarray:
@@ -170,30 +176,25 @@ def blackout(rgb_hwc_u8: np.ndarray, clusters: Clusters, numbers: Sequence[int])
     return np.where(chosen[..., None], np.uint8(0), rgb_hwc_u8)
 
 
-def choose_k(trials: Sequence[Trial]) -> tuple[int, str]:
+def choose_k(fits: Sequence[Fit]) -> tuple[int, int | None]:
     """Choose the number of clusters: the elbow, or a neighbour of it whose clusters lie farther apart.
 
     The elbow is the point of the inertia's curve farthest from its chord, both axes scaled to [0, 1] (Satopää et al.
     2011, "Finding a kneedle in a haystack"); the silhouette decides among it and its two neighbours.
 
     Returns:
-        k, and the reason in a sentence.
+        k, and k at the elbow; None for that if only one number was tried.
     """
-    if len(trials) == 1:
-        return trials[0].k, "The photo has too few colours for more clusters."
-    k = np.array([trial.k for trial in trials], dtype=float)
-    inertia = np.array([trial.inertia for trial in trials])
+    if len(fits) == 1:
+        return fits[0].k, None
+    k = np.array([fit.k for fit in fits], dtype=float)
+    inertia = np.array([fit.inertia for fit in fits])
     across = (k - k[0]) / (k[-1] - k[0])
     down = (inertia - inertia.min()) / max(float(np.ptp(inertia)), 1e-12)
     elbow = int(np.argmax(1 - across - down))
-    near = trials[max(0, elbow - 1) : elbow + 2]
-    best = max(near, key=lambda trial: trial.silhouette)
-    reason = f"{best.k} clusters: the curve bends at {trials[elbow].k}"
-    if best.k != trials[elbow].k:
-        reason += f", and {best.k} lie farther apart (silhouette {best.silhouette:.2f})"
-    else:
-        reason += f", with a silhouette of {best.silhouette:.2f}"
-    return best.k, f"{reason}."
+    near = fits[max(0, elbow - 1) : elbow + 2]
+    best = max(near, key=lambda fit: fit.silhouette)
+    return best.k, fits[elbow].k
 
 
 def mean_silhouette(points_nc: np.ndarray, labels_n: np.ndarray) -> float:
@@ -247,12 +248,12 @@ def _squares(points_nc: np.ndarray, centres_kc: np.ndarray) -> np.ndarray:
     return (points_nc**2).sum(axis=1)[:, None] - 2 * points_nc @ centres_kc.T + (centres_kc**2).sum(axis=1)
 
 
-def _trial(sample_nc: np.ndarray, k: int, seed: int) -> Trial:
+def _fit(sample_nc: np.ndarray, k: int, seed: int) -> Fit:
     squares = _squares(sample_nc, _centres(sample_nc, k, seed))
     inertia = float(np.maximum(squares.min(axis=1), 0).mean() / max(float(sample_nc.var(axis=0).sum()), 1e-12))
     judged = np.random.default_rng(seed).permutation(len(sample_nc))[:JUDGED_PX]
     labels = squares[judged].argmin(axis=1)
-    return Trial(k, inertia, mean_silhouette(sample_nc[judged], labels) if np.ptp(labels) else 0.0)
+    return Fit(k, inertia, mean_silhouette(sample_nc[judged], labels) if np.ptp(labels) else 0.0)
 
 
 def _assign(points_hwc: np.ndarray, centres_kc: np.ndarray, size_hw_px: tuple[int, int]) -> np.ndarray:
@@ -273,7 +274,7 @@ def _assign(points_hwc: np.ndarray, centres_kc: np.ndarray, size_hw_px: tuple[in
 
 
 def _summary(
-    rgb_hwc_u8: np.ndarray, labels_hw: np.ndarray, features: str, trials: tuple[Trial, ...], reason: str
+    rgb_hwc_u8: np.ndarray, labels_hw: np.ndarray, features: str, fits: tuple[Fit, ...], elbow: int | None
 ) -> Clusters:
     areas = np.bincount(labels_hw.ravel())
     order = [int(number) for number in np.argsort(-areas, kind="stable") if areas[number]]
@@ -287,10 +288,10 @@ def _summary(
     border, middle = _border_and_middle(labels)
     border_shares = np.bincount(border, minlength=k) / border.size
     background = int(border_shares.argmax())
-    neutral, verdict = _neutral(float(border_shares[background]), float((middle == background).mean()), background + 1)
+    middle_share = float((middle == background).mean())
     return Clusters(
-        labels, colours, tuple(shares.tolist()), tuple(border_shares.tolist()), features, trials, reason, background,
-        neutral, verdict,
+        labels, colours, tuple(shares.tolist()), tuple(border_shares.tolist()), features, fits, elbow, background,
+        middle_share,
     )  # fmt: skip
 
 
@@ -303,14 +304,3 @@ def _border_and_middle(labels_hw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.mgrid[:height, :width]
     middle = ((rows + 0.5) / height - 0.5) ** 2 + ((columns + 0.5) / width - 0.5) ** 2 <= 0.25**2
     return labels_hw[frame], labels_hw[middle] if middle.any() else labels_hw.ravel()
-
-
-def _neutral(border: float, middle: float, number: int) -> tuple[Literal["good", "doubt", "bad"], str]:
-    found = f"{border:.0%} of the border and {middle:.0%} of the middle lie in cluster {number}"
-    if border >= NEUTRAL_BORDER and middle <= MAX_MIDDLE:
-        return "good", f"The background is neutral ({found}): a good photo for a cut."
-    if border >= NEUTRAL_BORDER:
-        return "doubt", f"The background is neutral, but the subject shares its cluster ({found}): give a box."
-    if border >= MIXED_BORDER:
-        return "doubt", f"The background is partly neutral ({found}): look at the cut, or give a box."
-    return "bad", f"The background is mixed ({found}): a cut by colour alone will need a box or strokes."

@@ -41,6 +41,13 @@ def bounding_box(mask_hw: np.ndarray) -> Box:
     return left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
 
 
+def outline_hw(mask_hw: np.ndarray) -> np.ndarray:
+    """The pixels inside a mask that touch its outside (the picture's border is no edge), (H, W) bool, 1 px thin."""
+    inside = mask_hw.astype(np.uint8)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return mask_hw & (cv2.erode(inside, cross, borderType=cv2.BORDER_REPLICATE) == 0)
+
+
 def near_outline(mask_hw: np.ndarray, radius_px: float) -> np.ndarray:
     """The pixels within a distance of a mask's outline, on both sides; the picture's border is no edge."""
     return cv2.morphologyEx(mask_hw.astype(np.uint8), cv2.MORPH_GRADIENT, disc(radius_px)) > 0

@@ -39,7 +39,7 @@ def matte(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray, feather_px: float | None 
     alpha = mask_hw.astype(np.float32)
     near = _window(mask_hw, int(3 * radius) + 1)
     inside = mask_hw[near]
-    away = edge_distance_px(inside)
+    away = outline_distance_px(inside)
     filtered = guided_alpha(rgb_hwc_u8[near], inside, radius)
     weight = np.clip(2 - away / np.float32(radius), 0, 1)  # all within the radius, none beyond twice the radius
     alpha[near] = _clamp_tails(inside + weight * (filtered - inside))
@@ -72,7 +72,7 @@ def soften(alpha_hw01: np.ndarray, feather_px: float) -> np.ndarray:
     return _clamp_tails(blurred)
 
 
-def edge_distance_px(mask_hw: np.ndarray) -> np.ndarray:
+def outline_distance_px(mask_hw: np.ndarray) -> np.ndarray:
     """Distance of every pixel to the nearest pixel on the other side of the mask's edge, (H, W) float32."""
     inside = mask_hw.astype(np.uint8)
     return cv2.distanceTransform(inside, cv2.DIST_L2, 5) + cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from segment.contrast import sharpness_map, small_lab
+from segment.trimap import Doubt
 
 # What looks like one subject: 98 of 100 hand-made ECSSD masks do.
 PLAUSIBLE_AREA = (0.03, 0.80)
@@ -12,19 +13,19 @@ PLAUSIBLE_MAIN_SHARE = 0.5  # of the largest piece in the whole mask
 BINS = 8  # a colour channel
 
 
-def implausible(mask_hw: np.ndarray) -> str:
-    """Say what makes a mask unlikely to be one subject, as the end of a sentence; empty if nothing does."""
+def implausible(mask_hw: np.ndarray) -> Doubt | None:
+    """What makes a mask unlikely to be one subject: its area, or that it is scattered; None if nothing does."""
     share = float(mask_hw.mean())
     if not PLAUSIBLE_AREA[0] <= share <= PLAUSIBLE_AREA[1]:
-        return f"covers {share:.1%} of the picture"
+        return Doubt.AREA
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask_hw.astype(np.uint8), connectivity=8)
     main = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))  # component 0 is the background
     main_px = int(stats[main, cv2.CC_STAT_AREA])
     contours, _ = cv2.findContours(np.equal(labels, main).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     hull_px = cv2.contourArea(cv2.convexHull(contours[0]))
     if main_px < max(PLAUSIBLE_SOLIDITY * hull_px, PLAUSIBLE_MAIN_SHARE * mask_hw.sum()):
-        return "is scattered rather than one piece"
-    return ""
+        return Doubt.SCATTERED
+    return None
 
 
 def colour_separation(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray) -> float:

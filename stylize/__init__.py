@@ -1,27 +1,5 @@
 """Restyle one region of a photo. Names are loaded on first use, so importing the package does not import torch."""
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-if TYPE_CHECKING:
-    from stylize.isolate import compose as compose
-    from stylize.optimise import StepEvent as StepEvent
-    from stylize.optimise import stylize as stylize
-    from stylize.presets import Settings as Settings
-    from stylize.region import StyledRegion as StyledRegion
-
-_HOMES = {
-    "Settings": "stylize.presets",
-    "StepEvent": "stylize.optimise",
-    "StyledRegion": "stylize.region",
-    "compose": "stylize.isolate",
-    "stylize": "stylize.optimise",
-}
-__all__ = ["Settings", "StepEvent", "StyledRegion", "compose", "stylize"]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # what __init__.pyi lists

@@ -8,6 +8,7 @@ pixel outside has any influence on the inside. Work follows the region, not the 
 
 from dataclasses import dataclass
 from types import EllipsisType
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -47,6 +48,29 @@ class Crop:
         return ..., slice(self.top, self.bottom), slice(self.left, self.right)
 
 
+class CanvasLoss(Protocol):
+    """What is minimised on a canvas; called with its image, as `descent.Loss`."""
+
+    @property
+    def style_layers(self) -> tuple[str, ...]:
+        """Layers in its style terms."""
+        ...
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """These and the content layer."""
+        ...
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of each term by name."""
+        ...
+
+    def __call__(self, image_nchw01: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The loss, and each term's unweighted value by name with the weighted `total`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Canvas:
     """One region at one scale, ready to optimise.
@@ -54,23 +78,20 @@ class Canvas:
     Attributes:
         crop: Where it lies in the picture with its border.
         alpha_hw01: (h, w), the region on the canvas.
-        draft_nchw01: (1, 3, h, w), the continued photo in the colours wanted: the start, and what content means.
-        loss: The region's loss.
-        layers: Layers that it needs.
+        start_nchw01: (1, 3, h, w), where the first scale begins.
+        painting_nchw01: (1, 3, y, x), what the style is learned from, with a border.
+        learned_hw01: (y, x), the part of it that counts.
+        loss: What is minimised.
         dropped: Layers left out at this scale, with the reason.
     """
 
     crop: Crop
     alpha_hw01: Tensor
-    draft_nchw01: Tensor
-    loss: RegionLoss
-    layers: tuple[str, ...]
+    start_nchw01: Tensor
+    painting_nchw01: Tensor
+    learned_hw01: Tensor
+    loss: CanvasLoss
     dropped: dict[str, str]
-
-    @property
-    def masks(self) -> dict[str, Tensor]:
-        """The region on the grid of each style layer in use."""
-        return {term.layer: term.mask_hw01 for term in self.loss.terms if isinstance(term, StyleLoss)}
 
 
 @dataclass(frozen=True)
@@ -79,18 +100,20 @@ class Scene:
 
     Attributes:
         photo_nchw01: (1, 3, H, W), the whole photo at this scale.
-        alphas_rhw01: (R, H, W), the regions at this scale.
+        regions: As given to `stylize`.
+        alphas_rhw01: (R, H, W), their alphas at this scale.
         canvases: One a region.
     """
 
     photo_nchw01: Tensor
+    regions: tuple[StyledRegion, ...]
     alphas_rhw01: Tensor
     canvases: tuple[Canvas, ...]
 
 
 def own_photo(photo_nchw01: Tensor, region: StyledRegion) -> Tensor:
     """The photo as a region knows it: itself inside, continued smoothly outside; (1, 3, H, W) at the photo's size."""
-    return continue_outside(photo_nchw01, torch.from_numpy(region.alpha_hw01).to(photo_nchw01.device))
+    return continue_outside(photo_nchw01, torch.from_numpy(region.alpha_hw01).to(photo_nchw01))
 
 
 def build_canvas(
@@ -111,42 +134,49 @@ def build_canvas(
     Raises:
         MaskError: If the region keeps no style layer at this scale.
     """
-    small = torch.from_numpy(resize_hw01(region.alpha_hw01, size_hw_px)).to(own_photo_nchw01.device)
+    small = torch.from_numpy(resize_hw01(region.alpha_hw01, size_hw_px)).to(own_photo_nchw01)
     bordered = with_border(small, "constant")
     crop = crop_around(bordered)
     alpha = bordered[crop.here].contiguous()
     photo = with_border(resize_nchw01(own_photo_nchw01, size_hw_px))[crop.here]
-    draft, painting, part = region.pictures(photo, alpha, size_hw_px, settings.style_scale)
+    draft, painting, learned = region.pictures(photo, alpha, size_hw_px, settings.style_scale)
     content = region.choice.content_layer
     names = [*region.choice.style_weights, *([] if content in region.choice.style_weights else [content])]
     with torch.no_grad():
         style = vgg.activations(painting, list(region.choice.style_weights), settings.pooling)
         own = vgg.activations(draft, names, settings.pooling)
-    terms: list[Term] = []
+    terms: list[StyleLoss] = []
     dropped = {}
     for name, weight in region.choice.style_weights.items():
-        mask, learned = pool_mask(alpha, layer(name)), pool_mask(part, layer(name))
-        reason = _unusable(name, style[name], own[name], mask, learned)
+        mask, part = pool_mask(alpha, layer(name)), pool_mask(learned, layer(name))
+        reason = _unusable(name, style[name], own[name], mask, part)
         if reason:
             dropped[name] = reason
         else:
-            terms.append(StyleLoss(name, region_moments(style[name], learned), mask, weight))
+            terms.append(StyleLoss(name, region_moments(style[name], part), mask, weight))
     if not terms:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         raise MaskError(
             f"The {region.name} is too small to carry a style ({reasons}). Use a larger --size or another region."
         )
-    equalise(vgg, draft, alpha, [term for term in terms if isinstance(term, StyleLoss)], settings)
+    equalise(vgg, draft, alpha, terms, settings)
+    more: list[Term] = []
     held = ContentLoss(content, own[content], pool_mask(alpha, layer(content)), CONTENT_SHARE / region.strength)
     if held.energy > VANISHING * float(own[content].square().sum()):
-        terms.append(held)
+        more.append(held)
     else:
         dropped[content] = "the photo's region leaves the content layer silent"
     if settings.total_variation > 0:
-        terms.append(TotalVariation(alpha, settings.total_variation))
-    loss = RegionLoss(terms, float(alpha.sum())).to(draft.device)
-    layers = tuple(dict.fromkeys(term.layer for term in terms if not isinstance(term, TotalVariation)))
-    return Canvas(crop, alpha, draft, loss, layers, dropped)
+        more.append(TotalVariation(alpha, settings.total_variation))
+    loss = RegionLoss(vgg, [*terms, *more], float(alpha.sum()), settings.pooling)
+    return Canvas(crop, alpha, _start(draft, settings), painting, learned, loss, dropped)
+
+
+def _start(draft_nchw01: Tensor, settings: Settings) -> Tensor:
+    if settings.start == "photo":
+        return draft_nchw01
+    generator = torch.Generator().manual_seed(settings.seed)
+    return torch.rand(draft_nchw01.shape, generator=generator).to(draft_nchw01)
 
 
 def equalise(vgg: Vgg, draft_nchw01: Tensor, alpha_hw01: Tensor, terms: list[StyleLoss], settings: Settings) -> None:

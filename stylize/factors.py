@@ -7,17 +7,18 @@ is read off the same trajectory. How often a picture is shown changes no number 
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from interp.network.vgg import Vgg
 from interp.pictures.sizes import resize_nchw01
-from stylize.historical import follow
-from stylize.judge import Judge, Reading
+from interp.statistics.layers import fixed_choice
+from stylize.optimise import stylize
 from stylize.recipes import PYTORCH, TENSORFLOW, Recipe
+from stylize.region import StyledRegion
+from stylize.rulers import RANDOM_NETWORK, Reading, random_judge, rulers_for
 
 NAMED, UNNAMED = "a cause, said the report", "not named by the report"
 
@@ -72,7 +73,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Attribution:
+class Explanation:
     """One figure, explained.
 
     Attributes:
@@ -93,7 +94,7 @@ class Factorial:
     """All combinations, read.
 
     Attributes:
-        readings: The yardstick of each corner; the last place says whether iterations take model 1's side.
+        readings: The reading of each corner; the last place says whether iterations take model 1's side.
         iterations: Model 2's and model 1's.
         size_px: Side of the square both models saw.
         unseen: Layers that no corner optimised.
@@ -104,17 +105,17 @@ class Factorial:
     size_px: int
     unseen: tuple[str, ...]
 
-    def attributions(self) -> tuple[Attribution, ...]:
-        """Explain each figure of the yardstick by Shapley values."""
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Explain each ruler by Shapley values."""
         figures: dict[str, Callable[[Reading], float]] = {
-            "Gram distance, unseen layers": lambda reading: reading.mean_style(self.unseen),
-            "random-network distance": lambda reading: reading.marks.style_gram,
-            "patch distance": lambda reading: reading.marks.patches,
+            "Gram distance, unseen layers": lambda reading: reading.mean_gram(self.unseen),
+            f"{RANDOM_NETWORK} distance": lambda reading: reading.judges[RANDOM_NETWORK],
+            "patch distance": lambda reading: reading.patches,
             "distance to the photo": lambda reading: reading.content,
-            "edges kept": lambda reading: reading.marks.edges_kept,
+            "edges kept": lambda reading: reading.edges_kept,
         }
         return tuple(
-            attribute(name, {corner: of(reading) for corner, reading in self.readings.items()}, PLAYERS)
+            explain(name, {corner: of(reading) for corner, reading in self.readings.items()}, PLAYERS)
             for name, of in figures.items()
         )
 
@@ -138,11 +139,6 @@ def recipe_at(corner: Sequence[bool]) -> Recipe:
     """
     taken = [name for factor, ours in zip(FACTORS, corner, strict=True) if ours for name in factor.fields]
     return replace(TENSORFLOW, name="mixed", **{name: getattr(PYTORCH, name) for name in taken})
-
-
-def differences() -> set[str]:
-    """Constants in which the two models differ, by name."""
-    return {item.name for item in fields(Recipe) if getattr(PYTORCH, item.name) != getattr(TENSORFLOW, item.name)}
 
 
 def factorial(
@@ -172,24 +168,25 @@ def factorial(
     """
     more = PYTORCH.iterations if iterations is None else iterations
     fewer = max(1, round(more * TENSORFLOW.iterations / PYTORCH.iterations))
-    photo = resize_nchw01(photo_nchw01, (size_px, size_px))
-    judge = Judge(vgg, photo, resize_nchw01(painting_nchw01, (size_px, size_px)), np.ones((size_px,) * 2, np.float32))
+    size = size_px, size_px
+    photo, painting = resize_nchw01(photo_nchw01, size), resize_nchw01(painting_nchw01, size)
+    everywhere = np.ones(size, np.float32)
+    region = StyledRegion(everywhere, painting_nchw01, fixed_choice())
+    rulers = rulers_for(vgg, photo, everywhere, painting, random_judge())
     readings: dict[Corner, Reading] = {}
     every = corners(len(FACTORS))
     for number, corner in enumerate(every):
-        image = photo
-        for event in follow(
-            vgg, photo, painting_nchw01, recipe_at(corner), size_px=size_px, iterations=more
-        ):  # fmt: skip
-            image = event.image_nchw01
+        recipe, event = recipe_at(corner).changed(size_px=size_px, iterations=more), None
+        for event in stylize(vgg, photo, [region], recipe):
             if event.step == fewer:
-                readings[(*corner, False)] = judge.read(image, event.step, event.elapsed_s)
+                readings[(*corner, False)] = rulers.read(event.image_nchw01)
             if watch:
                 watch(number * more + event.step, len(every) * more)
-        readings[(*corner, True)] = judge.read(torch.nan_to_num(image), more, 0.0)
+        assert event is not None
+        readings[(*corner, True)] = rulers.read(event.image_nchw01)
         readings.setdefault((*corner, False), readings[(*corner, True)])  # it had ended before, not finite any more
     used = {PYTORCH.content_layer, *PYTORCH.style_layers}
-    return Factorial(readings, (fewer, more), size_px, tuple(name for name in judge.layers if name not in used))
+    return Factorial(readings, (fewer, more), size_px, tuple(name for name in rulers.layers if name not in used))
 
 
 def shapley(values: Mapping[Corner, float]) -> tuple[float, ...]:
@@ -217,14 +214,14 @@ def shapley(values: Mapping[Corner, float]) -> tuple[float, ...]:
     return tuple(shares)
 
 
-def attribute(figure: str, values: Mapping[Corner, float], players: Sequence[Factor]) -> Attribution:
+def explain(figure: str, values: Mapping[Corner, float], players: Sequence[Factor]) -> Explanation:
     """Explain one figure: Shapley value and range of every player."""
     count = len(players)
     effects = []
     for player, (factor, value) in enumerate(zip(players, shapley(values), strict=True)):
         changes = [change for _, change in _changes(values, player)]
         effects.append(Effect(factor, value, min(changes), max(changes)))
-    return Attribution(figure, values[(False,) * count], values[(True,) * count], tuple(effects))
+    return Explanation(figure, values[(False,) * count], values[(True,) * count], tuple(effects))
 
 
 def _changes(values: Mapping[Corner, float], player: int) -> Iterator[tuple[Corner, float]]:

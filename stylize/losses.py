@@ -8,46 +8,47 @@ optimisers carry absolute tolerances. kappa = 1/10 makes strength 1 a balance, b
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from interp.network.vgg import Vgg
 from interp.statistics.gram import moments_distance, region_moments
 
 CONTENT_SHARE = 1 / 10  # kappa
 
 
-class StyleLoss(nn.Module):
+@dataclass
+class StyleLoss:
     """Relative distance of the channels' mean and covariance in a region to the painting's.
 
     Together they are the Gram matrix of Gatys et al. 2016 (eq. 3-5), taken apart; crowsonkb/style-transfer-pytorch
     compares the same two, by a Wasserstein distance.
 
-    Args:
+    Attributes:
         layer: Name of the layer.
         target: (C,) mean and (C, C) covariance of the painting.
         mask_hw01: (h, w) region on the layer's grid.
         weight: Share of the style loss.
     """
 
-    mean: Tensor
-    covariance: Tensor
-    mask_hw01: Tensor
+    layer: str
+    target: tuple[Tensor, Tensor] = field(repr=False)
+    mask_hw01: Tensor = field(repr=False)
+    weight: float
 
-    def __init__(self, layer: str, target: tuple[Tensor, Tensor], mask_hw01: Tensor, weight: float) -> None:
-        super().__init__()
-        self.layer, self.weight, self.name = layer, weight, f"style {layer}"
-        self.register_buffer("mean", target[0])
-        self.register_buffer("covariance", target[1])
-        self.register_buffer("mask_hw01", mask_hw01)
+    @property
+    def name(self) -> str:
+        """What its figure is called."""
+        return f"style {self.layer}"
 
-    def forward(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
+    def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
         """Distance at the current image, unweighted."""
-        own = region_moments(features[self.layer], self.mask_hw01)
-        return moments_distance(own, (self.mean, self.covariance))
+        return moments_distance(region_moments(features[self.layer], self.mask_hw01), self.target)
 
 
-class ContentLoss(nn.Module):
+class ContentLoss:
     """Relative squared distance of the features under the region (Gatys et al. 2016, eq. 1, made relative).
 
     Args:
@@ -57,38 +58,31 @@ class ContentLoss(nn.Module):
         weight: kappa / strength.
     """
 
-    target_nchw: Tensor
-    mask_hw01: Tensor
-
     def __init__(self, layer: str, target_nchw: Tensor, mask_hw01: Tensor, weight: float) -> None:
-        super().__init__()
         self.layer, self.weight, self.name = layer, weight, f"content {layer}"
-        self.register_buffer("target_nchw", target_nchw)
-        self.register_buffer("mask_hw01", mask_hw01)
+        self.target_nchw, self.mask_hw01 = target_nchw, mask_hw01
         self.energy = float((target_nchw.square() * mask_hw01).sum())
 
-    def forward(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
+    def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
         """Distance at the current image, unweighted."""
         difference = features[self.layer] - self.target_nchw
         return (difference.square() * self.mask_hw01).sum() / self.energy
 
 
-class TotalVariation(nn.Module):
+@dataclass
+class TotalVariation:
     """Mean squared difference of neighbouring pixels inside a region (Mahendran & Vedaldi 2015, section 3, beta = 2).
 
-    Args:
+    Attributes:
         alpha_hw01: (H, W) region at the image's size.
         weight: tau.
     """
 
-    alpha_hw01: Tensor
+    alpha_hw01: Tensor = field(repr=False)
+    weight: float
+    name: str = "total variation"
 
-    def __init__(self, alpha_hw01: Tensor, weight: float) -> None:
-        super().__init__()
-        self.weight, self.name = weight, "total variation"
-        self.register_buffer("alpha_hw01", alpha_hw01)
-
-    def forward(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
+    def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
         """Variation of the current image, unweighted."""
         across = (image_nchw01[..., :, 1:] - image_nchw01[..., :, :-1]).square() * self.alpha_hw01[:, 1:]
         down = (image_nchw01[..., 1:, :] - image_nchw01[..., :-1, :]).square() * self.alpha_hw01[1:, :]
@@ -98,29 +92,39 @@ class TotalVariation(nn.Module):
 Term = StyleLoss | ContentLoss | TotalVariation
 
 
-class RegionLoss(nn.Module):
+class RegionLoss:
     """The weighted terms of one region.
 
     Args:
+        vgg: The network.
         terms: The terms.
         pixels: N, the region's pixel count.
+        pooling: As in `Vgg.activations`.
+
+    Attributes:
+        style_layers: Layers of the style terms.
+        layers: These and the content layer's.
+        weights: Of each term, by name.
     """
 
-    def __init__(self, terms: Sequence[Term], pixels: float) -> None:
-        super().__init__()
-        self.terms: Sequence[Term] = nn.ModuleList(terms)  # pyright: ignore[reportAttributeAccessIssue] -- iterates as one
-        self.pixels = pixels
+    def __init__(self, vgg: Vgg, terms: Sequence[Term], pixels: float, pooling: str) -> None:
+        self.vgg, self.terms, self.pixels, self.pooling = vgg, terms, pixels, pooling
+        self.style_layers = tuple(term.layer for term in terms if isinstance(term, StyleLoss))
+        content = [term.layer for term in terms if isinstance(term, ContentLoss)]
+        self.layers = tuple(dict.fromkeys([*self.style_layers, *content]))
+        self.weights = {term.name: term.weight for term in terms}
 
-    def forward(self, features: dict[str, Tensor], image_nchw01: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def __call__(self, image_nchw01: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Add up the terms.
 
         Args:
-            features: Activations of the layers that the terms ask for.
-            image_nchw01: The image they were taken from.
+            image_nchw01: (1, 3, H, W).
 
         Returns:
-            The loss to minimise, and each term's unweighted value by name.
+            The loss to minimise; each term's unweighted value by name, and `total`, their weighted sum.
         """
+        features = self.vgg.activations(image_nchw01, self.layers, self.pooling)
         values = {term.name: term(features, image_nchw01) for term in self.terms}
         total = torch.stack([term.weight * values[term.name] for term in self.terms]).sum()
-        return total * self.pixels, {name: float(value.detach()) for name, value in values.items()}
+        figures = {name: float(value.detach()) for name, value in values.items()}
+        return total * self.pixels, figures | {"total": float(total.detach())}

@@ -1,13 +1,12 @@
-"""The multi-scale loop: a generator of StepEvent.
+"""The multi-scale loop: a generator of StepEvent, for every way to restyle.
 
 Each region is painted on a canvas of its own; the result is the composite (1 - sum α) photo + sum α y. So outside the
-regions nothing changes, for any optimiser, and a region's loss reaches its own y alone.
+regions nothing changes, for any way, and a region's loss reaches its own y alone.
 """
 
-import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
@@ -15,14 +14,14 @@ from torch import Tensor
 
 from interp.errors import MaskError, UsageError
 from interp.network.vgg import Vgg
-from interp.pictures.sizes import resize_hw01, resize_nchw01, working_size_hw_px
-from stylize.canvas import Canvas, Scene, build_canvas, own_photo
+from interp.pictures.sizes import resize_hw01, resize_nchw01
+from stylize.canvas import Scene, own_photo
+from stylize.composite import compose, composite_nchw01
+from stylize.descent import descend
 from stylize.fill import with_border, without_border
-from stylize.presets import DEFAULT, Settings
+from stylize.presets import DEFAULT, Preset, Settings
 from stylize.region import StyledRegion
-
-LBFGS_HISTORY = 10  # 24 bytes a pixel and entry; crowsonkb/style-transfer-pytorch uses the same
-ADAM_BETAS = (0.9, 0.99)  # the same source
+from stylize.ways import Way
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class StepEvent(Step):
     """One evaluation with its images: what feeds progress, previews and report.
 
     Attributes:
-        restyled_rchw: (R, 3, H, W), the best image of each region so far; outside its canvas, the photo at first.
+        restyled_rchw: (R, 3, H, W), each region's image so far; outside its canvas, the photo at first.
         scene: The scale being optimised.
     """
 
@@ -70,13 +69,13 @@ class StepEvent(Step):
 
     @property
     def image_nchw01(self) -> Tensor:
-        """The composite at this scale's size."""
-        alphas = self.scene.alphas_rhw01[:, None]
-        return self.scene.photo_nchw01 * (1 - alphas.sum(0)) + (alphas * self.restyled_rchw).sum(0, keepdim=True)
+        """The composite at this scale's size, in [0, 1]."""
+        scene = self.scene
+        return composite_nchw01(scene.photo_nchw01, scene.regions, scene.alphas_rhw01, self.restyled_rchw)
 
 
 def stylize(
-    vgg: Vgg, photo_nchw01: Tensor, regions: Sequence[StyledRegion], settings: Settings = DEFAULT
+    vgg: Vgg, photo_nchw01: Tensor, regions: Sequence[StyledRegion], way: Way | Settings = DEFAULT
 ) -> Iterator[StepEvent]:
     """Restyle regions of a photo.
 
@@ -84,11 +83,11 @@ def stylize(
         vgg: The network.
         photo_nchw01: (1, 3, H, W) RGB in [0, 1].
         regions: What to restyle; their alphas may not sum above 1.
-        settings: Sizes, iterations, optimiser.
+        way: Settings of our own way, or a way as `ways.way_named` finds it.
 
     Yields:
-        One event an evaluation. The last one's images are the best of the finest scale; `isolate.compose` brings them
-        into the photo.
+        One event an evaluation. The last one's images are the result of the finest scale; `compose` brings them into
+        the photo. A descent whose loss or image is not finite any more ends there, with the last picture that was.
 
     Raises:
         UsageError: If there is no region, or sizes disagree.
@@ -107,91 +106,64 @@ def stylize(
         True
     """
     check_regions(photo_nchw01, regions)
-    sizes = scale_sizes_hw_px((photo_nchw01.shape[-2], photo_nchw01.shape[-1]), settings)
-    counts = [settings.coarse_iterations] * (len(sizes) - 1) + [settings.iterations]
-    steps = len(regions) * sum(counts)
+    way = Preset(way) if isinstance(way, Settings) else way
+    scales = way.scales((photo_nchw01.shape[-2], photo_nchw01.shape[-1]))
+    total = len(regions) * sum(count for _, count in scales)
     started, step, restyled, losses = time.monotonic(), 0, None, {}
-    photos = [own_photo(photo_nchw01, region) for region in regions]
-    for scale, (size, count) in enumerate(zip(sizes, counts, strict=True), start=1):
-        canvases = tuple(build_canvas(vgg, *each, size, settings) for each in zip(photos, regions, strict=True))
-        alphas = np.stack([resize_hw01(region.alpha_hw01, size) for region in regions])
-        scene = Scene(resize_nchw01(photo_nchw01, size), torch.from_numpy(alphas).to(photo_nchw01.device), canvases)
-        restyled = _start(scene, restyled, settings)  # (R, 3, H + 32, W + 32)
-        for region, canvas, image in zip(regions, scene.canvases, restyled, strict=True):
+    photos = [own_photo(photo_nchw01, region) if way.isolates else photo_nchw01 for region in regions]
+    for scale, (size, count) in enumerate(scales, start=1):
+        canvases = tuple(way.canvas(vgg, *each, size) for each in zip(photos, regions, strict=True))
+        photo = resize_nchw01(photo_nchw01, size)
+        scene = Scene(photo, tuple(regions), _alphas(regions, photo), canvases)
+        restyled = _start(scene, restyled)  # (R, 3, H + 32, W + 32)
+        for region, canvas, image in zip(regions, canvases, restyled, strict=True):
             prefix = f"{region.name}: " if len(regions) > 1 else ""
-            for terms, norm, best in _descend(vgg, canvas, image[canvas.crop.here][None].clone(), count, settings):
-                image[canvas.crop.here] = best[0]
+            for found in descend(canvas.loss, image[canvas.crop.here][None].clone(), count, way.descent()):
+                image[canvas.crop.here] = found.image_nchw01[0]
                 step += 1
-                losses = {**losses, **{prefix + name: value for name, value in terms.items()}, "total": terms["total"]}
-                elapsed = time.monotonic() - started
+                terms = {name if name == "total" else prefix + name: value for name, value in found.figures.items()}
+                losses = {**losses, **terms}
+                elapsed, images = time.monotonic() - started, without_border(restyled).clone()
                 yield StepEvent(
-                    step, steps, scale, len(sizes), size, losses, elapsed, norm, without_border(restyled).clone(), scene
+                    step, total, scale, len(scales), size, losses, elapsed, found.gradient_norm, images, scene
                 )
 
 
-def _descend(
-    vgg: Vgg, canvas: Canvas, start_nchw01: Tensor, count: int, settings: Settings
-) -> Iterator[tuple[dict[str, float], float, Tensor]]:
-    """Minimise a region's loss on its canvas; yield each evaluation's terms, gradient norm, and the best image yet."""
-    image = start_nchw01.contiguous().requires_grad_()
-    best, best_loss, losses = image.detach().clone(), float("inf"), {}
-    optimizer = _optimizer(image, settings)
-
-    def evaluate() -> float:
-        nonlocal best_loss, losses
-        value, losses = canvas.loss(vgg.activations(image, canvas.layers, settings.pooling), image)
-        image.grad = torch.autograd.grad(value, image)[0].contiguous()  # L-BFGS flattens it
-        total = float(value.detach())
-        losses["total"] = total / canvas.loss.pixels
-        if total < best_loss:
-            best_loss = total
-            best.copy_(image.detach())
-        return total
-
-    for step in range(count):
-        if settings.optimizer == "adam":
-            optimizer.param_groups[0]["lr"] = settings.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / count))
-        optimizer.step(evaluate)
-        if settings.optimizer == "adam":
-            with torch.no_grad():
-                image.clamp_(0, 1)
-        assert image.grad is not None
-        yield losses, float(image.grad.norm()), best
-
-
-def lbfgs(image: Tensor) -> torch.optim.LBFGS:
-    """L-BFGS, one evaluation a step; its tolerances are off, because they are absolute and freeze large pictures."""
-    return torch.optim.LBFGS(
-        [image], lr=1, max_iter=1, history_size=LBFGS_HISTORY, tolerance_grad=-1, tolerance_change=-1
-    )
-
-
-def _optimizer(image: Tensor, settings: Settings) -> torch.optim.Optimizer:
-    if settings.optimizer == "adam":
-        return torch.optim.Adam([image], lr=settings.learning_rate, betas=ADAM_BETAS)
-    return lbfgs(image)
-
-
-def _start(scene: Scene, coarser_rchw: Tensor | None, settings: Settings) -> Tensor:
-    """The images a scale starts from: the coarser scale's, enlarged; at first each region's draft, or noise."""
+def _start(scene: Scene, coarser_rchw: Tensor | None) -> Tensor:
+    """The images a scale starts from: the coarser scale's, enlarged; at first each canvas's own start."""
     photo = scene.photo_nchw01
     if coarser_rchw is not None:
         return with_border(resize_nchw01(without_border(coarser_rchw), (photo.shape[-2], photo.shape[-1])))
     images = with_border(photo).repeat(len(scene.canvases), 1, 1, 1)
-    generator = torch.Generator().manual_seed(settings.seed)
     for image, canvas in zip(images, scene.canvases, strict=True):
-        noisy = settings.start == "noise"
-        start = torch.rand(canvas.draft_nchw01.shape, generator=generator) if noisy else canvas.draft_nchw01
-        image[canvas.crop.here] = start[0].to(image)
+        image[canvas.crop.here] = canvas.start_nchw01[0]
     return images
 
 
-def scale_sizes_hw_px(photo_hw_px: tuple[int, int], settings: Settings) -> list[tuple[int, int]]:
-    """Heights and widths of the scales, coarse to fine, each twice the last; none of them twice."""
-    sides = [settings.size_px]
-    while sides[0] // 2 >= settings.coarsest_px:
-        sides.insert(0, sides[0] // 2)
-    return list(dict.fromkeys(working_size_hw_px(photo_hw_px, side) for side in sides))
+def cut_out(event: StepEvent, photo_hwc_u8: np.ndarray, cut: Callable[[np.ndarray], np.ndarray]) -> StepEvent:
+    """Cut regions out of a result, instead of out of the photo.
+
+    Args:
+        event: The last event.
+        photo_hwc_u8: (H, W, 3) uint8 RGB.
+        cut: What finds a region in a picture: (H, W, 3) uint8 RGB -> (H, W) alpha.
+
+    Returns:
+        The event with the regions found in its own picture, restyled everywhere.
+    """
+    found = []
+    for region, image in zip(event.scene.regions, event.restyled_rchw, strict=True):
+        everywhere = replace(region, alpha_hw01=np.ones_like(region.alpha_hw01))
+        found.append(replace(region, alpha_hw01=cut(compose(photo_hwc_u8, [everywhere], image[None]))))
+    scene = replace(event.scene, regions=tuple(found), alphas_rhw01=_alphas(found, event.scene.photo_nchw01))
+    return replace(event, scene=scene)
+
+
+def _alphas(regions: Sequence[StyledRegion], photo_nchw01: Tensor) -> Tensor:
+    """The regions at a photo's size, (R, H, W), on its device."""
+    size = photo_nchw01.shape[-2], photo_nchw01.shape[-1]
+    alphas = np.stack([resize_hw01(region.alpha_hw01, size) for region in regions])
+    return torch.from_numpy(alphas).to(photo_nchw01.device)
 
 
 def check_regions(photo_nchw01: Tensor, regions: Sequence[StyledRegion]) -> None:

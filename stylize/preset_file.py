@@ -2,38 +2,21 @@
 
 import json
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from interp.errors import InputError, UsageError, unknown_name
 from interp.network.layer_names import layer
 from interp.pictures.files import read_text
-from stylize.presets import Settings, preset
+from stylize.presets import PRESETS, Preset, Settings
 
 OWN_KEYS = ("base", "strength", "content_layer", "style_layers")
 SETTINGS = {item.name: type(item.default) for item in fields(Settings)}
 KEYS = (*OWN_KEYS, *SETTINGS)
 
 
-@dataclass(frozen=True)
-class PresetFile:
-    """What a preset file says.
-
-    Attributes:
-        settings: Of the loop; what the file leaves out is the base preset's.
-        strength: Painting against photo; None where the file leaves it to the command line.
-        style_layers: Weight of each style layer, sum 1; None to choose them by evidence.
-        content_layer: None likewise.
-    """
-
-    settings: Settings = field(default_factory=Settings)
-    strength: float | None = None
-    style_layers: dict[str, float] | None = None
-    content_layer: str | None = None
-
-
-def read_preset(path: str | Path) -> PresetFile:
+def read_preset(path: str | Path) -> Preset:
     """Read a preset file.
 
     Args:
@@ -47,10 +30,10 @@ def read_preset(path: str | Path) -> PresetFile:
         InputError: If the file cannot be read or is no TOML.
         UsageError: If a key is unknown, with the nearest known one, or a value is of the wrong kind or out of range.
     """
-    return parse_preset(read_text(path, "a TOML file"), str(path))
+    return replace(parse_preset(read_text(path, "a TOML file"), str(path)), name=str(path))
 
 
-def parse_preset(text: str, where: str = "the preset") -> PresetFile:
+def parse_preset(text: str, where: str = "the preset") -> Preset:
     """Read a preset from TOML text; see `read_preset`.
 
     Example:
@@ -64,19 +47,21 @@ def parse_preset(text: str, where: str = "the preset") -> PresetFile:
     for key in table:
         if key not in KEYS:
             raise unknown_name(f"key in {where}:", key, KEYS)
-    base = preset(_typed(table.get("base", "default"), str, "base", where))
+    base = _typed(table.get("base", "default"), str, "base", where)
+    if base not in PRESETS:
+        raise unknown_name("preset", base, PRESETS)
     given = {name: _typed(table[name], kind, name, where) for name, kind in SETTINGS.items() if name in table}
     strength = table.get("strength")
     content = table.get("content_layer")
-    return PresetFile(
-        replace(base, **given),
+    return Preset(
+        replace(PRESETS[base].settings, **given),
         None if strength is None else _strength(_typed(strength, float, "strength", where), where),
         _style_layers(table.get("style_layers"), where),
         None if content is None else layer(_typed(content, str, "content_layer", where)).name,
     )
 
 
-def dump_preset(content: PresetFile, comment: str = "") -> str:
+def dump_preset(content: Preset, comment: str = "") -> str:
     """Write a preset as TOML; `parse_preset` reads the same back.
 
     Args:

@@ -5,8 +5,16 @@ kept as they were run, mistakes included, so that they can be compared on a yard
 """
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from interp.errors import unknown_name
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from interp.network.vgg import Vgg
+    from interp.statistics.layers import LayerChoice
+    from stylize.canvas import Canvas
+    from stylize.descent import Descent
+    from stylize.region import StyledRegion
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # of Gatys et al. 2016, and of everyone after
 CONTENT_LAYER = "relu4_2"
@@ -20,7 +28,7 @@ GATYS_SIZES = "leongatys/NeuralImageSynthesis: pictures of 512² px by area"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a result, and where each constant is from.
+    """A way of other work (`stylize.ways.Way`): everything that decides a result, and where each constant is from.
 
     With G the Gram of a layer, the loss is
 
@@ -69,6 +77,60 @@ class Recipe:
     every: int
     cut_result: bool = False
     sources: dict[str, str] = field(default_factory=dict, repr=False)
+
+    isolates: ClassVar[bool] = False
+    start: ClassVar[str] = "photo"
+    strength: ClassVar[None] = None
+    style_scale: ClassVar[float] = 1.0
+
+    def changed(self, **constants: Any) -> "Recipe":
+        """The same with some constants set."""
+        return replace(self, **constants)
+
+    def limited(self, size_px: int, iterations: int | None) -> "Recipe":
+        """The same at another size, with at most so many iterations."""
+        return replace(self, size_px=size_px, iterations=min(self.iterations, iterations or self.iterations))
+
+    def uncut(self) -> "Recipe":
+        """The part that decides what is painted."""
+        return replace(self, name="", title="", cut_result=False, sources={})
+
+    def choose(self, choice: "LayerChoice") -> "LayerChoice":
+        """The recipe's own layers."""
+        total = sum(self.style_layers.values())
+        weights = {name: weight / total for name, weight in self.style_layers.items()}
+        shares = ", ".join(f"{name} {weight:.0%}" for name, weight in weights.items())
+        sentence = f"{self.name} sets the style layers, {shares}, and the content layer, {self.content_layer}."
+        return replace(
+            choice, style_weights=weights, content_layer=self.content_layer, mode="given", sentences=(sentence,)
+        )
+
+    def scales(self, photo_hw_px: tuple[int, int]) -> list[tuple[tuple[int, int], int]]:
+        """The one scale: (height, width), never larger than the photo, and evaluations."""
+        from interp.pictures.sizes import working_size_hw_px
+
+        height, width = working_size_hw_px(photo_hw_px, self.size_px)
+        if self.fit == "square":
+            height = width = max(height, width)
+        return [((height, width), self.iterations)]
+
+    def shows(self, step: int, total: int) -> bool:
+        """At the recipe's interval."""
+        return step < total and step % self.every == 0
+
+    def descent(self) -> "Descent":
+        """Optimiser and value range."""
+        from stylize.historical import recipe_descent
+
+        return recipe_descent(self)
+
+    def canvas(
+        self, vgg: "Vgg", photo_nchw01: "Tensor", region: "StyledRegion", size_hw_px: tuple[int, int]
+    ) -> "Canvas":
+        """The whole picture; see `historical.recipe_canvas`."""
+        from stylize.historical import recipe_canvas
+
+        return recipe_canvas(vgg, photo_nchw01, region, size_hw_px, self)
 
 
 def _weights(*values: float) -> dict[str, float]:
@@ -191,14 +253,3 @@ GATYS = Recipe(
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for recipe in (PYTORCH, TENSORFLOW, TENSORFLOW_FIXED, ISOLATED, GATYS)
 }
-
-
-def recipe(name: str) -> Recipe:
-    """Look up a recipe by name.
-
-    Raises:
-        UsageError: If there is none of that name.
-    """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
-    return RECIPES[name]

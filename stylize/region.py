@@ -58,8 +58,6 @@ class StyledRegion:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The picture to start from and to keep the content of, and the painting to learn the style of.
 
-        Nothing outside the painting's mask is in it: it is continued smoothly from what is inside.
-
         Args:
             photo_nchw01: (1, 3, H, W) at the working size, or the part of it around the region; pixels outside the
                 region do not count.
@@ -68,16 +66,27 @@ class StyledRegion:
             style_scale: Size of the strokes.
 
         Returns:
-            Draft (1, 3, H, W) in [0, 1]; painting (1, 3, h, w) in [0, 1] with a border, on the photo's device; and the
-            part of it (h, w) in [0, 1] to learn from.
+            Draft (1, 3, H, W) in [0, 1]; painting and the part of it to learn from, as `lesson` returns them, the
+            painting recoloured where the colour policy says so.
         """
-        painting = fit_painting_nchw01(self.painting_nchw01.to(photo_nchw01.device), photo_hw_px, style_scale)
-        size = painting.shape[-2], painting.shape[-1]
-        learned = torch.ones(size, device=painting.device)
-        if self.painting_alpha_hw01 is not None:
-            learned = torch.from_numpy(resize_hw01(self.painting_alpha_hw01, size)).to(painting.device)
-            painting = continue_outside(painting, learned)
-        painting, learned = with_border(painting), with_border(learned, "constant")
+        painting, learned = self.lesson(photo_hw_px, style_scale)
+        painting, learned = painting.to(photo_nchw01), learned.to(photo_nchw01)
         if self.colour == "none":
             return match_colour(photo_nchw01, painting, alpha_hw01, learned), painting, learned
         return photo_nchw01, match_colour(painting, photo_nchw01, learned, alpha_hw01), learned
+
+    def lesson(self, photo_hw_px: tuple[int, int], style_scale: float = 1.0) -> tuple[Tensor, Tensor]:
+        """The painting beside a photo of a size, with a border, and the part of it to learn from.
+
+        Nothing outside the painting's mask is in it: it is continued smoothly from what is inside.
+
+        Returns:
+            Painting (1, 3, h, w) in [0, 1]; (h, w) in [0, 1].
+        """
+        painting = fit_painting_nchw01(self.painting_nchw01, photo_hw_px, style_scale)
+        size = painting.shape[-2], painting.shape[-1]
+        learned = torch.ones(size).to(painting)
+        if self.painting_alpha_hw01 is not None:
+            learned = torch.from_numpy(resize_hw01(self.painting_alpha_hw01, size)).to(painting)
+            painting = continue_outside(painting, learned)
+        return with_border(painting), with_border(learned, "constant")

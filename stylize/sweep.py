@@ -7,6 +7,8 @@ after the other, so that a study that was killed goes on where it stopped.
 """
 
 import math
+import os
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from interp.errors import InputError, MaskError, OutputError, UsageError
-from interp.pictures.images import to_hwc_u8, to_nchw01
-from interp.statistics.layers import FIXED_CONTENT, FIXED_STYLE, LayerChoice
-from stylize.contest import Contest, Own, jittered, restyled_nchw01, rms_change
-from stylize.judge import Judge
-from stylize.preset_file import PresetFile
-from stylize.presets import OPTIMIZERS, STARTS, Settings
+from interp.pictures.images import to_nchw01
+from interp.statistics.layers import FIXED_CONTENT, FIXED_STYLE
+from stylize.pair import Pair
+from stylize.presets import OPTIMIZERS, STARTS, Preset, Settings
+from stylize.rulers import Rulers, rulers_for
 
 if TYPE_CHECKING:
     import optuna
@@ -73,11 +75,15 @@ def open_study(path: Path, identity: Mapping[str, str], seed: int, *, resume: bo
     """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
 
-    if resume and not path.is_file():
+    if resume and not os.path.isfile(path):  # noqa: PTH113 -- Path's raises for a name that is too long
         raise InputError(f"No such study: {str(path)!r}. Expected the .sqlite3 file of an earlier sweep.")
     try:
-        storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+        # The path is opened, never read as a URL: there, `?`, `%` and braces mean something.
+        storage = optuna.storages.RDBStorage(
+            "sqlite://", {"creator": lambda: sqlite3.connect(path), "poolclass": NullPool}
+        )
     except (SQLAlchemyError, RuntimeError) as error:
         kind = InputError if resume else OutputError
         raise kind(f"Cannot use {str(path)!r} as a study ({type(error).__name__}). Choose another file.") from error
@@ -110,13 +116,13 @@ def open_study(path: Path, identity: Mapping[str, str], seed: int, *, resume: bo
 
 
 def sweep(
-    study: "optuna.Study", contest: Contest, base: Settings, trials: int, watch: Callable[[int], None] | None = None
+    study: "optuna.Study", pair: Pair, base: Settings, trials: int, watch: Callable[[int], None] | None = None
 ) -> Iterator[Attempt]:
     """Try settings until so many trials are finished, those of earlier runs included.
 
     Args:
         study: From `open_study`.
-        contest: Pictures, region and network.
+        pair: Pictures, region and network.
         base: What is not searched.
         trials: Finished trials wanted.
         watch: Called with the number of finished trials.
@@ -129,17 +135,15 @@ def sweep(
     """
     import optuna
 
-    judge = Judge(contest.vgg, contest.photo_nchw01, contest.painting_nchw01, contest.alpha_hw01)
-    untouched = judge.read(contest.photo_nchw01, 0, 0.0).marks
-    if not np.isfinite([untouched.patches, untouched.edges_kept]).all():
+    rulers = rulers_for(pair.vgg, pair.photo_nchw01, pair.alpha_hw01, pair.painting_nchw01, {})
+    if not np.isfinite([rulers.photo.patches, rulers.photo.edges_kept]).all():
         raise MaskError("The region is too small to judge results by. Use a larger --size or another region.")
     failures = 0
     while (done := len(finished(study))) < trials:
         if watch:
             watch(done)
         trial = study.ask()
-        own = own_way(ask_values(trial), base)
-        objectives = _objectives(contest, judge, own, max(untouched.patches, 1e-6))
+        objectives = _objectives(pair, rulers, preset_of(ask_values(trial), base))
         if not np.isfinite(objectives).all():
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             failures += 1
@@ -164,7 +168,7 @@ def ask_values(trial: "optuna.Trial") -> dict[str, Any]:
     }
 
 
-def preset_of(values: Mapping[str, Any], base: Settings) -> PresetFile:
+def preset_of(values: Mapping[str, Any], base: Settings) -> Preset:
     """A trial's values as a preset, at the base's own sizes and iterations."""
     weights = {name: values[f"weight {name}"] for name in FIXED_STYLE}
     total = sum(weights.values())
@@ -172,14 +176,7 @@ def preset_of(values: Mapping[str, Any], base: Settings) -> PresetFile:
         base, optimizer=values["optimizer"], learning_rate=values["learning_rate"], start=values["start"]
     )  # fmt: skip
     shares = {name: weight / total for name, weight in weights.items()}
-    return PresetFile(settings, values["strength"], shares, FIXED_CONTENT)
-
-
-def own_way(values: Mapping[str, Any], base: Settings) -> Own:
-    """A trial's values as a way to restyle."""
-    preset = preset_of(values, base)
-    choice = LayerChoice(preset.style_layers or {}, FIXED_CONTENT, "given")
-    return Own("sweep", preset.settings, choice, preset.strength or 1.0)
+    return Preset(settings, values["strength"], shares, FIXED_CONTENT, "sweep")
 
 
 def finished(study: "optuna.Study") -> list[Attempt]:
@@ -231,20 +228,17 @@ def importances(study: "optuna.Study", seed: int = 0) -> dict[str, dict[str, flo
     return found
 
 
-def result_of(contest: Contest, own: Own) -> np.ndarray:
-    """Run one way; (H, W, 3) uint8 at the contest's size."""
-    image = contest.photo_nchw01
-    for event in contest.events(own, contest.photo_nchw01):
-        image = restyled_nchw01(event)
-    return to_hwc_u8(contest.paste(image, contest.alpha_hw01))
+def result_of(pair: Pair, preset: Preset, photo_nchw01: Tensor | None = None) -> np.ndarray:
+    """Run a preset, on another photo if one is given; (H, W, 3) uint8 at the pair's size."""
+    *_, last = pair.events(preset, photo_nchw01)
+    return pair.result_of(last, preset)
 
 
-def _objectives(contest: Contest, judge: Judge, own: Own, photo_patches: float) -> tuple[float, float, float]:
-    """Run a way twice, the second time from a jittered photo, and judge it."""
-    result = result_of(contest, own)
-    generator = torch.Generator().manual_seed(contest.seed)
-    again = result_of(replace(contest, photo_nchw01=jittered(contest.photo_nchw01, generator)), own)
-    marks = judge.read(to_nchw01(result).to(contest.photo_nchw01), 0, 0.0).marks
-    moved = rms_change(result, to_hwc_u8(contest.photo_nchw01), contest.alpha_hw01)
-    shaken = rms_change(result, again, contest.alpha_hw01) / moved if moved > 0 else 1.0
-    return marks.patches / photo_patches, 1 - marks.edges_kept, shaken
+def _objectives(pair: Pair, rulers: Rulers, preset: Preset) -> tuple[float, float, float]:
+    """Run a preset twice, the second time from a jittered photo, and read the result."""
+    result = result_of(pair, preset)
+    again = result_of(pair, preset, pair.jittered(torch.Generator().manual_seed(pair.seed)))
+    reading = rulers.read(to_nchw01(result).to(pair.photo_nchw01))
+    moved = pair.rms_change(result, pair.photo_hwc_u8)
+    shaken = pair.rms_change(result, again) / moved if moved > 0 else 1.0
+    return reading.patches / max(rulers.photo.patches, 1e-6), 1 - reading.edges_kept, shaken

@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import Result
 
 from commands import samples
-from tests.test_cli import call
+from tests.helpers import call
 
 
 @pytest.fixture(scope="module")

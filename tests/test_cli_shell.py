@@ -414,3 +414,24 @@ def test_names_too_long_or_of_no_encoding(folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     page = next((tmp_path / "odd").glob("*.html"))
     assert "caf\\udce9.png" in page.read_text("utf-8")
+
+
+def test_segment_writes_the_cut_out_where_it_is_told_to(folder: Path, tmp_path: Path) -> None:
+    result = call(*cut(folder, "-o", tmp_path / "me.webp"))
+    assert result.exit_code == 0 and Path(result.stdout.split()[0]) == tmp_path / "me.webp", result.stderr
+    mask = np.asarray(Image.open(folder / "mask.png"))
+    with Image.open(tmp_path / "me.webp") as image:
+        assert image.mode == "RGBA" and ((np.asarray(image)[..., 3] > 127) == (mask > 127)).mean() > 0.97
+    with Image.open(tmp_path / "me.mask.png") as written:
+        np.testing.assert_array_equal(np.asarray(written), mask)
+    flat = call(*cut(folder, "-o", tmp_path / "flat.jpg"))
+    assert flat.exit_code == 0 and "on white" in flat.stderr
+    with Image.open(tmp_path / "flat.jpg") as image:
+        assert np.asarray(image)[0, 0].min() > 245
+
+
+def test_help_swallows_no_bracket_and_spellings_are_known() -> None:
+    helped = CliRunner().invoke(app, ["segment", "--help"], env={"COLUMNS": "200"}).stdout
+    assert '"foreground": [[[x, y], ...], ...]' in helped
+    assert "--keep-color" in CliRunner().invoke(app, ["stylize", "--help"], env={"COLUMNS": "200"}).stdout
+    assert CliRunner().invoke(app, ["maximize", "--help"]).exit_code == 0

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from commands import samples
-from tests.test_cli import call
+from tests.helpers import call
 
 QUICK = ("--size", "64", "--iterations", "2", "--jitters", "0", "--weights", "compact")
 
@@ -33,14 +33,14 @@ def test_two_pairs_a_region_and_why(photo: Path, tmp_path: Path) -> None:
     page = Path(printed["outputs"]["report"]).read_text("utf-8")
     for words in (
         "The report found model 1 better", "Same formulas, another net", "Steps shown: no effect, by construction",
-        "first style gradient", "2 of the recipe's 5,000", "Shapley", "the team's TensorFlow notebook",
+        "First gradient", "2 of the recipe's 5,000", "Shapley", "the team's TensorFlow notebook",
     ):  # fmt: skip
         assert words.replace("'", "&#39;") in page, words
     data = json.loads(Path(printed["record"]).read_text())["data"]
-    assert [len(trials) for trials in data["trials"].values()] == [5, 5]
-    first = next(iter(data["trials"].values()))
-    assert first[0]["name"] == str(preset) and first[0]["optimised"][0] == "relu1_1" and first[0]["steps"] == 2
-    assert all(trial["changed_outside"] == 0 for trial in first if trial["name"] != "report-isolated")
+    assert [len(outcomes) for outcomes in data["outcomes"].values()] == [5, 5]
+    first = next(iter(data["outcomes"].values()))
+    assert first[0]["way"]["name"] == str(preset) and first[0]["layers"][0] == "relu1_1" and first[0]["steps"] == 2
+    assert all(entry["changed_outside"] == 0 for entry in first if entry["way"]["name"] != "report-isolated")
     assert len(data["why"]) == 5 and data["why_iterations"] == [2, 5]
     again = call("report", printed["record"], "-o", tmp_path / "again.html")
     assert again.exit_code == 0 and (tmp_path / "again.html").read_text("utf-8") == page

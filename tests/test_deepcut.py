@@ -9,7 +9,7 @@ from interp.network.vgg import Vgg
 from segment import segment
 from segment.deepcut import DeepMap, _whitened, deep_cut
 from segment.graphcut import SURE, Links, contrast_links, minimum_cut
-from segment.hypercolumns import LAYERS, hypercolumns
+from segment.hypercolumns import LAYERS, Hypercolumns
 
 
 def energy(labels: np.ndarray, odds: np.ndarray, links: Links) -> float:
@@ -68,7 +68,7 @@ def test_deep_features_see_a_texture_that_colours_do_not(compact: Vgg) -> None:
     photo, truth = textured()
     box = (50, 30, 140, 140)
     ious = []
-    for describe in (None, hypercolumns(compact)):
+    for describe in (None, Hypercolumns(compact)):
         mask = segment(photo, box_xywh_px=box, describe=describe).mask_hw
         ious.append(float((mask & truth).sum() / (mask | truth).sum()))
     assert ious[1] > 0.85 > ious[0]
@@ -80,7 +80,7 @@ def test_sure_labels_are_kept_and_inputs_not_changed(compact: Vgg) -> None:
     trimap[30:170, 50:190] = 3
     trimap[60:80, 60:90], trimap[90:110, 110:130] = 1, 0
     copies = photo.copy(), trimap.copy()
-    cut = deep_cut(photo, trimap, hypercolumns(compact)(photo))
+    cut = deep_cut(photo, trimap, Hypercolumns(compact)(photo))
     assert cut[62:78, 62:88].all() and not cut[92:108, 112:128].any() and not cut[:28].any()
     np.testing.assert_array_equal(photo, copies[0])
     np.testing.assert_array_equal(trimap, copies[1])
@@ -89,7 +89,7 @@ def test_sure_labels_are_kept_and_inputs_not_changed(compact: Vgg) -> None:
 def test_hypercolumns_lie_where_the_picture_is(compact: Vgg) -> None:
     photo = np.full((160, 240, 3), 128, np.uint8)
     photo[40:80, 160:200] = np.random.default_rng(0).integers(0, 255, (40, 40, 3))
-    maps = hypercolumns(compact)(photo)
+    maps = Hypercolumns(compact)(photo)
     assert [deep.name for deep in maps] == list(LAYERS)
     for deep in maps:
         change = np.abs(deep.values_chw - np.median(deep.values_chw, axis=(1, 2), keepdims=True)).sum(0)

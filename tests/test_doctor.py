@@ -22,7 +22,7 @@ import cli
 from commands import doctor, samples
 from commands.checks import Check, Status, installation, machine
 from interp.network import weights
-from stylize import isolate, optimise
+from stylize import composite, optimise
 
 NMS = "operator torchvision::nms does not exist"
 RAISE_NMS = f"raise RuntimeError('{NMS}')"
@@ -365,7 +365,7 @@ def test_self_test_sees_wrong_pixels(monkeypatch: pytest.MonkeyPatch, fault: str
     def wrong(photo_hwc_u8: np.ndarray, *_: object) -> np.ndarray:
         return photo_hwc_u8 ^ np.uint8(1) if fault == "outside" else photo_hwc_u8
 
-    monkeypatch.setattr(isolate, "compose", wrong)
+    monkeypatch.setattr(composite, "compose", wrong)
     found = machine.check_self_test()
     assert found.status is Status.PROBLEM
     outside = 96 * 32 * 3 if fault == "outside" else 0

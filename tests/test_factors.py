@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.network.vgg import Vgg
+from interp.statistics.layers import fixed_choice
 from stylize.factors import (
     FACTORS,
     ITERATIONS,
@@ -17,15 +18,16 @@ from stylize.factors import (
     PLAYERS,
     PRINT_INTERVAL,
     Corner,
-    attribute,
     corners,
-    differences,
+    explain,
     factorial,
     recipe_at,
     shapley,
 )
-from stylize.historical import follow
+from stylize.optimise import stylize
 from stylize.recipes import PYTORCH, TENSORFLOW, Recipe
+from stylize.region import StyledRegion
+from stylize.rulers import random_judge, rulers_for
 
 games = st.integers(1, 5).flatmap(
     lambda count: st.lists(st.floats(-100, 100), min_size=2**count, max_size=2**count).map(
@@ -56,7 +58,7 @@ def test_a_dummy_gets_nothing_and_twins_get_the_same() -> None:
     values = {corner: 5.0 + 3 * corner[0] * corner[2] + 2 * (corner[0] + corner[2]) for corner in corners(4)}
     first, dummy, twin, other = shapley(values)
     assert dummy == other == 0 and first == twin == pytest.approx(3.5)
-    effects = attribute("figure", values, PLAYERS[:4]).effects
+    effects = explain("figure", values, PLAYERS[:4]).effects
     assert [(effect.least, effect.most) for effect in effects] == [(2, 5), (0, 0), (2, 5), (0, 0)]
 
 
@@ -64,7 +66,8 @@ def test_the_factors_are_the_differences_between_the_models() -> None:
     """Every constant that differs belongs to exactly one factor, or is said not to vary; the ends are the models."""
     named = [name for factor in (*FACTORS, ITERATIONS, PRINT_INTERVAL) for name in factor.fields]
     assert len(named) == len(set(named)) and set(named) <= {item.name for item in fields(Recipe)}
-    assert differences() <= set(named) | NOT_VARIED
+    differing = {item.name for item in fields(Recipe) if getattr(PYTORCH, item.name) != getattr(TENSORFLOW, item.name)}
+    assert differing <= set(named) | NOT_VARIED
     kept = NOT_VARIED | {"iterations", "every"}
     for corner, model in ((False, TENSORFLOW), (True, PYTORCH)):
         mixed = recipe_at([corner] * len(FACTORS))
@@ -81,16 +84,16 @@ def test_iterations_are_read_off_one_trajectory(compact: Vgg) -> None:
     found = factorial(compact, photo, painting, size_px=64, iterations=3, watch=lambda *tick: ticks.append(tick))
     assert found.iterations == (1, 3) and len(found.readings) == 64
     assert ticks[-1] == (96, 96) and [step for step, _ in ticks] == list(range(1, 97))
-    from stylize.judge import Judge
-
-    judge = Judge(compact, photo, painting, np.ones((64, 64), np.float32))
+    everywhere = np.ones((64, 64), np.float32)
+    rulers, region = (
+        rulers_for(compact, photo, everywhere, painting, random_judge()),
+        StyledRegion(everywhere, painting, fixed_choice()),
+    )
     corner = (True, False, True, False, True)
     for longer, count in ((False, 1), (True, 3)):
-        *_, last = follow(compact, photo, painting, recipe_at(corner), size_px=64, iterations=count)
-        alone = judge.read(last.image_nchw01, count, 0.0)
-        read = found.readings[(*corner, longer)]
-        assert (read.style, read.content, read.marks) == (alone.style, alone.content, alone.marks)
-    for attribution in found.attributions():
-        change = attribution.model1 - attribution.model2
-        assert sum(effect.value for effect in attribution.effects) == pytest.approx(change, abs=1e-9)
-        assert len(attribution.effects) == 6
+        *_, last = stylize(compact, photo, [region], recipe_at(corner).changed(size_px=64, iterations=count))
+        assert found.readings[(*corner, longer)] == rulers.read(last.image_nchw01)
+    for explanation in found.explanations():
+        change = explanation.model1 - explanation.model2
+        assert sum(effect.value for effect in explanation.effects) == pytest.approx(change, abs=1e-9)
+        assert len(explanation.effects) == 6

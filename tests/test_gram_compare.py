@@ -13,7 +13,8 @@ from torch import Tensor
 from interp.errors import UsageError
 from interp.network.vgg import Vgg
 from interp.statistics.gram import gram_stats, region_gram
-from interp.statistics.gram_compare import GramComparison, compare_grams, top_pairs, unit
+from interp.statistics.gram_compare import GramComparison, compare_grams, top_pairs
+from interp.statistics.tiles import unit
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]
 FEATURES = hnp.arrays(np.float32, (4, 3, 5), elements=st.floats(-3, 3, width=32))

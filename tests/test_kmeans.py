@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from cli import app
 from interp.errors import MaskError, UsageError
-from segment.kmeans import Trial, blackout, choose_k, cluster, mean_silhouette
+from reports.clusters import neutrality, why_so_many
+from segment.kmeans import Fit, blackout, choose_k, cluster, mean_silhouette
 
 
 def flag(noise: float = 6.0) -> tuple[np.ndarray, np.ndarray]:
@@ -69,10 +70,9 @@ def test_the_silhouette_is_its_definition(rng: np.random.Generator) -> None:
 
 
 def test_the_elbow_chooses_and_the_silhouette_decides_between_neighbours() -> None:
-    trials = [Trial(2, 0.5, 0.3), Trial(3, 0.1, 0.4), Trial(4, 0.08, 0.7), Trial(5, 0.07, 0.9), Trial(6, 0.06, 0.2)]
-    k, reason = choose_k(trials)
-    assert k == 4 and "bends at 3" in reason and "farther apart" in reason
-    assert choose_k([Trial(2, 0.0, 1.0)])[0] == 2
+    fits = [Fit(2, 0.5, 0.3), Fit(3, 0.1, 0.4), Fit(4, 0.08, 0.7), Fit(5, 0.07, 0.9), Fit(6, 0.06, 0.2)]
+    assert choose_k(fits) == (4, 3)
+    assert choose_k([Fit(2, 0.0, 1.0)]) == (2, None)
 
 
 def test_blackout_paints_what_was_named_and_nothing_else() -> None:
@@ -89,7 +89,7 @@ def test_blackout_paints_what_was_named_and_nothing_else() -> None:
 def test_a_neutral_background_is_called_one_and_a_mixed_one_not(rng: np.random.Generator) -> None:
     neutral = cluster(flag()[0], k=3)
     assert neutral.neutral == "good" and neutral.border_shares[neutral.background] > 0.99
-    assert "100% of the border" in neutral.verdict
+    assert "100% of the border" in neutrality(neutral)
     stripes = np.repeat(rng.permutation(np.linspace(0, 255, 30)), 3)[None, :, None].repeat(60, 0).repeat(3, 2)
     assert cluster(stripes.astype(np.uint8), k=6).neutral == "bad"
 
@@ -98,6 +98,7 @@ def test_large_pictures_are_learned_on_a_sample_and_seeds_repeat() -> None:
     photo = np.kron(flag()[0], np.ones((5, 5, 1), np.uint8))
     first, again = cluster(photo, seed=3), cluster(photo, seed=3)
     np.testing.assert_array_equal(first.labels_hw_u8, again.labels_hw_u8)
+    assert (first.elbow and f"bends at {first.elbow}" in why_so_many(first)) or "bends there" in why_so_many(first)
     assert first.k == 3 and first.shares[0] == pytest.approx(2 / 3, abs=0.01)
 
 
@@ -124,18 +125,18 @@ def test_the_command_writes_map_blackout_figure_stats_and_report(tmp_path: Path)
     assert not black[30, 30].any() and not black[30, 60].any()
     np.testing.assert_array_equal(black[0], photo[0])
     stats = json.loads(Path(outputs["stats"]).read_text())
-    assert stats["k"] == 3 and stats["neutral"] == "good" and len(stats["trials"]) == 7
+    assert stats["k"] == 3 and stats["neutral"] == "good" and len(stats["fits"]) == 7
     assert "The background is neutral" in result.stderr and "Share of the border" in Path(outputs["report"]).read_text()
     for wrong in ("0", "a", "1,"):
         assert CliRunner().invoke(app, ["kmeans", str(tmp_path / "flag.png"), "--blackout", wrong]).exit_code == 2
 
 
 def test_deep_features_join_what_has_one_texture(compact) -> None:
-    from segment.hypercolumns import hypercolumns
+    from segment.hypercolumns import Hypercolumns
 
     rows, columns = np.mgrid[:160, :160]
     texture = np.where(columns < 80, (rows // 4) % 2, (columns // 4) % 2)[..., None]
     photo = (60 + 130 * texture).repeat(3, 2).astype(np.uint8)
-    found = cluster(photo, features="vgg", k=2, describe=hypercolumns(compact))
+    found = cluster(photo, features="vgg", k=2, describe=Hypercolumns(compact))
     left, right = found.labels_hw_u8[20:140, 10:70], found.labels_hw_u8[20:140, 90:150]
     assert (left == left[0, 0]).mean() > 0.95 and (right != left[0, 0]).mean() > 0.95

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.test_cli import QUICK, assert_failed, call
+from tests.helpers import QUICK, assert_failed, call
 
 SIDE = 160
 

@@ -318,9 +318,8 @@ def test_files_written_by_hand_may_begin_with_a_mark(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [30000, 32768, 40000, 999999])
 def test_strokes_may_be_wider_than_opencv_draws(width: int) -> None:
     from segment.hints import add_hints, read_hints
-    from segment.prompts import Seed
+    from segment.trimap import Trimap
 
     stroke = {"points": [[96, 80], [100, 90]], "width": width}
-    seed = Seed(np.full((144, 192), 2, np.uint8), "box", "")
-    drawn = add_hints(seed, read_hints({"foreground": [stroke]}))
-    assert (drawn.trimap_hw_u8 == 1).all()
+    drawn = add_hints(Trimap(np.full((144, 192), 2, np.uint8), "box"), read_hints({"foreground": [stroke]}))
+    assert (drawn.labels_hw_u8 == 1).all()

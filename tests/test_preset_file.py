@@ -1,5 +1,6 @@
 """Presets in TOML: what is written is read back, what is wrong is said."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interp.errors import GramscopeError, InputError, UsageError
-from stylize.preset_file import PresetFile, dump_preset, parse_preset, read_preset
-from stylize.presets import PRESETS, Settings
+from stylize.preset_file import dump_preset, parse_preset, read_preset
+from stylize.presets import PRESETS, Preset, Settings
 
 positive = st.floats(1e-6, 1e6)
 presets = st.builds(
-    PresetFile,
+    Preset,
     settings=st.builds(
         Settings,
         size_px=st.integers(64, 8192),
@@ -30,15 +31,13 @@ presets = st.builds(
 
 
 @given(presets, st.text(alphabet="ab\n#\"'", max_size=20))
-def test_round_trip(content: PresetFile, comment: str) -> None:
+def test_round_trip(content: Preset, comment: str) -> None:
     assert parse_preset(dump_preset(content, comment)) == content
 
 
 def test_a_base_and_weights_that_do_not_add_up() -> None:
     found = parse_preset('base = "draft"\niterations = 7\nstrength = 2\n[style_layers]\nrelu3_1 = 3\nrelu1_1 = 1\n')
-    assert found.settings == PresetFile(PRESETS["draft"]).settings.__class__(
-        **{**vars(PRESETS["draft"]), "iterations": 7}
-    )
+    assert found.settings == replace(PRESETS["draft"].settings, iterations=7)
     assert found.strength == 2.0 and isinstance(found.strength, float)
     assert list(found.style_layers or {}) == ["relu1_1", "relu3_1"]  # in network order, sum 1
     assert found.style_layers == {"relu1_1": 0.25, "relu3_1": 0.75} and found.content_layer is None

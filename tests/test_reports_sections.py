@@ -109,7 +109,7 @@ def test_all_sections_become_one_page() -> None:
         gram_section(store, {"photo": [GramStats("relu1_1", 2.0, (0.75, 0.25), 1.6, 2)]}),
         layers_section(store, fixed_choice()),
         optimisation_section(store, events, [("After 2 evaluations", PHOTO)], seconds=1.25),
-        outcome_section([("Style distance at relu2_2", "0.4", "0.1", "nearer")]),
+        outcome_section([("Style distance at relu2_2", "0.4", "0.1", "0", "nearer")]),
     ]
     builder.reproduce = reproduce_section(
         command_line="python cli.py stylize photo.png",

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.errors import MaskError
-from segment.grabcut import coarse_cut, grabcut, refine
+from segment.grabcut import coarse_cut, fine_mask
 from segment.masks import count_components, fill_pinholes, keep_large_components
 
 
@@ -25,6 +25,11 @@ def boxed(height: int, width: int) -> np.ndarray:
     trimap = np.zeros((height, width), dtype=np.uint8)
     trimap[int(0.15 * height) : int(0.85 * height), int(0.15 * width) : int(0.75 * width)] = 3
     return trimap
+
+
+def grabcut(photo: np.ndarray, trimap: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Cut and finish."""
+    return fine_mask(photo, coarse_cut(photo, trimap, seed=seed))
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -51,7 +56,7 @@ def test_a_known_shape_is_cut_to_the_pixel(size: tuple[int, int]) -> None:
 def test_refining_brings_the_outline_nearer() -> None:
     photo, truth = scene(1300, 900)
     cut = coarse_cut(photo, boxed(1300, 900))
-    wrong_before, wrong_after = (cut.mask_hw != truth).sum(), (refine(photo, cut) != truth).sum()
+    wrong_before, wrong_after = (cut.mask_hw != truth).sum(), (fine_mask(photo, cut) != truth).sum()
     assert wrong_after < 0.5 * wrong_before
 
 

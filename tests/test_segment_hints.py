@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from cli import app
 from interp.errors import UsageError
+from reports.foreground import how_found
 from segment import segment
-from segment.hints import Hints, Stroke, add_hints, changes_at, hints_seed, read_hints
-from segment.prompts import box_seed
+from segment.box import box_trimap
+from segment.hints import Hints, Stroke, add_hints, changes_at, hints_trimap, read_hints
 
 
 def scene() -> np.ndarray:
@@ -52,21 +53,21 @@ def test_what_is_no_hints_is_said_where(data: object, words: str) -> None:
 
 def test_strokes_are_drawn_with_their_width_and_are_sure() -> None:
     hints = read_hints({"foreground": [{"points": [[20, 50], [100, 50]], "width": 5}], "background": [[[10, 10]]]})
-    trimap = add_hints(box_seed((120, 240), (5, 5, 150, 100)), hints).trimap_hw_u8
+    trimap = add_hints(box_trimap((120, 240), (5, 5, 150, 100)), hints).labels_hw_u8
     assert (trimap[48:53, 20:101] == 1).all() and not (trimap[44, :] == 1).any() and trimap[10, 10] == 0
     assert trimap[80, 80] == 3 and trimap[110, 200] == 0
 
 
 def test_strokes_outside_or_of_background_only_are_refused() -> None:
     with pytest.raises(UsageError, match="240x120 px"):
-        hints_seed((120, 240), Hints(foreground=(dot(500, 10),)))
+        hints_trimap((120, 240), Hints(foreground=(dot(500, 10),)))
     with pytest.raises(UsageError, match="only background"):
-        hints_seed((120, 240), Hints(background=(dot(5, 5),)))
+        hints_trimap((120, 240), Hints(background=(dot(5, 5),)))
 
 
 def test_dots_choose_between_two_things_of_one_colour() -> None:
     region = segment(scene(), hints=Hints(foreground=(dot(60, 60),), background=(dot(180, 60, 50), dot(120, 20))))
-    assert region.prompt == "hints" and "strokes: 1 of foreground, 2 of background" in region.reason
+    assert region.prompt == "hints" and "strokes: 1 of foreground, 2 of background" in how_found(region)
     assert region.mask_hw[60, 60] and region.mask_hw[45, 75]
     assert not region.mask_hw[40:80, 160:200].any()
 
@@ -77,7 +78,7 @@ def test_a_box_beside_strokes_and_a_named_prompt_beside_strokes() -> None:
     assert boxed.mask_hw[60, 40] and not boxed.mask_hw[60:84, 58:62].any()
     both = segment(photo, prompt="contrast", hints=no)
     assert both.prompt == "contrast" and both.mask_hw[60, 180] and not both.mask_hw[60:84, 58:62].any()
-    with pytest.raises(UsageError, match="hold a box"):
+    with pytest.raises(UsageError, match="only one of them"):
         segment(photo, box_xywh_px=(1, 1, 50, 50), hints=Hints(box_xywh_px=(2, 2, 9, 9)))
 
 

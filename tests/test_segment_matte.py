@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from interp.errors import UsageError
-from segment.matte import edge_distance_px, guided_coefficients, matte, soften
+from segment.matte import guided_coefficients, matte, outline_distance_px, soften
 
 
 def guided_by_definition(guide: np.ndarray, target: np.ndarray, radius: int, epsilon: float) -> np.ndarray:
@@ -61,7 +61,7 @@ def test_alpha_is_whole_bytes_and_exact_away_from_the_edge(feather_px: float | N
     alpha = matte(photo, mask, feather_px)
     assert alpha.dtype == np.float32
     np.testing.assert_array_equal(alpha, (np.round(alpha * 255) / 255).astype(np.float32))
-    away = edge_distance_px(mask) > 8 + 3 * (feather_px or 0)
+    away = outline_distance_px(mask) > 8 + 3 * (feather_px or 0)
     np.testing.assert_array_equal(alpha[away], mask[away])
     assert np.unique(alpha).size > (2 if feather_px != 0 else 1)
 
@@ -69,7 +69,7 @@ def test_alpha_is_whole_bytes_and_exact_away_from_the_edge(feather_px: float | N
 def test_distance_is_to_the_other_side() -> None:
     mask = np.zeros((9, 40), dtype=bool)
     mask[:, 20:] = True
-    np.testing.assert_allclose(edge_distance_px(mask)[4, 10:30], [*range(10, 0, -1), *range(1, 11)], atol=1e-3)
+    np.testing.assert_allclose(outline_distance_px(mask)[4, 10:30], [*range(10, 0, -1), *range(1, 11)], atol=1e-3)
 
 
 def test_more_feather_is_a_wider_edge_and_none_is_a_hard_one() -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from interp.errors import MaskError, UsageError
+from reports.foreground import doubts
 from segment import segment
-from segment.grabcut import grabcut
+from segment.box import box_trimap, clip_box
+from segment.grabcut import coarse_cut
 from segment.opencv import check_arrays, learn_and_cut
-from segment.prompts import box_seed, clip_box
+from segment.trimap import Doubt
 
 OBJECT = slice(30, 70), slice(40, 80)
 
@@ -44,7 +46,7 @@ def test_a_box_outside_or_of_negative_size(photo: np.ndarray, box: tuple[int, in
 def test_a_box_partly_outside_on_the_right_is_clipped_and_said(photo: np.ndarray) -> None:
     region = segment(photo, box_xywh_px=(30, 20, 200, 200))
     assert region.box_xywh_px == (30, 20, 90, 80)
-    assert any("30,20,90,80 was used" in warning for warning in region.warnings)
+    assert Doubt.BOX_CLIPPED in region.doubts and "30,20,90,80 was used" in doubts(region)[0]
     assert region.mask_hw[50, 60] and not region.mask_hw[10, 10]
 
 
@@ -53,8 +55,7 @@ def test_a_negative_origin_takes_its_part_off_the_size(photo: np.ndarray) -> Non
     everything[:90, :100] = np.random.default_rng(1).integers(0, 256, (90, 100, 3))
     moved = plain(everything, None, (-10, -10, 80, 60), rounds=0)
     assert moved[59, 79]  # OpenCV moves the box to 0,0 without shrinking it
-    box, (warning,) = clip_box((100, 120), (-10, -10, 80, 60))
-    assert box == (0, 0, 70, 50) and "0,0,70,50 was used" in warning
+    assert clip_box((100, 120), (-10, -10, 80, 60)) == (0, 0, 70, 50)
 
 
 @pytest.mark.parametrize("box", [(10, 10, 0, 20), (10, 10, 20, 0)])
@@ -83,7 +84,7 @@ def test_a_trimap_all_of_one_side(photo: np.ndarray, label: int) -> None:
     with pytest.raises(cv2.error):
         plain(photo, trimap, None, mode=cv2.GC_INIT_WITH_MASK)
     with pytest.raises(MaskError):
-        grabcut(photo, trimap)
+        coarse_cut(photo, trimap)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 2)])
@@ -97,7 +98,7 @@ def test_one_sure_pixel_is_too_little(photo: np.ndarray) -> None:
     trimap[50, 60] = 1
     assert plain(photo, trimap, None, mode=cv2.GC_INIT_WITH_MASK).sum() == 1
     with pytest.raises(MaskError, match="Only 1 pixels"):
-        grabcut(photo, trimap)
+        coarse_cut(photo, trimap)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_trimaps_of_another_kind(photo: np.ndarray, trimap: np.ndarray) -> None:
     with pytest.raises(cv2.error):
         plain(photo, trimap, None, mode=cv2.GC_INIT_WITH_MASK)
     with pytest.raises(TypeError, match="Trimap"):
-        grabcut(photo, trimap)
+        coarse_cut(photo, trimap)
 
 
 def test_a_box_of_floats_is_refused_and_of_numpy_integers_accepted(photo: np.ndarray) -> None:
@@ -144,7 +145,7 @@ def test_a_box_of_floats_is_refused_and_of_numpy_integers_accepted(photo: np.nda
 
 
 def test_colour_models_are_made_here_and_always_fit(photo: np.ndarray) -> None:
-    _, models = learn_and_cut(photo, box_seed((100, 120), (35, 25, 50, 50)).trimap_hw_u8, 0, 3)
+    _, models = learn_and_cut(photo, box_trimap((100, 120), (35, 25, 50, 50)).labels_hw_u8, 0, 3)
     assert [model.shape for model in models] == [(1, 65)] * 2 and all(model.dtype == np.float64 for model in models)
     for model in models:
         assert model[0, :5].sum() == pytest.approx(1)  # the weights of five Gaussians
@@ -163,14 +164,14 @@ def test_nothing_is_cut_with_models_that_were_never_learned(photo: np.ndarray) -
     maybe = np.full((100, 120), 3, np.uint8)
     assert plain(photo, maybe, None, mode=cv2.GC_EVAL).all()  # OpenCV: zero models, everything stays
     with pytest.raises(MaskError):
-        grabcut(photo, maybe)
+        coarse_cut(photo, maybe)
 
 
 def test_a_constant_image_is_no_silent_empty_mask() -> None:
     flat = np.full((100, 120, 3), 128, np.uint8)
     assert not plain(flat, None, (30, 20, 60, 60)).any()
     with pytest.raises(MaskError, match="kept"):
-        grabcut(flat, box_seed((100, 120), (30, 20, 60, 60)).trimap_hw_u8)
+        coarse_cut(flat, box_trimap((100, 120), (30, 20, 60, 60)).labels_hw_u8)
 
 
 def test_a_view_that_is_not_contiguous_is_fine(photo: np.ndarray) -> None:

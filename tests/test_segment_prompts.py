@@ -1,5 +1,7 @@
 """Prompts: boxes, faces, maps and masks become the trimap they speak of."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,19 +10,21 @@ from hypothesis import strategies as st
 from commands import samples
 from interp.errors import MaskError, UsageError
 from interp.pictures.images import Picture, load_picture
+from segment.box import box_trimap, clip_box, with_sure_middle
 from segment.contrast import contrast_map, focus_map
+from segment.deepcut import DeepMap
 from segment.faces import find_faces
-from segment.prompts import (
-    box_seed,
-    clip_box,
-    contrast_seed,
-    core_seed,
-    deep_contrast_seed,
-    face_seed,
-    mask_seed,
-    recut_seed,
-    saliency_seed,
-)
+from segment.prompt import Request, around, prompt_named
+from segment.trimap import Doubt, Trimap
+
+
+def trimap(name: str, photo: np.ndarray, **given: Any) -> Trimap:
+    return prompt_named(name).trimap(Request(photo, **given))
+
+
+def blank(height: int, width: int) -> np.ndarray:
+    return np.zeros((height, width, 3), np.uint8)
+
 
 SIDE = st.integers(-40, 140)
 
@@ -33,9 +37,9 @@ def test_a_clipped_box_holds_the_pixels_that_box_and_photo_share(x: int, y: int,
         with pytest.raises(UsageError, match="100x80 px"):
             clip_box((80, 100), (x, y, w, h))
         return
-    seed = box_seed((80, 100), (x, y, w, h))
-    np.testing.assert_array_equal(seed.trimap_hw_u8, np.where(shared, 3, 0))
-    assert bool(seed.warnings) == (int(shared.sum()) != w * h)
+    start = box_trimap((80, 100), (x, y, w, h))
+    np.testing.assert_array_equal(start.labels_hw_u8, np.where(shared, 3, 0))
+    assert (Doubt.BOX_CLIPPED in start.doubts) == (int(shared.sum()) != w * h)
 
 
 @pytest.mark.parametrize(
@@ -69,32 +73,32 @@ def test_a_photo_without_a_face_has_none(name: str) -> None:
     photo = load_picture(samples.photo(name)).rgb_hwc_u8
     assert find_faces(photo) == ()
     with pytest.raises(MaskError, match="--box"):
-        face_seed(photo)
+        trimap("face", photo)
 
 
 def test_two_people_are_both_the_subject(astronaut: Picture) -> None:
     head = astronaut.rgb_hwc_u8[:256, 60:390]
-    seed = face_seed(np.concatenate([head, head[:, ::-1]], axis=1))
-    sure = seed.trimap_hw_u8 == 1
+    start = trimap("face", np.concatenate([head, head[:, ::-1]], axis=1))
+    sure = start.labels_hw_u8 == 1
     assert sure[:, :330].any() and sure[:, 330:].any()
-    assert "2 faces" in seed.reason
+    assert start.facts["faces"] == 2
 
 
 def test_the_most_salient_twentieth_is_sure_and_the_least_salient_third_is_not() -> None:
     rows, columns = np.mgrid[:60, :90]
     hill = np.exp(-((rows - 25) ** 2 + (columns - 50) ** 2) / 200)
-    trimap = saliency_seed((240, 360), hill).trimap_hw_u8
-    assert trimap[100, 200] == 1 and trimap[-1, 0] == 0
-    assert (trimap == 1).mean() == pytest.approx(0.05, abs=0.005)
-    assert (trimap == 0).mean() == pytest.approx(0.30, abs=0.005)
+    labels = trimap("saliency", blank(240, 360), saliency_hw=hill).labels_hw_u8
+    assert labels[100, 200] == 1 and labels[-1, 0] == 0
+    assert (labels == 1).mean() == pytest.approx(0.05, abs=0.005)
+    assert (labels == 0).mean() == pytest.approx(0.30, abs=0.005)
 
 
 def test_a_saliency_map_is_checked() -> None:
     with pytest.raises(MaskError, match="constant"):
-        saliency_seed((50, 50), np.ones((7, 7)))
+        trimap("saliency", blank(50, 50), saliency_hw=np.ones((7, 7)))
     for bad in (np.full((7, 7), -1.0), np.full((7, 7), np.nan), np.ones((3, 7, 7)), np.ones((0, 7))):
         with pytest.raises(UsageError, match="expected"):
-            saliency_seed((50, 50), bad)
+            trimap("saliency", blank(50, 50), saliency_hw=bad)
 
 
 def test_contrast_finds_what_differs_from_the_border(rng: np.random.Generator) -> None:
@@ -103,10 +107,10 @@ def test_contrast_finds_what_differs_from_the_border(rng: np.random.Generator) -
     photo = photo.astype(np.uint8)
     rating = contrast_map(photo)
     assert rating[60:90, 100:140].min() > rating[:, :60].max()
-    trimap = contrast_seed(photo).trimap_hw_u8
-    assert (trimap[55:95, 95:145] % 2 == 1).mean() > 0.9 and not (trimap[:20] % 2 == 1).any()
+    labels = trimap("contrast", photo).labels_hw_u8
+    assert (labels[55:95, 95:145] % 2 == 1).mean() > 0.9 and not (labels[:20] % 2 == 1).any()
     with pytest.raises(MaskError, match="flat"):
-        contrast_seed(np.full((50, 50, 3), 9, dtype=np.uint8))
+        trimap("contrast", np.full((50, 50, 3), 9, dtype=np.uint8))
 
 
 def test_focus_finds_the_sharp_part(rng: np.random.Generator) -> None:
@@ -119,26 +123,26 @@ def test_focus_finds_the_sharp_part(rng: np.random.Generator) -> None:
 def test_a_mask_is_taken_as_it_is() -> None:
     mask = np.zeros((40, 50))
     mask[10:20, 10:30], mask[20, 10:30] = 1, 0.6
-    seed = mask_seed((40, 50), mask)
-    np.testing.assert_array_equal(seed.trimap_hw_u8, np.where(mask == 1, 1, np.where(mask == 0, 0, 3)))
-    assert seed.box_xywh_px == (10, 10, 20, 11)
+    start = trimap("mask", blank(40, 50), mask_hw01=mask)
+    np.testing.assert_array_equal(start.labels_hw_u8, np.where(mask == 1, 1, np.where(mask == 0, 0, 3)))
+    assert start.box_xywh_px == (10, 10, 20, 11)
     for useless in (np.zeros((40, 50)), np.ones((40, 50)), np.full((40, 50), 0.3)):
         with pytest.raises(MaskError):
-            mask_seed((40, 50), useless)
+            trimap("mask", blank(40, 50), mask_hw01=useless)
     for wrong in (np.ones((50, 40)), np.full((40, 50), 1.5), np.full((40, 50), np.nan)):
         with pytest.raises(UsageError):
-            mask_seed((40, 50), wrong)
+            trimap("mask", blank(40, 50), mask_hw01=wrong)
 
 
 def test_second_tries_keep_to_the_first() -> None:
-    first = box_seed((100, 120), (20, 30, 60, 40))
-    core = core_seed(first).trimap_hw_u8
+    first = box_trimap((100, 120), (20, 30, 60, 40))
+    core = with_sure_middle(first.labels_hw_u8, (20, 30, 60, 40))
     assert core[50, 50] == 1 and core[30, 20] == 3 and core[0, 0] == 0
     mask = np.zeros((100, 120), dtype=bool)
     mask[40:60, 30:70] = True
-    again = recut_seed(first, mask)
+    again = around(first, mask)
     assert again.box_xywh_px == (26, 38, 48, 24)
-    assert (again.trimap_hw_u8[mask] == 3).all() and (again.trimap_hw_u8[:38] == 0).all()
+    assert (again.labels_hw_u8[mask] == 3).all() and (again.labels_hw_u8[:38] == 0).all()
 
 
 @pytest.mark.parametrize("kind", ["white", "red", "noise", "jpeg"])
@@ -149,11 +153,11 @@ def test_a_blank_page_has_no_subject_for_any_contrast(kind: str, rng: np.random.
     if kind == "jpeg":
         page[::9] -= 3
 
-    def describe(rgb_hwc_u8: np.ndarray) -> list[object]:
+    def describe(rgb_hwc_u8: np.ndarray) -> tuple[DeepMap, ...]:
         raise AssertionError("a blank page is not looked at")
 
-    for seed in (contrast_seed, lambda photo: deep_contrast_seed(photo, describe)):  # pyright: ignore[reportArgumentType]
+    for features in (None, describe):
         with pytest.raises(MaskError, match="flat colour"):
-            seed(page)
+            prompt_named("contrast").cut(Request(page, describe=features))
     page[60, 20:140] = 0  # a thin line is a subject
-    contrast_seed(page)
+    trimap("contrast", page)

@@ -44,7 +44,7 @@ def test_a_recipe_is_followed_on_everything_and_pasted_into_the_region(photo: Pa
         page = Path(outputs["report"]).read_text("utf-8")
         assert "Same formulas, another net (compact" in page and "Constants and their sources" in page
         data = json.loads(Path(results[name]["record"]).read_text())["data"]
-        assert data["recipe"]["name"] == name and data["steps"] == 2
+        assert data["way"]["name"] == name and data["steps"] == 2
     masks = [pixels(entry["outputs"]["alpha"]) for entry in results.values()]
     assert (masks[0] != masks[1]).any()  # one is cut from the photo, the other from the result
 
@@ -64,7 +64,7 @@ def test_a_file_sets_strength_and_layers_and_options_go_before_it(photo: Path, t
     choices = [region["choice"] for region in regions]
     assert choices[0]["style_weights"] == {"relu1_1": 0.25, "relu2_1": 0.75} and choices[0]["mode"] == "given"
     assert choices[1]["style_weights"] == {"relu1_2": 1.0} and choices[1]["content_layer"] == "relu3_1"
-    assert found[0]["settings"]["coarse_iterations"] == 30  # the draft's
+    assert found[0]["way"]["settings"]["coarse_iterations"] == 30  # the draft's
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from interp.network.vgg import Vgg
 from interp.statistics.gram import moments_distance, region_moments
 from stylize.texture import synthesise
-from tests.test_stylize import smooth, stripes
+from tests.helpers import smooth, stripes
 
 
 @pytest.mark.parametrize("name", ["relu1_1", "relu2_2", "relu3_1"])

@@ -105,7 +105,7 @@ def check_self_test() -> Check:
     from interp.network.weights import load_vgg
     from interp.pictures.images import to_nchw01
     from interp.statistics.layers import fixed_choice
-    from stylize import isolate, optimise
+    from stylize import composite, optimise
     from stylize.presets import Settings
     from stylize.region import StyledRegion
 
@@ -118,7 +118,7 @@ def check_self_test() -> Check:
         region = StyledRegion(alpha_hw01, photo.flip(3), fixed_choice())
         settings = Settings(size_px=96, coarsest_px=96, iterations=3)
         events = list(optimise.stylize(load_vgg("compact", device=device), photo, [region], settings))
-        result = isolate.compose(photo_hwc_u8, [region], events[-1].restyled_rchw)
+        result = composite.compose(photo_hwc_u8, [region], events[-1].restyled_rchw)
         changed = result != photo_hwc_u8
         finite = all(math.isfinite(value) for event in events for value in event.losses.values())
         if changed[:, 64:].any() or not changed[:, :64].any() or not finite:

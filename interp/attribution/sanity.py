@@ -34,8 +34,8 @@ from interp.pictures.sizes import resize_nchw01
 RANDOM_RANKINGS = 20
 RANDOM_LOGITS = 5  # of the long form
 STEPS = 32  # of each curve
-STEPS_LARGE = 8  # where one picture costs more than LARGE_ABOVE: 32 steps would take minutes on two cores
-LARGE_ABOVE = 1 << 12  # pixels x width²: 256 for the compact weights, 50,176 for ImageNet's
+FEWEST_STEPS = 8
+FULL_COST = 1 << 9  # pixels x width² up to which there are 32 steps: 256 for the compact weights, 50,176 for ImageNet's
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def quick_verdict(
         image_nchw01: (1, 3, H, W) the picture it was made from, any size.
         saliency: The map.
         seed: Of the rankings, the other logit and the head.
-        steps: Points of each curve beyond the first; None for 32, or 8 where pixels x width² exceed 4096.
+        steps: Points of each curve beyond the first; None for 32, fewer (8 at least) where pixels x width² exceed
+            512.
         random_quantile95: What `random_margin95` gave for the same picture, class, seed and steps; None to compute it.
 
     Returns:
@@ -204,10 +205,15 @@ def other_classes(classifier: Classifier, index: int, seed: int, count: int) -> 
     return rng.permutation(np.delete(np.arange(class_count(classifier)), index))[:count].tolist()
 
 
+def steps_for(pixels: int, width: float) -> int:
+    """Points of a curve: fewer for a picture that costs much, as a strip does whose short side is kept at 32 px."""
+    return max(FEWEST_STEPS, round(STEPS * min(1.0, FULL_COST / (pixels * width**2))))
+
+
 def _perturbed(
     classifier: Classifier, image: Tensor, saliency: SaliencyMap, order: np.ndarray, steps: int | None
 ) -> Perturbation:
-    steps = steps or (STEPS_LARGE if order.size * classifier.info.width**2 > LARGE_ABOVE else STEPS)
+    steps = steps or steps_for(order.size, classifier.info.width)
     score = class_probability(classifier, saliency.target.index)
     gone = classifier.normalise.mean.to(image).expand_as(image)
     return perturb(score, image, blurred(image), gone, order, steps)

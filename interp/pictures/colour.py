@@ -8,10 +8,10 @@ MAX_GAIN = 3.0  # a flat picture's noise is not stretched to a painting's contra
 
 
 def colour_moments(image_nchw01: Tensor, alpha_hw01: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Mean (3,) and covariance (3, 3) of the colours under a mask (None: everywhere), in float64."""
-    colours = image_nchw01[0].flatten(1).double()  # (3, H*W)
-    weights = torch.ones(colours.shape[1]).double() if alpha_hw01 is None else alpha_hw01.flatten().double()
-    weights = (weights / weights.sum()).to(colours.device)
+    """Mean (3,) and covariance (3, 3) of the colours under a mask (None: everywhere), in float64 on the CPU."""
+    colours = image_nchw01[0].flatten(1).cpu().double()  # (3, H*W); not every device has float64
+    weights = torch.ones(colours.shape[1]).double() if alpha_hw01 is None else alpha_hw01.flatten().cpu().double()
+    weights = weights / weights.sum()
     mean = colours @ weights
     centred = colours - mean[:, None]
     return mean, (centred * weights) @ centred.T
@@ -42,9 +42,9 @@ def match_colour(
     transport = inverse_root @ _symmetric_power(root @ target_covariance @ root, 0.5) @ inverse_root
     gains, axes = torch.linalg.eigh(transport)
     transport = axes @ torch.diag(gains.clamp(max=MAX_GAIN)) @ axes.T
-    flat = image_nchw01[0].flatten(1).double()
+    flat = image_nchw01[0].flatten(1).cpu().double()
     moved = transport @ (flat - mean[:, None]) + target_mean[:, None]
-    return moved.view(1, *image_nchw01.shape[1:]).to(image_nchw01.dtype).clamp(0, 1)
+    return moved.view(1, *image_nchw01.shape[1:]).to(image_nchw01.dtype).clamp(0, 1).to(image_nchw01.device)
 
 
 def with_luminance_of(colour_nchw01: Tensor, light_nchw01: Tensor) -> Tensor:

@@ -125,7 +125,7 @@ def gram_stats(layer: str, gram: Tensor) -> GramStats:
     Returns:
         Energy, spectrum and effective rank.
     """
-    eigenvalues = torch.linalg.eigvalsh(gram.double()).clamp(min=0).flip(0)
+    eigenvalues = torch.linalg.eigvalsh(gram.cpu().double()).clamp(min=0).flip(0)
     total = eigenvalues.sum()
     shares = eigenvalues / total if total > 0 else eigenvalues
     channels = gram.shape[0]

@@ -1,11 +1,7 @@
 """Pictures compared by their Gram matrices: which layers tell them apart, and by which channels.
 
-Distances are between matrices of unit norm, so that a picture's contrast does not count: 0 is the same style, √2 no
-common direction. Whether a layer tells two pictures apart depends on how much each varies within itself, so each is cut
-into 4x4 tiles: W = mean distance between tiles of one picture, averaged over the two; B = mean distance between tiles
-of one and of the other; separation = max(0, (B - W) / (B + W)). Its chance level is the same number with the tiles'
-labels permuted. Every tile gives the same number of random cells, at every layer: deep layers have few cells, and Gram
-matrices of few cells differ by chance alone.
+Whether a layer tells two pictures apart depends on how much each varies within itself: `tiles` defines the separation;
+here W is averaged over the two pictures.
 """
 
 import itertools
@@ -19,10 +15,18 @@ from torch import Tensor
 from interp.errors import UsageError
 from interp.network.vgg import Vgg
 from interp.statistics.gram import GramStats, gram_stats, region_gram
+from interp.statistics.tiles import (
+    MAX_CELLS,
+    MIN_CELLS,
+    against_chance,
+    grid_tiles,
+    mean_within,
+    separation,
+    tile_distances,
+    tile_grams,
+    unit,
+)
 
-TILES_PER_SIDE = 4
-MAX_CELLS, MIN_CELLS = 64, 16  # a tile: more change little, fewer are noise
-PERMUTATIONS = 200
 TOP_PAIRS = 5
 NAN = float("nan")
 
@@ -139,18 +143,23 @@ def compare_grams(vgg: Vgg, images_nchw01: Sequence[Tensor], layers: Sequence[st
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         maps = [vgg.activations(image, layers) for image in images_nchw01]
-    sizes = {name: min(_smallest_tile(entry[name]) for entry in maps) for name in layers}
+    tiles = [{name: grid_tiles(*entry[name].shape[-2:]) for name in layers} for entry in maps]
+    sizes = {name: min(len(tile) for entry in tiles for tile in entry[name]) for name in layers}
     measured = [name for name in layers if sizes[name] >= MIN_CELLS]
     cells = min([MAX_CELLS, *(sizes[name] for name in measured)]) if measured else 0
     styles: list[list[LayerStyle]] = [[] for _ in maps]
     compared = []
     for name in layers:
-        grams = [region_gram(entry[name]).double().cpu() for entry in maps]
-        tiles = [_tile_grams(entry[name], cells, generator) if name in measured else None for entry in maps]
-        for style, gram, own in zip(styles, grams, tiles, strict=True):
-            style.append(LayerStyle(gram_stats(name, gram), 1 - _within(own) / 2**0.5, top_pairs(gram)))
+        grams = [region_gram(entry[name]).cpu().double() for entry in maps]
+        parts = [
+            tile_grams(entry[name], own[name], cells, generator) if name in measured else None
+            for entry, own in zip(maps, tiles, strict=True)
+        ]
+        for style, gram, part in zip(styles, grams, parts, strict=True):
+            within = NAN if part is None else mean_within(tile_distances(part))
+            style.append(LayerStyle(gram_stats(name, gram), 1 - within / 2**0.5, top_pairs(gram)))
         if len(maps) > 1:
-            compared.append(_compared(name, grams, tiles, generator))
+            compared.append(_compared(name, grams, parts, generator))
     return GramComparison(tuple(tuple(style) for style in styles), tuple(compared), cells)
 
 
@@ -164,7 +173,7 @@ def top_pairs(matrix: Tensor, count: int = TOP_PAIRS) -> tuple[ChannelPair, ...]
     Returns:
         Pairs i <= j by falling share; none of a zero matrix.
     """
-    square = matrix.double().square()
+    square = matrix.cpu().double().square()
     total = float(square.sum())
     if total == 0:
         return ()
@@ -177,11 +186,6 @@ def top_pairs(matrix: Tensor, count: int = TOP_PAIRS) -> tuple[ChannelPair, ...]
         for (row, column), value in zip(places, best.values, strict=True)
         if value > 0
     )
-
-
-def unit(gram: Tensor) -> Tensor:
-    """A Gram matrix of Frobenius norm 1; zero stays zero."""
-    return gram / gram.norm().clamp(min=1e-20)
 
 
 def _compared(
@@ -201,51 +205,17 @@ def _compared(
 
 
 def _separation(first: Tensor | None, second: Tensor | None, generator: torch.Generator) -> tuple[float, float]:
-    """Separation of two pictures' tiles, and its 95 % quantile with permuted labels."""
+    """Separation of two pictures' tiles, and its chance level."""
     if first is None or second is None:
         return NAN, NAN
-    grams = torch.cat([first, second])
-    distances = (2 - 2 * grams @ grams.T).clamp(min=0).sqrt().fill_diagonal_(0)
-    scores = [_score(distances, torch.arange(len(grams)))]
-    scores += [_score(distances, torch.randperm(len(grams), generator=generator)) for _ in range(PERMUTATIONS)]
-    return scores[0], float(np.quantile(scores[1:], 0.95))
+    distances, half = tile_distances(torch.cat([first, second])), len(first)
 
+    def score(order: Tensor) -> float:
+        one, other = order[:half], order[half:]
+        within = (mean_within(distances[one][:, one]) + mean_within(distances[other][:, other])) / 2
+        return separation(float(distances[one][:, other].mean()), within)
 
-def _score(distances: Tensor, order: Tensor) -> float:
-    half = len(order) // 2
-    parts = order[:half], order[half:]
-    between = float(distances[parts[0]][:, parts[1]].mean())
-    within = sum(float(distances[part][:, part].sum()) for part in parts) / (2 * half * (half - 1))
-    total = between + within
-    return max(0.0, (between - within) / total) if total > 1e-6 else 0.0
-
-
-def _within(tiles: Tensor | None) -> float:
-    """Mean distance between the tiles of one picture; NaN where they were not measured."""
-    if tiles is None:
-        return NAN
-    distances = (2 - 2 * tiles @ tiles.T).clamp(min=0).sqrt().fill_diagonal_(0)
-    return float(distances.sum() / (len(tiles) * (len(tiles) - 1)))
-
-
-def _tile_grams(features_nchw: Tensor, cells: int, generator: torch.Generator) -> Tensor:
-    """Unit-norm Gram matrix of random cells in each of 4x4 tiles, (16, C * C)."""
-    grams = []
-    for tile_chw in _tiles(features_nchw[0].double().cpu()):
-        flat = tile_chw.flatten(1)
-        chosen = flat[:, torch.randperm(flat.shape[1], generator=generator)[:cells]]
-        grams.append(unit(chosen @ chosen.T).flatten())
-    return torch.stack(grams)
-
-
-def _tiles(maps_chw: Tensor) -> list[Tensor]:
-    rows = torch.tensor_split(maps_chw, TILES_PER_SIDE, dim=1)
-    return [tile for row in rows for tile in torch.tensor_split(row, TILES_PER_SIDE, dim=2)]
-
-
-def _smallest_tile(features_nchw: Tensor) -> int:
-    height, width = features_nchw.shape[-2:]
-    return (height // TILES_PER_SIDE) * (width // TILES_PER_SIDE)
+    return against_chance(score, len(distances), generator)
 
 
 def _couples(count: int) -> list[tuple[int, int]]:

@@ -21,11 +21,11 @@ from interp.network.vgg import Vgg
 from interp.pictures.colour import match_colour
 from interp.statistics.gram import moments_contrast, region_moments
 from interp.statistics.regions import pool_mask
+from interp.statistics.tiles import MIN_CELLS, against_chance, region_tiles
 
 SCALES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # Gatys et al. 2016, section 3
-TILES_PER_SIDE, MIN_CELLS = (4, 3, 2), 16  # as many tiles as still hold so many cells each at the coarsest grid
+TILES_PER_SIDE = (4, 3, 2)  # as many as still hold 16 cells each at the coarsest grid
 MIN_DETAIL = 0.001  # added to both: a blank picture has none
-PERMUTATIONS = 200
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,7 @@ def style_evidence(
     for number, name in enumerate(SCALES, start=1):
         of_painting = _details(vgg, painting_nchw01, whole, sides[0], number, name)
         of_photo = _details(vgg, photo, region, sides[1], number, name)
-        details, count = torch.tensor(of_painting + of_photo) + MIN_DETAIL, len(of_painting)
-        ratio = _ratio(details, count)
-        orders = [torch.randperm(len(details), generator=generator) for _ in range(PERMUTATIONS)]
-        chance = np.quantile([abs(np.log(_ratio(details[order], count))) for order in orders], 0.95)
-        entries.append(
-            StyleEvidence(name, float(np.mean(of_painting)), float(np.mean(of_photo)), ratio, float(np.exp(chance)))
-        )
+        entries.append(_entry(name, of_painting, of_photo, generator))
     return tuple(entries)
 
 
@@ -106,34 +100,25 @@ def _details(vgg: Vgg, image_nchw01: Tensor, alpha_hw01: Tensor, per_side: int, 
         vgg.activations(without_detail(image_nchw01, finer, alpha_hw01), [name], "average")[name].flatten(2)[..., None]
         for finer in (number - 1, number)
     )
-    tiles = _tiles(pool_mask(alpha_hw01, LAYERS[name]), per_side)
-    cells = [torch.from_numpy(tile).to(before.device) for tile in tiles]
+    tiles = [tile.to(before.device) for tile in region_tiles(pool_mask(alpha_hw01, LAYERS[name]), per_side)]
     return [
-        float(moments_contrast(region_moments(before[:, :, tile]), region_moments(after[:, :, tile]))) for tile in cells
+        float(moments_contrast(region_moments(before[:, :, tile]), region_moments(after[:, :, tile]))) for tile in tiles
     ]
 
 
-def _ratio(details: Tensor, count: int) -> float:
-    return float(details[:count].mean() / details[count:].mean())
+def _entry(name: str, of_painting: list[float], of_photo: list[float], generator: torch.Generator) -> StyleEvidence:
+    """Compare the tiles of painting and photo, and with chance."""
+    details, count = torch.tensor(of_painting + of_photo).double() + MIN_DETAIL, len(of_painting)
+
+    def log_ratio(order: Tensor) -> float:
+        return float((details[order[:count]].mean() / details[order[count:]].mean()).log())
+
+    ratio = float(np.exp(log_ratio(torch.arange(len(details)))))
+    _, chance = against_chance(lambda order: abs(log_ratio(order)), len(details), generator)
+    return StyleEvidence(name, float(np.mean(of_painting)), float(np.mean(of_photo)), ratio, float(np.exp(chance)))
 
 
 def _tiles_per_side(alpha_hw01: Tensor) -> int:
     """4, 3 or 2; 0 where not even two by two tiles hold enough cells."""
     cells = int((pool_mask(alpha_hw01, LAYERS[SCALES[-1]]) >= 0.5).sum())
     return next((side for side in TILES_PER_SIDE if cells >= MIN_CELLS * side * side), 0)
-
-
-def _tiles(mask_hw01: Tensor, per_side: int) -> list[np.ndarray]:
-    """Split the cells of a region into per_side² compact tiles of equal area: strips of rows, then of columns.
-
-    Returns:
-        Flat cell indices of each tile.
-    """
-    rows, columns = np.nonzero(mask_hw01.numpy() >= 0.5)
-    flat = rows * mask_hw01.shape[1] + columns
-    strips = np.array_split(np.argsort(rows, kind="stable"), per_side)
-    tiles = []
-    for strip in strips:
-        by_column = strip[np.argsort(columns[strip], kind="stable")]
-        tiles += [flat[part] for part in np.array_split(by_column, per_side)]
-    return tiles

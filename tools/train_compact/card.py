@@ -76,11 +76,11 @@ def classification(recipe: Recipe) -> str:
     )
 
 
-def distillation(recipe: DistilRecipe, before: Measured) -> str:
+def distillation(recipe: DistilRecipe, top1_before: float) -> str:
     """How `distil` trains."""
     layers = ", ".join(f"{name} {weight:g}" for name, weight in LAYER_WEIGHTS.items())
     return (
-        f"Started from the first source (top-1 {before.top1:.3f}) and taught the features of the second: at each "
+        f"Started from the first source (top-1 {top1_before:.3f}) and taught the features of the second: at each "
         "layer the squared error of the best linear map, over the teacher's variance (after Wang et al. 2020, "
         f"Collaborative Distillation), with weights {layers}; every {CLASSIFY_EVERY} steps also classification, with "
         f"weight {CLASSIFY_WEIGHT:g}: half cross-entropy, half the start's own logits. {recipe.crops:,} crops of "

@@ -51,9 +51,8 @@ def classify(options: argparse.Namespace) -> int:
 
 def distil(options: argparse.Namespace) -> int:
     """Step 2; returns the exit code."""
-    recipe = DistilRecipe(
-        options.crops, options.side, options.batch, options.learning_rate, options.seed, has_bfloat16(options.device)
-    )
+    bfloat16, rate = has_bfloat16(options.device), options.learning_rate
+    recipe = DistilRecipe(options.crops, options.side, options.batch, rate, options.seed, bfloat16)
     _check_terms(options, [options.start, options.teacher, options.tiles, *options.photos])
     checkpoint = prepare_folder(options)
     start = load_vgg(options.start, device=options.device)
@@ -75,12 +74,10 @@ def distil(options: argparse.Namespace) -> int:
     vgg = distillation.taught
     dead = _equalise(options, vgg, _squares(options, held_out))
     saved = _save(options, vgg, start.info.native_size_px, classes)
-    before, after = (measure.measure(net, val, options.device) for net in (start, saved))
-    split = min(len(held_out) - 1, max(1, round(FIT_SHARE * len(held_out))))
-    parts = _squares(options, held_out[:split]), _squares(options, held_out[split:])
-    explained = measure.explained([start, saved], teacher, *parts)
-    facts = card.classifier_rows(saved, after, dead, f"{len(held_out):,} photos held out, at {EXPLAIN_PX} px")
-    facts |= card.explained_row(explained, split, len(held_out) - split, EXPLAIN_PX)
+    measured = measure.measure(saved, val, options.device)
+    facts = card.classifier_rows(saved, measured, dead, f"{len(held_out):,} photos held out, at {EXPLAIN_PX} px")
+    facts |= _explained(options, [start, saved], teacher, held_out)
+    top1_before, _ = measure.accuracy(start, val, options.device)
     sources = {
         options.start: f"the start, SHA-256 `{start.info.sha256}`",
         options.teacher: f"the teacher, SHA-256 `{teacher.info.sha256}`",
@@ -88,8 +85,16 @@ def distil(options: argparse.Namespace) -> int:
         **dict.fromkeys(options.photos, "photos"),
     }
     sources[options.photos[-1]] += f"; {len(photos):,} in all to learn from and {len(held_out):,} to measure on"
-    _describe(options, saved, facts, card.distillation(recipe, before), sources)
+    _describe(options, saved, facts, card.distillation(recipe, top1_before), sources)
     return 0
+
+
+def _explained(options: argparse.Namespace, nets: list[Vgg], teacher: Vgg, photos: list[Path]) -> dict[str, str]:
+    """The card's row on the teacher's variance: maps fitted on some of the photos, judged on the others."""
+    split = min(len(photos) - 1, max(1, round(FIT_SHARE * len(photos))))
+    parts = _squares(options, photos[:split]), _squares(options, photos[split:])
+    shares = measure.explained(nets, teacher, *parts)
+    return card.explained_row(shares, split, len(photos) - split, EXPLAIN_PX)
 
 
 def _tiles(

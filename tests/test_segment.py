@@ -9,9 +9,12 @@ import pytest
 from commands import samples
 from interp.errors import MaskError, UsageError
 from interp.pictures.images import Picture, load_picture
+from reports.foreground import how_found
 from segment import Segmentation, segment
+from segment.masks import outline_hw
+from segment.overlay import overlay
 from segment.plausibility import colour_separation, implausible, sharpness_ratio
-from segment.result import outline_hw, overlay
+from segment.trimap import Doubt, Passed
 
 
 def flower(height: int = 240, width: int = 320) -> tuple[np.ndarray, np.ndarray]:
@@ -56,21 +59,23 @@ def test_every_prompt_finds_the_flower(options: dict) -> None:
     assert region.components == 1
     assert region.area_share == pytest.approx(truth.mean(), rel=0.03)
     assert region.soft_px == ((region.alpha_hw01 > 0) & (region.alpha_hw01 < 1)).sum() > 0
-    assert region.reason.startswith(f"Prompt {region.prompt}: ") and region.reason.endswith(".")
+    assert how_found(region).startswith(f"Prompt {region.prompt}: ") and how_found(region).endswith(".")
 
 
 def test_auto_takes_the_face_and_says_so(astronaut: Picture) -> None:
     region = segment(astronaut.rgb_hwc_u8)
-    assert region.prompt == "face" and "face was found" in region.reason
+    assert region.prompt == "face" and region.facts["faces"] == 1 and "face was found" in how_found(region)
     person, background = region.mask_hw, ~region.mask_hw
     assert person[120, 225] and person[400, 200] and person[330, 60]  # cheek, chest, arm
     assert background[100, 420] and background[50, 330] and background[150, 30]  # shuttle, backdrop, flag
 
 
 def test_auto_cuts_the_cup_and_says_why_not_otherwise() -> None:
-    region = segment(load_picture(samples.photo("coffee")).rgb_hwc_u8, saliency_note="the map follows edges")
+    region = segment(load_picture(samples.photo("coffee")).rgb_hwc_u8)
     assert region.prompt == "contrast"
-    assert "face" in region.reason and "the map follows edges" in region.reason
+    passed = Passed("person", Doubt.NOT_GIVEN), Passed("face", Doubt.NOT_FOUND), Passed("saliency", Doubt.NOT_GIVEN)
+    assert region.passed == passed
+    assert "no upright frontal face" in how_found(region) and "no saliency map" in how_found(region)
     assert region.mask_hw[200, 300] and region.mask_hw[300, 200]  # cup, saucer
     assert not region.mask_hw[30, 30] and not region.mask_hw[200, 580]  # table
 
@@ -81,7 +86,8 @@ def test_auto_uses_a_trusted_map_before_contrast_but_not_for_an_implausible_cut(
     for y, x in ((20, 20), (20, 280), (200, 20), (200, 280)):
         photo[y : y + 20, x : x + 20] = 255
     region = segment(photo, saliency_hw=(photo.min(axis=2) == 255).astype(np.float32))
-    assert region.prompt == "contrast" and "saliency prompt's cut is scattered" in region.reason
+    assert region.prompt == "contrast" and region.passed[-1].why is Doubt.SCATTERED
+    assert "saliency prompt's cut is scattered" in how_found(region)
 
 
 def test_a_box_whose_subject_shares_its_colours_is_still_filled(rng: np.random.Generator) -> None:
@@ -116,6 +122,7 @@ def test_a_given_mask_comes_back_as_it_is() -> None:
         ({"prompt": "box"}, "needs a box"),
         ({"prompt": "mask"}, "needs a mask"),
         ({"prompt": "face", "box_xywh_px": (1, 1, 50, 50)}, "only one"),
+        ({"prompt": "saliency"}, "needs a saliency map"),
         ({"mask_hw01": np.ones((240, 320)), "box_xywh_px": (1, 1, 50, 50)}, "only one"),
         ({"box_xywh_px": (400, 0, 50, 50)}, "320x240"),
         ({"box_xywh_px": (80, 40, 160, 160), "feather_px": -2.0}, "Feather"),
@@ -130,8 +137,6 @@ def test_options_that_make_no_sense_are_refused(options: dict, message: str) -> 
 def test_no_subject_no_mask() -> None:
     with pytest.raises(MaskError, match="No subject was found"):
         segment(np.full((80, 100, 3), 128, dtype=np.uint8))
-    with pytest.raises(MaskError, match="no map to use: the weights have no classifier"):
-        segment(flower()[0], prompt="saliency", saliency_note="the weights have no classifier.")
 
 
 def test_two_runs_give_the_same_bytes() -> None:
@@ -153,10 +158,10 @@ def test_measures_of_belief_on_known_pictures(rng: np.random.Generator) -> None:
     square = np.zeros((100, 100), dtype=bool)
     square[30:70, 30:70] = True
     assert sharpness_ratio(textured, square) > 5 > 0.5 > sharpness_ratio(textured, ~square)
-    assert implausible(square) == ""
-    assert "covers 100.0%" in implausible(np.ones((50, 50), bool))
+    assert implausible(square) is None
+    assert implausible(np.ones((50, 50), bool)) is Doubt.AREA
     dots = np.kron(np.eye(5, dtype=bool), np.pad(np.ones((4, 4), dtype=bool), 1))
-    assert "scattered" in implausible(dots)
+    assert implausible(dots) is Doubt.SCATTERED
 
 
 def test_outline_and_overlay_show_the_region() -> None:
@@ -169,7 +174,7 @@ def test_outline_and_overlay_show_the_region() -> None:
     photo = np.full((60, 80, 3), 200, dtype=np.uint8)
     alpha = mask.astype(np.float32)
     drawn = overlay(
-        photo, Segmentation(np.zeros((60, 80), np.uint8), mask, alpha, "box", "", (10, 5, 60, 50), 0, 1, 0, 0, 1)
+        photo, Segmentation(np.zeros((60, 80), np.uint8), mask, alpha, "box", {}, (10, 5, 60, 50), 0, 1, 0, 0, 1)
     )
     assert tuple(drawn[30, 50]) == (200, 200, 200) and tuple(drawn[0, 0]) == (80, 80, 80)
     assert tuple(drawn[20, 50]) == (255, 64, 160) and tuple(drawn[5, 10]) == (255, 214, 0)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from interp.pictures.images import Picture
-from segment.foreground import cutout, foreground_colours
+from segment.edge_colours import cutout, foreground_colours
 
 
 def composed(astronaut: Picture, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,9 +15,7 @@ BAND_PX = 4  # half width of the band that a finer level may change
 TILE_PX, TILE_MARGIN_PX = 192, 16
 
 
-def refine_outline(
-    rgb_hwc_u8: np.ndarray, trimap_hw_u8: np.ndarray, coarse_hw: np.ndarray, models: Models
-) -> np.ndarray:
+def recut_bands(rgb_hwc_u8: np.ndarray, trimap_hw_u8: np.ndarray, coarse_hw: np.ndarray, models: Models) -> np.ndarray:
     """Bring a mask to the size of its photo.
 
     Args:

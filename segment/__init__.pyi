@@ -1,0 +1,2 @@
+from .segmentation import Segmentation as Segmentation
+from .segmentation import segment as segment

@@ -1,0 +1,67 @@
+"""Prompt `segmenter`: what a segmentation network marks, cut anew where it is undecided."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from interp.errors import MaskError
+from segment.grabcut import Cut
+from segment.opencv import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND
+from segment.prompt import Prompt, Request
+from segment.trimap import Doubt, Trimap
+
+SURE = 0.95  # a probability above is surely inside, one below 1 - SURE surely outside
+MIN_SHARE = 0.002  # of the picture: less is nothing
+# What a network is sure of: on 100 ECSSD photos, uncut maps with so little undecided and of that area (30 of them) have
+# a mean IoU of .91 and in the worst case .75; the others have .40.
+SURE_AREA, SURE_UNDECIDED = (0.03, 0.90), 0.30
+
+
+class SegmenterPrompt(Prompt):
+    """A network's map of the subject.
+
+    Facts: `network` and `origin`, its name and where it comes from; `share` of the picture it marks; `probability`,
+    the mean there; `undecided`, the area with a probability between .1 and .9 as a share of the marked one.
+    """
+
+    needs = "segmenter"
+    implied = True
+
+    def trimap(self, request: Request) -> Trimap:
+        """Sure where the network is."""
+        segmenter = getattr(request, self.needs)
+        inside_hw01 = segmenter(request.rgb_hwc_u8)
+        facts = {"network": segmenter.name, "origin": segmenter.origin, **measured(inside_hw01)}
+        if facts["share"] < MIN_SHARE:
+            raise MaskError(
+                f"{segmenter.name} marks {facts['share']:.1%} of the picture. Use --prompt auto, or give a box (--box)."
+            )
+        large = cv2.resize(inside_hw01, request.size_hw_px[::-1], interpolation=cv2.INTER_LINEAR)
+        labels = np.where(large >= 0.5, MAYBE_FOREGROUND, MAYBE_BACKGROUND).astype(np.uint8)
+        labels[large <= 1 - SURE], labels[large >= SURE] = BACKGROUND, FOREGROUND
+        clipped = np.clip(inside_hw01, 1 - SURE, SURE)
+        odds = np.log(clipped / (1 - clipped)).astype(np.float32)
+        doubts = () if is_sure(facts) else (Doubt.UNSURE,)
+        return Trimap(labels, _name(self), facts, prior_hw=odds, doubts=doubts)
+
+    def cut(self, request: Request) -> tuple[Trimap, Cut]:
+        """Cut by colours: deep features beside them gain nothing here (IoU .952 against .951, .930 uncut)."""
+        return super().cut(request.by_colours)
+
+
+def measured(inside_hw01: np.ndarray) -> dict[str, Any]:
+    """What a map says about itself."""
+    inside = inside_hw01 >= 0.5
+    undecided = float(((inside_hw01 > 0.1) & (inside_hw01 < 0.9)).sum() / max(1, inside.sum()))
+    probability = float(inside_hw01[inside].mean()) if inside.any() else 0.0
+    return {"share": float(inside.mean()), "probability": probability, "undecided": undecided}
+
+
+def is_sure(facts: dict[str, Any]) -> bool:
+    """Whether a map marks something of a subject's size with clear edges."""
+    return SURE_AREA[0] <= facts["share"] <= SURE_AREA[1] and facts["undecided"] <= SURE_UNDECIDED
+
+
+def _name(prompt: Prompt) -> str:
+    return type(prompt).__module__.rpartition(".")[2]

@@ -1,0 +1,125 @@
+"""One call from a photo and a prompt to a region with soft edges."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from interp.pictures.images import quantise_hw01
+from segment.deepcut import Describe
+from segment.hints import Hints
+from segment.masks import Box, count_components, outline_hw
+from segment.matte import matte, soften
+from segment.plausibility import colour_separation
+from segment.prompt import Request, chosen_name, prompt_named
+from segment.segmenters import Segmenter
+from segment.trimap import Doubt, Passed
+
+SMALL_SHARE = 0.01  # of the picture: worth a warning
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Which pixels of a photo belong to the foreground, and how they were found.
+
+    Attributes:
+        trimap_hw_u8: What the last cut started from, (H, W) uint8: 0 sure background, 1 sure foreground, 2 probable
+            background, 3 probable foreground.
+        mask_hw: The cut, (H, W) bool.
+        alpha_hw01: The cut with soft edges, (H, W) float32, multiples of 1/255; exactly 0 or 1 away from the edge.
+        prompt: Name of the prompt that was used; never "auto".
+        facts: What it found, plain JSON values by name; see the prompt's class in `segment.prompts`.
+        box_xywh_px: Left, top, width, height of what the last cut could change, if it was limited.
+        area_share: Mean of alpha.
+        components: Connected pieces of the mask.
+        boundary_px: Length of the mask's outline, in pixels that touch the outside.
+        soft_px: Number of pixels with an alpha between 0 and 1.
+        confidence: How far to trust the cut, in [0, 1]; 1 for a mask that was given. See `segment.plausibility`.
+        passed: Prompts that `auto` asked before, and why it did not follow them.
+        doubts: What a user should look at.
+    """
+
+    trimap_hw_u8: np.ndarray = field(repr=False)
+    mask_hw: np.ndarray = field(repr=False)
+    alpha_hw01: np.ndarray = field(repr=False)
+    prompt: str
+    facts: Mapping[str, Any]
+    box_xywh_px: Box | None
+    area_share: float
+    components: int
+    boundary_px: int
+    soft_px: int
+    confidence: float
+    passed: tuple[Passed, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+
+
+def segment(
+    rgb_hwc_u8: np.ndarray,
+    *,
+    prompt: str = "auto",
+    box_xywh_px: Box | None = None,
+    mask_hw01: np.ndarray | None = None,
+    hints: Hints | None = None,
+    saliency_hw: np.ndarray | None = None,
+    describe: Describe | None = None,
+    person: Segmenter | None = None,
+    segmenter: Segmenter | None = None,
+    feather_px: float | None = None,
+    seed: int = 0,
+    rounds: int = 5,
+) -> Segmentation:
+    """Find the foreground of a photo.
+
+    Args:
+        rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
+        prompt: Name of a class in `segment.prompts`; "auto" asks several in turn.
+        box_xywh_px: Left, top, width, height around the subject; implies "box".
+        mask_hw01: A finished mask, (H, W) in [0, 1], 1 = inside; implies "mask". With hints, an earlier mask to be
+            corrected where a stroke touches what is wrong.
+        hints: Strokes that are surely inside or outside, beside any prompt; strokes inside alone imply "hints".
+        saliency_hw: (h, w), values >= 0, any size; pass it only if it is to be trusted.
+        describe: What a network says about a small picture (`segment.hypercolumns`); None to cut by colours alone.
+        person: A network that marks people, such as `segment.segmenters.selfie.SelfieSegmenter`.
+        segmenter: Any network that marks the subject (`segment.segmenters.file.FileSegmenter`); implies "segmenter".
+        feather_px: Width of the soft edge; None follows the photo, 0 keeps it hard.
+        seed: Of everything random.
+        rounds: GrabCut's alternations of colour models and cut.
+
+    Returns:
+        The foreground, inside = 1.
+
+    Raises:
+        MaskError: If no usable region is found; the message says what to try.
+        UsageError: If an option is unknown, missing, in conflict with another, or does not fit the photo.
+
+    Example:
+        >>> photo = np.full((120, 160, 3), 60, np.uint8)
+        >>> photo[30:90, 50:110] = (220, 60, 40)
+        >>> region = segment(photo, box_xywh_px=(40, 20, 80, 80))
+        >>> region.prompt, int(region.mask_hw.sum())
+        ('box', 3600)
+    """
+    request = Request(rgb_hwc_u8, box_xywh_px, mask_hw01, hints, saliency_hw, describe, person, segmenter, seed, rounds)
+    trimap, mask = prompt_named(chosen_name(prompt, request)).find(request)
+    if mask_hw01 is not None and hints is None:  # a given mask stays as it is unless a feather is asked for
+        alpha, confidence = soften(quantise_hw01(mask_hw01), feather_px or 0), 1.0
+    else:
+        alpha, confidence = matte(rgb_hwc_u8, mask, feather_px), colour_separation(rgb_hwc_u8, mask)
+    share = float(alpha.mean(dtype=np.float64))
+    return Segmentation(
+        trimap_hw_u8=trimap.labels_hw_u8,
+        mask_hw=mask,
+        alpha_hw01=alpha,
+        prompt=trimap.prompt,
+        facts=trimap.facts,
+        box_xywh_px=trimap.box_xywh_px,
+        area_share=share,
+        components=count_components(mask),
+        boundary_px=int(outline_hw(mask).sum()),
+        soft_px=int(((alpha > 0) & (alpha < 1)).sum()),
+        confidence=confidence,
+        passed=trimap.passed,
+        doubts=(*trimap.doubts, *((Doubt.SMALL,) if share < SMALL_SHARE else ())),
+    )

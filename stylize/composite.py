@@ -1,0 +1,67 @@
+"""Bringing restyled images into the photo."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interp.pictures.colour import with_luminance_of
+from interp.pictures.images import to_hwc_u8, to_nchw01
+from interp.pictures.sizes import resize_nchw01
+from stylize.region import StyledRegion
+
+
+def compose(
+    photo_hwc_u8: np.ndarray,
+    regions: Sequence[StyledRegion],
+    restyled_rchw: Tensor,
+    kept_hwc_u8: np.ndarray | None = None,
+) -> np.ndarray:
+    """Bring restyled images into the photo, at the photo's size.
+
+    Args:
+        photo_hwc_u8: (H, W, 3) uint8 RGB.
+        regions: As given to `stylize`.
+        restyled_rchw: (R, 3, h, w), the images of the last event; enlarged to the photo's size.
+        kept_hwc_u8: (H, W, 3) uint8 RGB, the photo with the kept side's own colours where a region's edge is soft: the
+            photo shows them mixed with what is restyled, which would leave a rim. None takes the photo itself.
+
+    Returns:
+        (H, W, 3) uint8: the photo's own bytes where alpha is 0, the restyled image where it is 1.
+    """
+    photo = to_nchw01(photo_hwc_u8).to(restyled_rchw.device)
+    kept = photo if kept_hwc_u8 is None else to_nchw01(kept_hwc_u8).to(restyled_rchw.device)
+    alphas = np.stack([region.alpha_hw01 for region in regions])
+    mixed = composite_nchw01(photo, regions, torch.from_numpy(alphas).to(photo.device), restyled_rchw, kept)
+    result, untouched = to_hwc_u8(mixed), alphas.sum(0) == 0
+    result[untouched] = photo_hwc_u8[untouched]
+    return result
+
+
+def composite_nchw01(
+    photo_nchw01: Tensor,
+    regions: Sequence[StyledRegion],
+    alphas_rhw01: Tensor,
+    restyled_rchw: Tensor,
+    kept_nchw01: Tensor | None = None,
+) -> Tensor:
+    """(1 - sum α) kept + sum α y, in float.
+
+    Args:
+        photo_nchw01: (1, 3, H, W).
+        regions: Their colour policies are used.
+        alphas_rhw01: (R, H, W), the regions at the photo's size.
+        restyled_rchw: (R, 3, h, w), brought to the photo's size and into [0, 1].
+        kept_nchw01: (1, 3, H, W), what is shown outside; None for the photo.
+
+    Returns:
+        (1, 3, H, W) in [0, 1].
+    """
+    images = resize_nchw01(restyled_rchw.clamp(0, 1), (photo_nchw01.shape[-2], photo_nchw01.shape[-1]))
+    shown = [
+        with_luminance_of(photo_nchw01, image[None]) if region.colour == "luminance" else image[None]
+        for region, image in zip(regions, images, strict=True)
+    ]
+    kept = photo_nchw01 if kept_nchw01 is None else kept_nchw01
+    return (alphas_rhw01[:, None] * torch.cat(shown)).sum(0, keepdim=True) + (1 - alphas_rhw01.sum(0)) * kept

@@ -1,0 +1,104 @@
+"""Restyling commands with odd inputs: tiny pictures, losses that are not finite, studies under odd names."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from typer.testing import CliRunner, Result
+
+from cli import app
+from commands.reservation import reserve
+from interp.errors import InputError, WeightsError
+from stylize.descent import Descent, descend
+from stylize.patches import patch_quantiles
+from stylize.sweep import open_study
+
+NAN, INF = float("nan"), float("inf")
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("in")
+    rng = np.random.default_rng(0)
+    for name, side in (("tiny", 17), ("photo", 64), ("style", 40)):
+        Image.fromarray(rng.integers(0, 256, (side, side + 1, 3), dtype=np.uint8)).save(place / f"{name}.png")
+    return place
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+def test_a_loss_that_was_never_finite_is_an_error(optimizer: str, bad: float) -> None:
+    def loss(image: Tensor) -> tuple[Tensor, dict[str, float]]:
+        return image.sum() * bad, {"total": bad}
+
+    with pytest.raises(WeightsError, match="first step"):
+        list(descend(loss, torch.full((1, 3, 4, 4), 0.5), 3, Descent(optimizer)))
+
+
+def test_a_gradient_that_is_not_finite_is_an_error_too() -> None:
+    def loss(image: Tensor) -> tuple[Tensor, dict[str, float]]:
+        return (image - image.detach()).abs().sqrt().sum(), {"total": 0.0}  # 0, with an infinite slope
+
+    with pytest.raises(WeightsError, match="gradient nan"):
+        list(descend(loss, torch.full((1, 3, 4, 4), 0.5), 3, Descent("adam")))
+
+
+def test_later_divergence_keeps_the_last_sound_picture() -> None:
+    seen = []
+
+    def loss(image: Tensor) -> tuple[Tensor, dict[str, float]]:
+        seen.append(image.detach().clone())
+        value = (image**2).sum() * (1.0 if len(seen) < 3 else NAN)
+        return value, {"total": float(value.detach())}
+
+    events = list(descend(loss, torch.full((1, 3, 4, 4), 0.5), 9, Descent("adam", 0.1)))
+    assert len(events) == 3 and torch.equal(events[-1].image_nchw01, seen[1])
+
+
+@pytest.mark.parametrize("side", [16, 24, 26, 27])
+def test_a_picture_may_be_smaller_than_a_patch_of_its_coarsest_band(side: int) -> None:
+    image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    bands = patch_quantiles(image, torch.ones(side, side))
+    assert bands[-1] is None and len(bands) > 1
+
+
+def test_compare_takes_every_size_that_is_loaded(folder: Path, tmp_path: Path) -> None:
+    result = call(
+        "compare", folder / "tiny.png", "--style", folder / "style.png", "--presets", "default", "--iterations", "1",
+        "--jitters", "0", "--no-report", "--out-dir", tmp_path,
+    )  # fmt: skip
+    assert result.exit_code in (0, 7), result.stderr
+
+
+@pytest.mark.parametrize("name", ["what?", "a%20b", "{SCHEMA_VERSION}", "x#y", "a:b@c", "絵"])
+def test_a_study_lies_where_its_path_says(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    place = tmp_path / name
+    place.mkdir()
+    path = place / f"{name}.sqlite3"
+    with open_study(path, {"photo": "a"}, 0):
+        pass
+    assert path.is_file() and [entry.name for entry in tmp_path.iterdir()] == [name]
+    with open_study(path, {"photo": "a"}, 0, resume=True) as study:
+        assert study.user_attrs
+    with pytest.raises(InputError, match="No such study"), open_study(Path("b" * 300), {}, 0, resume=True):
+        pass
+
+
+def test_a_study_in_use_is_not_shared(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    path = tmp_path / "s.sqlite3"
+    with open_study(path, {}, 0):
+        pass
+    hold = reserve(tmp_path, path.name)
+    assert hold
+    result = call("sweep", folder / "photo.png", "--resume", path, "--out-dir", tmp_path / "out")
+    assert result.exit_code == 4 and "Another run" in result.stderr
+    hold.release()
