@@ -1,12 +1,12 @@
 """Does the evidence choose better layers than habit? Same pictures, budget and strength; rulers that nobody optimised.
 
-Choices: by evidence; the usual relu1_1 … relu5_1 with equal weights; the same with the weights of the original report's
-first model. Every content of DATASET/content is restyled after every style of DATASET/style. Rulers: the painting's mean
-and covariance at relu1_1 … relu5_1 of each --judge, a trained net that the run does not use (without one, covariances in
-a random net); patches; edges kept. Differences are paired, with bootstrap intervals.
+Choices: by evidence; the usual relu1_1 … relu5_1 with equal weights; the same with the weights of the original
+report's first model. Every content of DATASET/content is restyled after every style of DATASET/style. Rulers: the
+painting's mean and covariance at relu1_1 … relu5_1 of each --judge, a trained net that the run does not use (without
+one, covariances in a random net); patches; edges kept. Differences are paired, with bootstrap intervals.
 
-Rule, fixed before judging: the evidence wins over a rival if at least two rulers prefer it with a 95 % interval clear of
-zero and none is against it with one.
+Rule, fixed before judging: the evidence wins over a rival if at least two rulers prefer it with a 95 % interval clear
+of zero and none is against it with one.
 
     PYTHONPATH=. python benchmarks/layer_choice.py            # planted truths only: no data set needed
     PYTHONPATH=. python benchmarks/layer_choice.py DATASET --contents NAME,NAME [--size 384]
@@ -27,7 +27,7 @@ from torch import Tensor
 from commands import samples
 from interp.network.vgg import Vgg
 from interp.network.weights import load_vgg
-from interp.pictures.images import load_image
+from interp.pictures.images import load_image, to_nchw01
 from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
 from interp.statistics.gram import Moments, moments_distance, region_moments
 from interp.statistics.layers import FIXED_STYLE, LayerChoice, choose_layers, fixed_choice
@@ -129,9 +129,7 @@ def blobs(period_px: int) -> Tensor:
 
 
 def strokes(width_px: int) -> Tensor:
-    return torch.from_numpy(paint(PLANTED_PX, PLANTED_PX, width_px, seed=5).astype(np.float32) / 255).permute(2, 0, 1)[
-        None
-    ]
+    return to_nchw01(paint(PLANTED_PX, PLANTED_PX, width_px, seed=5))
 
 
 ROWS, COLUMNS = np.mgrid[:PLANTED_PX, :PLANTED_PX]
@@ -151,11 +149,15 @@ def compare(vgg: Vgg, judges: dict[str, Vgg], pairs: list[tuple[Path, Path]], se
     for content, style in pairs:
         photo, painting = load_image(content), load_image(style)
         size = working_size_hw_px((photo.shape[-2], photo.shape[-1]), settings.size_px)
-        small, fitted, everywhere = resize_nchw01(photo, size), fit_painting_nchw01(painting, size), np.ones(size)
+        small, fitted, everywhere = (
+            resize_nchw01(photo, size),
+            fit_painting_nchw01(painting, size),
+            np.ones(size, np.float32),
+        )
         read = ruler(vgg, judges, small, painting)
         for name, choose in CHOICES.items():
             choice = choose(vgg, small, fitted)
-            *_, last = stylize(vgg, small, [StyledRegion(everywhere.astype(np.float32), painting, choice)], settings)
+            *_, last = stylize(vgg, small, [StyledRegion(everywhere, painting, choice)], settings)
             found[name].append(read(last.image_nchw01.clamp(0, 1)))
             print(f"{f'{content.stem} after {style.stem}':44} {name:18} {told(found[name][-1])}", flush=True)
     for name, rows in found.items():

@@ -10,7 +10,7 @@ from torch import Tensor
 from interp.errors import UsageError
 from interp.network.vgg import Vgg
 from interp.pictures.colour import colour_moments, match_colour, with_luminance_of
-from interp.pictures.images import Picture
+from interp.pictures.images import Picture, to_nchw01
 from interp.pictures.sizes import resize_nchw01
 from interp.statistics.content_evidence import content_evidence
 from interp.statistics.layers import (
@@ -61,7 +61,7 @@ def rings(period_px: int) -> Tensor:
 
 
 def strokes(width_px: int) -> Tensor:
-    return torch.from_numpy(paint(SIDE, SIDE, width_px, seed=5).astype(np.float32) / 255).permute(2, 0, 1)[None]
+    return to_nchw01(paint(SIDE, SIDE, width_px, seed=5))
 
 
 @pytest.mark.parametrize(
