@@ -29,7 +29,7 @@ from interp.network.vgg import Vgg
 from interp.network.weights import load_vgg
 from interp.pictures.images import load_image, to_nchw01
 from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
-from interp.statistics.gram import Moments, moments_distance, region_moments
+from interp.statistics.gram import Moments, region_moments, relative_distance
 from interp.statistics.layers import FIXED_STYLE, LayerChoice, choose_layers, fixed_choice
 from stylize import Settings, StyledRegion, stylize
 from stylize.rulers import random_judge, rulers_for
@@ -178,8 +178,12 @@ def ruler(vgg: Vgg, judges: dict[str, Vgg], photo: Tensor, painting: Tensor) -> 
         reading, style = rulers.read(image), {}
         for name, net in judges.items():
             own = moments(net, image)
-            distances = [moments_distance(own[layer], target) for layer, target in targets[name].items()]
-            style[f"style in {name}"] = float(torch.stack(distances).mean())
+            halves = [
+                relative_distance(part, goal)
+                for layer, target in targets[name].items()
+                for part, goal in zip(own[layer], target, strict=True)
+            ]
+            style[f"style in {name}"] = float(torch.stack(halves).mean())
         return {**(style or reading.judges), "patches": reading.patches, EDGES_KEPT: reading.edges_kept}
 
     return read

@@ -28,9 +28,7 @@ from stylize.region import StyledRegion
 GRID_PX = 16  # the coarsest stride in use: cutting at its multiples leaves every pool's grid unchanged
 MARGIN_PX = LAYERS["relu4_2"].reach_px  # what a content cell at the region's edge sees beyond it
 VANISHING = 1e-12  # of the photo's own energy: a target below it cannot be matched relatively
-BLOCK_DECAY = 0.5  # share of a block's pull that the next deeper one gets: with equal pulls, flat areas turn grainy
-EQUALISE_FLOOR = 0.01  # of the largest gradient norm: a nearly flat layer is not blown up without bound
-EQUALISE_NOISE = 0.1  # at the start itself the content's gradient is zero and the style's that of a corner case
+BLOCK_DECAY = 0.5  # share of a block's weight that the next deeper one gets: equal ones leave grain in flat areas
 
 
 @dataclass(frozen=True)
@@ -153,13 +151,16 @@ def build_canvas(
         if reason:
             dropped[name] = reason
         else:
-            terms.append(StyleLoss(name, region_moments(style[name], part), mask, weight))
+            decayed = weight * BLOCK_DECAY ** (layer(name).block - 1)
+            terms.append(StyleLoss(name, region_moments(style[name], part), mask, decayed))
     if not terms:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         raise MaskError(
             f"The {region.name} is too small to carry a style ({reasons}). Use a larger --size or another region."
         )
-    equalise(vgg, draft, alpha, terms, settings)
+    whole = sum(term.weight for term in terms)
+    for term in terms:
+        term.weight /= whole
     more: list[Term] = []
     held = ContentLoss(content, own[content], pool_mask(alpha, layer(content)), CONTENT_SHARE / region.strength)
     if held.energy > VANISHING * float(own[content].square().sum()):
@@ -177,28 +178,6 @@ def _start(draft_nchw01: Tensor, settings: Settings) -> Tensor:
         return draft_nchw01
     generator = torch.Generator().manual_seed(settings.seed)
     return torch.rand(draft_nchw01.shape, generator=generator).to(draft_nchw01)
-
-
-def equalise(vgg: Vgg, draft_nchw01: Tensor, alpha_hw01: Tensor, terms: list[StyleLoss], settings: Settings) -> None:
-    """Divide each style weight by its layer's gradient norm, so that a weight says how hard a layer pulls.
-
-    w_l becomes proportional to w_l 2^(1 - block) / max(g_l, 0.01 max g), sum 1, with g_l = |dD_l / dx| in the region,
-    at draft + 0.1 N(0, 1).
-    """
-    noise = torch.randn(draft_nchw01.shape, generator=torch.Generator().manual_seed(settings.seed))
-    image = (draft_nchw01 + EQUALISE_NOISE * noise.to(draft_nchw01)).contiguous().requires_grad_()
-    features = vgg.activations(image, [term.layer for term in terms], settings.pooling)
-    norms = []
-    for term in terms:
-        (gradient,) = torch.autograd.grad(term(features, image), image, retain_graph=True)
-        norms.append(float((gradient * alpha_hw01).norm()))
-    floor = max(EQUALISE_FLOOR * max(norms), 1e-30)
-    weights = [
-        term.weight * BLOCK_DECAY ** (layer(term.layer).block - 1) / max(norm, floor)
-        for term, norm in zip(terms, norms, strict=True)
-    ]
-    for term, weight in zip(terms, weights, strict=True):
-        term.weight = weight / sum(weights)
 
 
 def crop_around(alpha_hw01: Tensor) -> Crop:

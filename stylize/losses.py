@@ -4,7 +4,7 @@
 
 Every term is relative (0 at the target, about 1 far from it), so one strength means the same at every size, area and
 weights file. N, the region's pixel count, keeps the gradient of a pixel from shrinking with the picture, because
-optimisers carry absolute tolerances. kappa = 1/10 makes strength 1 a balance, by eye: strokes show, the photo reads.
+optimisers carry absolute tolerances. kappa = .03 makes strength 1 a balance, by eye: strokes show, the photo reads.
 """
 
 from collections.abc import Sequence
@@ -14,38 +14,32 @@ import torch
 from torch import Tensor
 
 from interp.network.vgg import Vgg
-from interp.statistics.gram import moments_distance, region_moments
+from interp.statistics.gram import region_moments
+from interp.statistics.wasserstein import GaussianTarget
 
-CONTENT_SHARE = 1 / 10  # kappa
+CONTENT_SHARE = 0.03  # kappa
 
 
-@dataclass
 class StyleLoss:
-    """Relative distance of the channels' mean and covariance in a region to the painting's.
+    """Relative Wasserstein distance of a region's features to the painting's, each seen as a Gaussian.
 
-    Together they are the Gram matrix of Gatys et al. 2016 (eq. 3-5), taken apart; crowsonkb/style-transfer-pytorch
-    compares the same two, by a Wasserstein distance.
+    Mean and covariance together are the Gram matrix of Gatys et al. 2016 (eq. 3-5), taken apart;
+    crowsonkb/style-transfer-pytorch compares them by the same distance.
 
-    Attributes:
+    Args:
         layer: Name of the layer.
         target: (C,) mean and (C, C) covariance of the painting.
         mask_hw01: (h, w) region on the layer's grid.
         weight: Share of the style loss.
     """
 
-    layer: str
-    target: tuple[Tensor, Tensor] = field(repr=False)
-    mask_hw01: Tensor = field(repr=False)
-    weight: float
-
-    @property
-    def name(self) -> str:
-        """What its figure is called."""
-        return f"style {self.layer}"
+    def __init__(self, layer: str, target: tuple[Tensor, Tensor], mask_hw01: Tensor, weight: float) -> None:
+        self.layer, self.weight, self.name = layer, weight, f"style {layer}"
+        self.target, self.mask_hw01 = GaussianTarget.of(target), mask_hw01
 
     def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
         """Distance at the current image, unweighted."""
-        return moments_distance(region_moments(features[self.layer], self.mask_hw01), self.target)
+        return self.target.distance(region_moments(features[self.layer], self.mask_hw01)).to(image_nchw01)
 
 
 class ContentLoss:

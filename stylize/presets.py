@@ -40,20 +40,20 @@ class Settings:
         style_scale: Size of the painting's strokes; 1 brings the painting to the working photo's area.
         pooling: `average` or `max`, in place of the network's own: averages let the gradient reach every pixel.
         start: `photo` or `noise`, where the coarsest scale begins.
-        total_variation: tau, 0 for none.
+        total_variation: tau, 0 for none; a little takes the finest ripple away.
         seed: Of the noise.
     """
 
     size_px: int = 512
     coarsest_px: int = 96
     iterations: int = 60
-    coarse_iterations: int = 60
+    coarse_iterations: int = 100
     optimizer: str = "lbfgs"
     learning_rate: float = 0.05
     style_scale: float = 1.0
     pooling: str = "average"
     start: str = "photo"
-    total_variation: float = 0.0
+    total_variation: float = 0.07
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -180,5 +180,5 @@ class Preset:
 DEFAULT = Settings()
 PRESETS: dict[str, Preset] = {
     "default": Preset(),
-    "draft": Preset(replace(DEFAULT, size_px=256, iterations=40, coarse_iterations=30), name="draft"),
+    "draft": Preset(replace(DEFAULT, size_px=256, iterations=40, coarse_iterations=60), name="draft"),
 }

@@ -50,7 +50,7 @@ def test_channels_by_class_region_and_number(photo: Path, tmp_path: Path) -> Non
 
 def test_several_methods_make_one_figure_with_a_verdict_each(photo: Path, tmp_path: Path) -> None:
     methods = ["gradient", "guided-backprop", "grad-cam"]
-    options = ["--methods", ",".join(methods), "--target", "5", "--size", "48", "--json", "--out-dir", tmp_path]
+    options = ["--methods", ",".join(methods), "--size", "48", "--json", "--out-dir", tmp_path]
     result = call("saliency", photo, *options)
     found = outputs(result)
     assert set(found) == {"figure", "stats", "report"}

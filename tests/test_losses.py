@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -41,11 +42,14 @@ def moments_by_hand(maps: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def style_by_hand(maps: np.ndarray, mask: np.ndarray, target: tuple[np.ndarray, np.ndarray]) -> float:
+    """By SciPy's matrix square root, where the module has eigenvalues."""
     mean, covariance = moments_by_hand(maps, mask)
-    energy = (target[0] ** 2).sum()
-    of_mean = ((mean - target[0]) ** 2).sum() / energy
-    floor = (0.01 * energy) ** 2
-    return (of_mean + ((covariance - target[1]) ** 2).sum() / max((target[1] ** 2).sum(), floor)) / 2
+    ridge = max(1e-4 * np.trace(target[1]) / len(mean), 1e-12 * (target[0] ** 2).mean()) * np.eye(len(mean))
+    own, wanted = covariance + ridge, target[1] + ridge
+    root = scipy.linalg.sqrtm(wanted)
+    shared = np.trace(scipy.linalg.sqrtm(root @ own @ root)).real
+    apart = ((mean - target[0]) ** 2).sum() + np.trace(own) + np.trace(wanted) - 2 * shared
+    return apart / ((target[0] ** 2).sum() + np.trace(wanted))
 
 
 def content_by_hand(maps: np.ndarray, photo: np.ndarray, mask: np.ndarray) -> float:

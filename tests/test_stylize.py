@@ -207,9 +207,11 @@ def test_a_flat_painting_is_no_trap(compact: Vgg) -> None:
 
 def test_painting_equal_to_photo_keeps_the_photo(compact: Vgg) -> None:
     region = StyledRegion(np.ones((SIDE, SIDE), np.float32), smooth(0), SHALLOW)
-    events = run(compact, [region])
-    assert events[0].losses["total"] < 1e-6
-    assert float((events[-1].restyled_rchw - smooth(0)).abs().max()) < 0.02
+    exact = run(compact, [region], replace(QUICK, total_variation=0.0))
+    assert exact[0].losses["total"] < 1e-6
+    assert float((exact[-1].restyled_rchw - smooth(0)).abs().max()) < 0.02
+    smoothed = run(compact, [region])
+    assert float((smoothed[-1].restyled_rchw - smooth(0)).abs().max()) < 0.05
 
 
 def test_strength_moves_from_photo_to_painting(compact: Vgg) -> None:

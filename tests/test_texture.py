@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from interp.network.vgg import Vgg
-from interp.statistics.gram import moments_distance, region_moments
+from interp.statistics.gram import region_moments
+from interp.statistics.wasserstein import GaussianTarget
 from stylize.texture import synthesise
 from tests.helpers import smooth, stripes
 
@@ -13,7 +14,7 @@ from tests.helpers import smooth, stripes
 def test_a_texture_comes_close_to_its_layers_statistics(compact: Vgg, name: str) -> None:
     def distance(picture: torch.Tensor) -> float:
         maps = [compact.activations(each, [name], "average")[name] for each in (picture, stripes())]
-        return float(moments_distance(region_moments(maps[0]), region_moments(maps[1])))
+        return float(GaussianTarget.of(region_moments(maps[1])).distance(region_moments(maps[0])))
 
     with torch.no_grad():
         texture, start = (synthesise(compact, stripes(), name, 64, steps) for steps in (40, 1))

@@ -93,13 +93,13 @@ def test_the_command_writes_an_equalised_file_and_a_card_with_the_terms(
     taught, start = load_vgg(path), load_vgg(folder / "compact-vgg19.safetensors")
     assert taught.info.class_names == ("Blue", "Green", "Red") and taught.info.native_size_px == 32
     images = torch.cat(list(load_squares(find_photos([folder / "photos"], 0.34, 0)[1], 256)))
-    for name, value in taught.activations(images, RELU_NAMES).items():
-        means = value.mean((0, 2, 3))
-        alive = means > 0.5
-        torch.testing.assert_close(means[alive], torch.ones(int(alive.sum())), atol=0.01, rtol=0)
+    for name, value in taught.activations(images, RELU_NAMES).items():  # float16 moves them a little
+        squares = value.square().mean((0, 2, 3))
+        alive = squares > 0.5
+        torch.testing.assert_close(squares[alive], torch.ones(int(alive.sum())), atol=0.03, rtol=0)
         assert alive.float().mean() > 0.5, name
     card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "64 crops of 32 px" in card
+    assert "64 crops of 32 px" in card and "learned for 24 epochs" in card
     assert all(file_sha256(file) in card for file in (path, *folder.glob("*.safetensors")))
     for row in ("teacher.safetensors .* not stated", "tiles .* ours", "photos .* 8 in all to learn from and 4 .* CC0"):
         assert re.search(rf"\| {row} \|", card)

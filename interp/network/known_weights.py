@@ -17,7 +17,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-COMPACT_SHA256 = "717da7326d1a36c81e91748b85256dd2e7a2c8fb085e7ec0937b07cf84c73168"
+COMPACT_SHA256 = "b20a979ce15ffbd4c10757f66e5b3d7497f84b10e4a1bb88e8ed0cd9190ad2ea"
 IMAGENET_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
 LAYOUTS = ("torchvision", "caffe")
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 Moments = tuple[Tensor, Tensor]  # (C,) mean, (C, C) covariance
-MIN_COVARIANCE = 0.01  # of the squared mean: below, a distance relative to it is a distance relative to noise
 
 
 @dataclass(frozen=True)
@@ -79,20 +78,6 @@ def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> Mo
     mean = flat @ weights
     centred = flat - mean[:, None]
     return mean, (centred * weights) @ centred.T
-
-
-def moments_distance(moments: Moments, target: Moments) -> Tensor:
-    """Relative distance of mean and covariance, half each; 0 for equal moments, 1 for a silent layer.
-
-    The mean alone makes up most of a Gram matrix after a ReLU; apart, the covariance, where texture is, counts as much.
-    The covariance is measured against at least a hundredth of the squared mean: a flat painting has none of its own.
-    """
-    (mean, covariance), (mean_target, covariance_target) = moments, target
-    mean_energy = mean_target.square().sum()
-    floor = (MIN_COVARIANCE * mean_energy) ** 2
-    of_mean = (mean - mean_target).square().sum() / mean_energy
-    of_covariance = (covariance - covariance_target).square().sum() / covariance_target.square().sum().clamp(min=floor)
-    return (of_mean + of_covariance) / 2
 
 
 def moments_contrast(first: Moments, second: Moments) -> Tensor:

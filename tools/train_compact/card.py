@@ -8,7 +8,23 @@ from interp.network.state_dict import TORCHVISION_METADATA
 from interp.network.vgg import Vgg
 from tools.train_compact.export import CLASSES_FILE, convs
 from tools.train_compact.measure import Measured
-from tools.train_compact.recipe import CLASSIFY_EVERY, CLASSIFY_WEIGHT, DECAY_SHARE, LAYER_WEIGHTS, DistilRecipe, Recipe
+from tools.train_compact.recipe import (
+    BATCH,
+    CLASSIFY_EVERY,
+    CLASSIFY_WEIGHT,
+    DECAY_SHARE,
+    DROPOUT,
+    EPOCHS,
+    FROZEN,
+    HARD_SHARE,
+    LAYER_WEIGHTS,
+    TOP_RATE,
+    TOP_WEIGHT_DECAY,
+    VARIANT_ZOOM,
+    VARIANTS,
+    DistilRecipe,
+    Recipe,
+)
 
 CARD_FILE = "MODEL_CARD.md"
 
@@ -57,7 +73,7 @@ def classifier_rows(vgg: Vgg, measured: Measured, dead: Mapping[str, Sequence[in
         "and one linear layer",
         "keys": "torchvision's `features.{0,2,5,…,34}.{weight,bias}`; `head.{weight,bias}`",
         "input": f"RGB in [0, 1], minus ({mean}), over ({std}); classifies at {side_px} px",
-        "scaling": f"each channel's mean activation after the ReLU is 1 over {scaled_on} (Gatys et al. 2016)",
+        "scaling": f"each channel's mean square after the ReLU is 1 over {scaled_on}",
         "dead channels": ", ".join(f"{name}: {list(channels)}" for name, channels in dead.items()) or "none",
         "classes": f"{len(vgg.info.class_names)}, in the order of `{CLASSES_FILE}`",
         f"top-1 / top-5 at {side_px} px": f"{measured.top1:.3f} / {measured.top5:.3f} on all of validation",
@@ -77,7 +93,7 @@ def classification(recipe: Recipe) -> str:
 
 
 def distillation(recipe: DistilRecipe, top1_before: float) -> str:
-    """How `distil` trains."""
+    """How `distil` trains, its last stage too."""
     layers = ", ".join(f"{name} {weight:g}" for name, weight in LAYER_WEIGHTS.items())
     return (
         f"Started from the first source (top-1 {top1_before:.3f}) and taught the features of the second: at each "
@@ -86,7 +102,12 @@ def distillation(recipe: DistilRecipe, top1_before: float) -> str:
         f"weight {CLASSIFY_WEIGHT:g}: half cross-entropy, half the start's own logits. {recipe.crops:,} crops of "
         f"{recipe.side_px} px, Adam, batch {recipe.batch}, learning rate {recipe.learning_rate:g} of each layer's RMS "
         f"weight, falling to 0 over the last {DECAY_SHARE:.0%} of the steps, seed {recipe.seed}, exponential average "
-        f"of the weights, convolutions in {'bfloat16' if recipe.bfloat16 else 'float32'}."
+        f"of the weights, convolutions in {'bfloat16' if recipe.bfloat16 else 'float32'}. Then all up to {FROZEN} was "
+        "frozen; the layers above and the head started again from the first source's weights and learned for "
+        f"{EPOCHS} epochs from the tiles in {VARIANTS} variants, plain, mirrored, or zoomed up to {VARIANT_ZOOM:g} "
+        f"with other contrast and brightness: {HARD_SHARE:g} cross-entropy, {1 - HARD_SHARE:g} the start's own logits, "
+        f"AdamW, batch {BATCH}, learning rate {TOP_RATE:g}, half a cosine, weight decay {TOP_WEIGHT_DECAY:g}, dropout "
+        f"{DROPOUT:g}, exponential average."
     )
 
 

@@ -8,7 +8,7 @@ any step, resumes to the same bits on a CPU.
 import copy
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,11 @@ def has_bfloat16(device: str) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("bf16"))
 
 
+def autocast(recipe: DistilRecipe, device: torch.device) -> torch.autocast:
+    """Convolutions in bfloat16, if the recipe says so."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16)
+
+
 class Distillation:
     """The state of a distillation.
 
@@ -76,7 +81,7 @@ class Distillation:
         self.student = copy.deepcopy(start).requires_grad_(True)
         for vgg in (self.teacher, self.student):
             vgg.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- torch's stub
-        self.average = AveragedModel(self.student, multi_avg_fn=_average)
+        self.average = AveragedModel(self.student, multi_avg_fn=growing_average(AVERAGE_DECAY))
         layers = [*convs(self.student), linear(self.student)]
         groups = [{"params": list(layer.parameters()), "rms": _rms(layer.weight)} for layer in layers]
         self.optimiser = torch.optim.Adam(groups, betas=BETAS)
@@ -92,7 +97,7 @@ class Distillation:
 
     def _fitted_maps(self) -> dict[str, RunningMap]:
         crops = self._crops(START_BATCHES * self.recipe.batch, self._rng(0)).split(self.recipe.batch)
-        with self._autocast():
+        with autocast(self.recipe, self.device):
             moments = moments_of([self.student], self.teacher, crops, LAYERS, FINE_CELL_PX)
         return {name: RunningMap(of_student, RIDGE, MAP_MEMORY) for name, (of_student,) in moments.items()}
 
@@ -132,7 +137,7 @@ class Distillation:
         return {name: share.item() for name, share in unexplained.items()}
 
     def _unexplained(self, crops_nchw01: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
-        with self._autocast():
+        with autocast(self.recipe, self.device):
             with torch.no_grad():
                 targets = self.teacher.activations(crops_nchw01, LAYERS)
             features = self.student.activations(crops_nchw01, LAYERS)
@@ -147,15 +152,13 @@ class Distillation:
         return unexplained
 
     def _classification(self, rng: np.random.Generator) -> Tensor:
-        """Half cross-entropy, half distillation of the start's own logits (Hinton et al. 2015)."""
+        """Half cross-entropy, half distillation of the start's own logits."""
         images_nchw01, labels = (value.to(self.device) for value in draw_tiles(self.tiles, 2 * self.recipe.batch, rng))
-        with self._autocast():
+        with autocast(self.recipe, self.device):
             logits = self.student(images_nchw01).float()
             with torch.no_grad():
-                before = (self.start(images_nchw01).float() / TEMPERATURE).softmax(1)
-        hard = F.cross_entropy(logits, labels, label_smoothing=LABEL_SMOOTHING)
-        kept = F.kl_div((logits / TEMPERATURE).log_softmax(1), before, reduction="batchmean")
-        return 0.5 * hard + 0.5 * TEMPERATURE**2 * kept
+                before = self.start(images_nchw01).float()
+        return labelled_loss(logits, labels, before, 0.5)
 
     def _crops(self, count: int, rng: np.random.Generator) -> Tensor:
         crops = draw_crops(self.photos, self.tiles, count, self.recipe.side_px, rng)
@@ -163,9 +166,6 @@ class Distillation:
 
     def _rng(self, number: int) -> np.random.Generator:
         return np.random.default_rng((self.recipe.seed, number))
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bfloat16)
 
     def state(self) -> dict[str, Any]:
         """Everything needed to continue; plain numbers and tensors only."""
@@ -197,11 +197,30 @@ class Distillation:
         return {**dataclasses.asdict(self.recipe), **networks, **counts}
 
 
-def _average(averages: Sequence[Tensor], values: Sequence[Tensor], steps: Tensor | int) -> None:
-    """An exponential average whose memory grows with the steps."""
-    decay = min(AVERAGE_DECAY, float(steps / (steps + 10)))
-    for average, value in zip(averages, values, strict=True):
-        average.lerp_(value, 1 - decay)
+def labelled_loss(logits: Tensor, labels: Tensor, before: Tensor, hard_share: float) -> Tensor:
+    """Cross-entropy with smoothed labels, and distillation of the start's own logits (Hinton et al. 2015).
+
+    Args:
+        logits: (N, classes).
+        labels: (N,) int64.
+        before: The start's logits.
+        hard_share: Weight of the cross-entropy; the rest is the distillation's.
+    """
+    hard = F.cross_entropy(logits, labels, label_smoothing=LABEL_SMOOTHING)
+    soft = (before / TEMPERATURE).softmax(1)
+    kept = F.kl_div((logits / TEMPERATURE).log_softmax(1), soft, reduction="batchmean")
+    return hard_share * hard + (1 - hard_share) * TEMPERATURE**2 * kept
+
+
+def growing_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """An exponential average whose memory grows with the steps, up to `decay`; for torch's `AveragedModel`."""
+
+    def update(averages: Sequence[Tensor], values: Sequence[Tensor], steps: Tensor | int) -> None:
+        decay_now = min(decay, float(steps / (steps + 10)))
+        for average, value in zip(averages, values, strict=True):
+            average.lerp_(value, 1 - decay_now)
+
+    return update
 
 
 def _rms(weight: Tensor) -> float:

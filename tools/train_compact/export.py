@@ -18,7 +18,7 @@ from interp.network.vgg import Vgg, WeightsInfo, pooled_linear_head
 from tools.train_compact.classify import BatchNormVgg
 
 WEIGHTS_FILE, CLASSES_FILE = "compact-vgg19.safetensors", "classes.json"
-DEAD = 1e-3  # of the layer's mean activation; scaling such a channel up would only cost float16 its digits
+DEAD = 1e-3  # of the layer's mean; scaling such a channel up would only cost float16 its digits
 
 
 def folded(model: BatchNormVgg) -> Vgg:
@@ -35,26 +35,26 @@ def folded(model: BatchNormVgg) -> Vgg:
 
 
 def equalise_channels(vgg: Vgg, batches: Iterable[Tensor]) -> dict[str, list[int]]:
-    """Scale each channel so that its mean activation after the ReLU is 1, the next layer undoing it, in place.
+    """Scale each channel so that its mean square after the ReLU is 1, the next layer undoing it, in place.
 
-    ReLU and max-pool commute with positive factors, so the function stays the same (Gatys, Ecker & Bethge 2016, section
-    2).
+    ReLU and max-pool commute with positive factors, so the function stays the same. Gatys, Ecker & Bethge 2016, section
+    2, bring the mean to 1; a channel that fires rarely would then outweigh all others in a Gram matrix.
 
     Args:
         vgg: A network with a pooled linear head.
-        batches: (N, 3, H, W) pictures in [0, 1] to take the means over.
+        batches: (N, 3, H, W) pictures in [0, 1] to take the mean squares over.
 
     Returns:
         The dead channels of each layer that has any; they keep their scale.
     """
-    means = _mean_activations(vgg, batches)
+    sizes = _root_mean_squares(vgg, batches)
     dead: dict[str, list[int]] = {}
     before = torch.ones(3)
     for name, conv in zip(RELU_NAMES, convs(vgg), strict=True):
-        is_dead = means[name] <= DEAD * means[name].mean()
+        is_dead = sizes[name] <= DEAD * sizes[name].mean()
         if is_dead.any():
             dead[name] = is_dead.nonzero().flatten().tolist()
-        factor = torch.where(is_dead, 1.0, means[name]).to(conv.weight)
+        factor = torch.where(is_dead, 1.0, sizes[name]).to(conv.weight)
         conv.weight.mul_(before.to(conv.weight).view(1, -1, 1, 1) / factor.view(-1, 1, 1, 1))
         conv.bias.div_(factor)  # pyright: ignore[reportOptionalMemberAccess] -- built with a bias
         before = factor
@@ -62,15 +62,15 @@ def equalise_channels(vgg: Vgg, batches: Iterable[Tensor]) -> dict[str, list[int
     return dead
 
 
-def _mean_activations(vgg: Vgg, batches: Iterable[Tensor]) -> dict[str, Tensor]:
+def _root_mean_squares(vgg: Vgg, batches: Iterable[Tensor]) -> dict[str, Tensor]:
     sums = {name: torch.zeros(()) for name in RELU_NAMES}
     cells = dict.fromkeys(RELU_NAMES, 0)
     for image_nchw01 in batches:
         for name, value in vgg.activations(image_nchw01, RELU_NAMES).items():
             count = value[:, 0].numel()
-            sums[name] = sums[name] + count * value.mean((0, 2, 3)).cpu().double()
+            sums[name] = sums[name] + count * value.double().square().mean((0, 2, 3)).cpu()
             cells[name] += count
-    return {name: total / cells[name] for name, total in sums.items()}
+    return {name: (total / cells[name]).sqrt() for name, total in sums.items()}
 
 
 def convs(vgg: Vgg) -> list[nn.Conv2d]:

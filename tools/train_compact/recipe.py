@@ -1,4 +1,4 @@
-"""The two steps of the recipe: classification in three stages, as a table, then distillation.
+"""The two steps of the recipe: classification in three stages, as a table, then distillation with a last stage.
 
 Stage 1 learns from crops that grow with it; every batch has one window and so one sharpness, and the batch-norm
 statistics fit none of them. Stages 2 and 3 mix sharpnesses inside each batch, and take the statistics anew afterwards.
@@ -144,6 +144,18 @@ CLASSIFY_EVERY = 2  # steps
 CLASSIFY_WEIGHT = 0.6
 TEMPERATURE = 2.0  # of the start's own logits (Hinton et al. 2015)
 
+# Step 2's last stage: the classifier above the frozen layers.
+FROZEN = "relu5_1"  # and all below
+EPOCHS = 24
+TOP_RATE = 1e-3  # AdamW's peak
+TOP_WEIGHT_DECAY = 0.02  # of weights, not of biases
+TOP_AVERAGE_DECAY = 0.998
+DROPOUT = 0.1  # of the pooled features
+HARD_SHARE = 0.35  # of the loss is cross-entropy, the rest distillation of the start's own logits
+VARIANTS = 6  # of each tile: as it is, mirrored, the others zoomed and coloured
+VARIANT_ZOOM = 1.3  # up to
+VARIANT_GAIN_STD, VARIANT_OFFSET_STD = 0.15, 0.05  # of contrast, each picture its own; of each channel
+
 
 @dataclass(frozen=True)
 class DistilRecipe:
@@ -183,3 +195,9 @@ class DistilRecipe:
         rise = min(1.0, (step + 1) / min(WARM_UP_STEPS, self.steps))
         fall = min(1.0, (self.steps - step) / (DECAY_SHARE * self.steps))
         return self.learning_rate * rise * fall
+
+
+def top_rate_at(step: int, steps: int) -> float:
+    """The rate of a step of the last stage: warm-up under half a cosine."""
+    rise = min(1.0, (step + 1) / min(WARM_UP_STEPS, steps))
+    return TOP_RATE * rise * 0.5 * (1 + math.cos(math.pi * step / steps))

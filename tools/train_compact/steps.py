@@ -11,7 +11,7 @@ from commands.outputs import write_atomically
 from interp.errors import UsageError
 from interp.network.vgg import Vgg
 from interp.network.weights import load_vgg
-from tools.train_compact import card, data, export, measure
+from tools.train_compact import card, classifier, data, export, measure
 from tools.train_compact.classify import Training
 from tools.train_compact.distil import Distillation, has_bfloat16
 from tools.train_compact.recipe import DistilRecipe, Recipe, scaled_stages
@@ -69,9 +69,9 @@ def distil(options: argparse.Namespace) -> int:
     distillation = Distillation(start, teacher, photos, train_on, recipe)
     if options.resume:
         distillation.restore(load_checkpoint(checkpoint))
-    if not train(options, distillation.run(), distillation.state, checkpoint):
+    vgg = _taught(options, distillation, checkpoint)
+    if vgg is None:
         return INTERRUPTED
-    vgg = distillation.taught
     dead = _equalise(options, vgg, _squares(options, held_out))
     saved = _save(options, vgg, start.info.native_size_px, classes)
     measured = measure.measure(saved, val, options.device)
@@ -87,6 +87,17 @@ def distil(options: argparse.Namespace) -> int:
     sources[options.photos[-1]] += f"; {len(photos):,} in all to learn from and {len(held_out):,} to measure on"
     _describe(options, saved, facts, card.distillation(recipe, top1_before), sources)
     return 0
+
+
+def _taught(options: argparse.Namespace, distillation: Distillation, checkpoint: Path) -> Vgg | None:
+    """Distil, then train the classifier anew; None if Ctrl-C stopped it. Of the latter nothing is saved."""
+    if not train(options, distillation.run(), distillation.state, checkpoint):
+        return None
+    vgg, start, recipe = distillation.taught, distillation.start, distillation.recipe
+    kept = classifier.keep(vgg, start, distillation.tiles, recipe, watch(options, "chunks of tiles kept"))
+    if not train(options, classifier.retrain(vgg, start, kept, recipe), distillation.state, checkpoint):
+        return None
+    return vgg
 
 
 def _explained(options: argparse.Namespace, nets: list[Vgg], teacher: Vgg, photos: list[Path]) -> dict[str, str]:
