@@ -31,6 +31,7 @@ RECIPE = DistilRecipe(crops=64, side_px=32, batch=4)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A start, a teacher, photos and tiles."""
     folder = tmp_path_factory.mktemp("distil")
+    torch.manual_seed(0)  # the head's
     student = _random_vgg(1 / 16, 0, pooled_linear_head(32, len(CLASSES)))
     save_weights(student, 32, [{"wnid": name, "name": name.title()} for name in CLASSES], folder)
     tensors = _random_vgg(1 / 8, 1, None).state_dict()
@@ -93,11 +94,11 @@ def test_the_command_writes_an_equalised_file_and_a_card_with_the_terms(
     taught, start = load_vgg(path), load_vgg(folder / "compact-vgg19.safetensors")
     assert taught.info.class_names == ("Blue", "Green", "Red") and taught.info.native_size_px == 32
     images = torch.cat(list(load_squares(find_photos([folder / "photos"], 0.34, 0)[1], 256)))
-    for name, value in taught.activations(images, RELU_NAMES).items():  # float16 moves them a little
+    for name, value in taught.activations(images, RELU_NAMES).items():
         squares = value.square().mean((0, 2, 3))
-        alive = squares > 0.5
-        torch.testing.assert_close(squares[alive], torch.ones(int(alive.sum())), atol=0.03, rtol=0)
-        assert alive.float().mean() > 0.5, name
+        often = (value > 0).float().mean((0, 2, 3)) > 0.01  # float16 moves one that fires in a cell or two by more
+        torch.testing.assert_close(squares[often], torch.ones(int(often.sum())), atol=0.01, rtol=0)
+        assert often.float().mean() > 0.5, name
     card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "64 crops of 32 px" in card and "learned for 24 epochs" in card
     assert all(file_sha256(file) in card for file in (path, *folder.glob("*.safetensors")))
