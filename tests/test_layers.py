@@ -125,7 +125,7 @@ def test_weights_follow_the_evidence(compact: Vgg, photo: Tensor) -> None:
     assert {entry.layer: entry.weight for entry in choice.style_evidence if entry.chosen} == choice.style_weights
     total = sum(entry.ratio for entry in choice.style_evidence)
     for entry in choice.style_evidence:
-        assert entry.weight == pytest.approx(0.25 / 5 + 0.75 * entry.ratio / total)
+        assert entry.weight == pytest.approx(0.1 / 5 + 0.9 * entry.ratio / total)
     assert choice.content_layer == max(choice.content_evidence, key=lambda entry: entry.score).layer
     assert len(choice.sentences) == len(choice.style_weights) + 1
 

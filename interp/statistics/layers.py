@@ -1,6 +1,6 @@
 """Evidence -> LayerChoice: which style and content layers, with what weights, and why.
 
-The first layer of each of VGG-19's five scales carries style. A quarter of the weight is shared equally, because a
+The first layer of each of VGG-19's five scales carries style. A tenth of the weight is shared equally, because a
 scale that nothing holds fills with grain; the rest goes by how much more detail of its scale the painting has than the
 photo (`interp.statistics.style_evidence`).
 The layer with the highest product of layout and indifference carries content (`interp.statistics.content_evidence`).
@@ -22,7 +22,7 @@ from interp.statistics.style_evidence import SCALES, StyleEvidence, style_eviden
 
 FIXED_STYLE = SCALES
 FIXED_CONTENT = "relu4_2"  # Gatys et al. 2016, section 3
-EQUAL_SHARE = 0.25  # of the weight, whatever the evidence
+EQUAL_SHARE = 0.1  # of the weight, whatever the evidence
 # benchmarks/layer_choice.py: compact weights, 384 px.
 VERDICT = (
     "on eight pairs kept for judging, layers chosen by an earlier kind of evidence were worse for two of three judges "
