@@ -45,7 +45,7 @@ def report_choice() -> LayerChoice:
     """The usual layers with the report's weights."""
     total = sum(REPORT_WEIGHTS)
     weights: dict[str, float] = {name: weight / total for name, weight in zip(FIXED_STYLE, REPORT_WEIGHTS, strict=True)}
-    return LayerChoice(weights, fixed_choice().content_layer, "given")
+    return LayerChoice(weights, fixed_choice().content_layer)
 
 
 CHOICES: dict[str, Callable[[Vgg, Tensor, Tensor], LayerChoice]] = {

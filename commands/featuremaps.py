@@ -131,19 +131,22 @@ def parse_channels(text: str) -> list[int]:
 def _class_evidence(run: Run, vgg: "Vgg", picture: "Picture", names: list[str], target: str | None) -> Any:
     from interp.attribution.targets import parse_target
     from interp.network.channels import class_evidence
+    from reports.features import explained
 
     chosen = None if target is None else parse_target(vgg, target)
     if chosen is not None and not chosen.is_class:
         raise UsageError(f"Rank gradient needs a class; {target!r} is a layer.")
     evidence = class_evidence(vgg, picture.image_nchw01.to(run.device()), names, chosen and chosen.index)
-    run.say(f"Ranked by the score of {evidence.target}.")
+    run.say(f"Ranked by the score of {explained(evidence)}.")
     return evidence
 
 
 def _stats(entry: "FeatureMaps", selection: "Selection") -> dict[str, Any]:
+    from reports.features import rule_of
+
     statistics = {
         "stage": entry.stage,
-        "rule": entry.rule,
+        "rule": rule_of(entry),
         "shown": list(entry.channels),
         "scores": list(entry.scores),
         "mean": entry.stats.mean_c.tolist(),

@@ -26,7 +26,7 @@ def layers(
 
     from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
     from interp.statistics.layers import choose_layers
-    from reports.layers import layer_evidence, layers_section
+    from reports.layers import choice_data, layer_evidence, layer_sentences, layers_section
     from reports.store import RecordBuilder
     from stylize.texture import textures
 
@@ -36,7 +36,7 @@ def layers(
     painting_small = fit_painting_nchw01(painting.image_nchw01, looked_at).to(run.device())
     run.say("Measuring how well each layer tells the painting from the photo.")
     choice = choose_layers(vgg, photo_small, painting_small, seed=options.seed)
-    for sentence in choice.sentences:
+    for sentence in layer_sentences(choice):
         run.say(sentence)
     run.write("figure", layer_evidence(choice))
     if not options.no_report:
@@ -44,6 +44,6 @@ def layers(
         builder = RecordBuilder("layers", f"Layers for {photo.name} after {painting.name}")
         builder.headline = f"Style from {', '.join(choice.style_weights)}; content from {choice.content_layer}."
         builder.sections.append(layers_section(builder.images, choice, textures(vgg, painting_small)))
-        builder.data = {"choice": choice}
+        builder.data = {"choice": choice_data(choice)}
         run.write_report(builder, vgg)
     run.finish()

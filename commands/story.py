@@ -49,6 +49,7 @@ def tell_stylize(
         result_section,
         saliency_section,
     )
+    from reports.layers import choice_data
     from reports.store import RecordBuilder
     from reports.verdict import verdict_data
     from reports.ways import constants_section
@@ -90,7 +91,7 @@ def tell_stylize(
             entry.region.name: {
                 "strength": entry.region.strength,
                 "colour": entry.region.colour,
-                "choice": entry.region.choice,
+                "choice": choice_data(entry.region.choice),
                 "readings": {"photo": entry.photo, "result": entry.result, "painting": entry.painting},
                 "weights_of_terms": entry.canvas.loss.weights,
             }

@@ -17,16 +17,25 @@ from matplotlib import colormaps, get_data_path
 from matplotlib.colors import Normalize
 from PIL import Image, ImageDraw, ImageFont
 
+from interp.network.channels import DEAD_AT_MOST
 from reports.record import Block, Figure, Section, Table
 from reports.store import ImageStore
 from reports.wording import number
 
 if TYPE_CHECKING:
+    from interp.network.channels import ClassEvidence
     from interp.network.features import FeatureMaps
 
 CLIPPED_SHARE = 0.001  # of the values at either end of a grid's scale: one hot cell must not darken all maps
 STEPS, GREYS = 240, 16
 INK, SOFT = 31, 92  # grey levels of text
+RANKED_BY = {
+    "mean": "highest mean activation",
+    "variance": "highest variance",
+    "energy": "highest energy (mean square, the Gram matrix's diagonal)",
+    "gradient": "highest gradient × activation",
+    "contrast": "strongest contrast between inside and outside of the region",
+}
 MANY_LAYERS, MANY_QUALITY, FEW_QUALITY = 8, 40, 70  # maps are like noise: 37 layers must still fit into 3 MB
 
 
@@ -85,7 +94,7 @@ def features_section(store: ImageStore, maps: Sequence["FeatureMaps"], *, shared
         above = "the value it was ranked by (its mean where nothing was ranked)" if shared_scale else "its range"
         scale = f" One scale: {norm.vmin:.3g} (dark) … {norm.vmax:.3g}." if shared_scale else ""
         caption = (
-            f"{entry.layer}, {entry.stage}. {entry.rule} Each map has {width}×{height} cells.{scale} Above it: the "
+            f"{entry.layer}, {entry.stage}. {rule_of(entry)} Each map has {width}×{height} cells.{scale} Above it: the "
             f"channel's number and, where there is room, {above}."
         )
         many = len(maps) > MANY_LAYERS
@@ -110,6 +119,29 @@ def features_section(store: ImageStore, maps: Sequence["FeatureMaps"], *, shared
         f"answers to. {scale}."
     )
     return Section("features", "What VGG-19 sees", intro, tuple(blocks))
+
+
+def rule_of(maps: "FeatureMaps") -> str:
+    """How the channels were chosen and ordered."""
+    total, shown, layer, chosen = len(maps.stats.mean_c), len(maps.channels), maps.layer, maps.selection
+    dead = f" Dead on this picture (never above {DEAD_AT_MOST:g} after the ReLU): {maps.stats.dead} of {total}."
+    if chosen.channels is not None:
+        return f"{shown} of {layer}'s {total} channels, as asked for.{dead}"
+    if chosen.rank == "index":
+        some = f"All {total}" if shown == total else f"The first {shown} of {total}"
+        return f"{some} channels of {layer}, in index order.{dead}"
+    most = RANKED_BY[chosen.rank]
+    if chosen.rank == "gradient" and chosen.evidence:
+        most += f" for {explained(chosen.evidence)}"
+    if shown == total:
+        return f"All {total} channels of {layer}, those with the {most} first.{dead}"
+    return f"{shown} of {total} channels of {layer}: those with the {most}, best first.{dead}"
+
+
+def explained(evidence: "ClassEvidence") -> str:
+    """The class, and the size at which it was looked for."""
+    height, width = evidence.size_hw_px
+    return f"{evidence.class_name!r} at {width}x{height} px"
 
 
 def feature_grid(maps: "FeatureMaps", *, shared_scale: bool = False) -> bytes:
@@ -185,7 +217,7 @@ def _head(pen: ImageDraw.ImageDraw, sheet: np.ndarray, maps: "FeatureMaps", layo
     title = f"{maps.layer}, {maps.stage}: {len(maps.channels)} of {len(maps.stats.mean_c)} channels"
     pen.text((margin, margin), title, INK, _font(layout.title_px, bold=True), anchor="la")
     body, left = _font(layout.text_px), page_w - 460 - margin
-    pen.multiline_text((margin, 62), _wrapped(maps.rule, body, left - 2 * margin), SOFT, body, spacing=6)
+    pen.multiline_text((margin, 62), _wrapped(rule_of(maps), body, left - 2 * margin), SOFT, body, spacing=6)
     small = _font(layout.small_px)
     if not shared_scale:
         note = (

@@ -13,6 +13,7 @@ from interp.network.channels import channel_contrast, channel_stats, class_evide
 from interp.network.features import Selection, feature_maps, feature_maps_of
 from interp.network.vgg import Vgg
 from interp.network.weights import load_vgg
+from reports.features import rule_of
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_default_is_index_order_and_count_cuts(vgg: Vgg, image: torch.Tensor) ->
     assert maps.channels == (0, 1, 2, 3, 4)
     assert maps.maps_khw.shape[0] == 5
     assert len(maps.stats.mean_c) == 32  # statistics cover all channels
-    assert "first 5 of 32" in maps.rule
+    assert "first 5 of 32" in rule_of(maps)
     assert feature_maps(vgg, image, "relu3_1", count=1000).channels == tuple(range(32))
 
 
@@ -123,7 +124,7 @@ def test_dead_channels_are_counted_before_and_after_the_relu(image: torch.Tensor
     for layer in ("conv1_1", "relu1_1"):
         maps = feature_maps(vgg, image, layer)
         assert np.flatnonzero(maps.stats.dead_c).tolist() == [2, 5]
-        assert "2 of 8" in maps.rule
+        assert "2 of 8" in rule_of(maps)
 
 
 def test_stats_match_numpy() -> None:
@@ -171,7 +172,7 @@ def test_several_layers_in_one_pass_equal_each_alone(vgg: Vgg, image: torch.Tens
     for maps in together:
         alone = feature_maps(vgg, image, maps.layer)
         np.testing.assert_array_equal(maps.maps_khw, alone.maps_khw)
-        assert (maps.rule, maps.channels) == (alone.rule, alone.channels)
+        assert (rule_of(maps), maps.channels) == (rule_of(alone), alone.channels)
     assert together[0].maps_khw.min() < 0 and together[3].maps_khw.min() < 0
 
 
@@ -182,14 +183,14 @@ def test_energy_is_the_diagonal_of_the_gram_matrix(vgg: Vgg, image: torch.Tensor
     diagonal = region_gram(vgg.activations(image, ["relu2_1"])["relu2_1"]).diagonal().numpy()
     np.testing.assert_allclose(maps.scores, np.sort(diagonal)[::-1], rtol=1e-4)
     assert maps.channels == tuple(np.argsort(-diagonal, kind="stable"))
-    assert "Gram" in maps.rule
+    assert "Gram" in rule_of(maps)
 
 
 def test_gradient_rank_is_what_silencing_a_channel_costs_to_first_order(compact: Vgg, image: torch.Tensor) -> None:
     """Central differences of the score when one channel is scaled."""
     evidence = class_evidence(compact, image, ["relu3_2", "conv3_2"], index=5)
     native = F.interpolate(image, size=(57, 72), mode="bicubic", antialias=True).clamp(0, 1)
-    assert evidence.target == f"{compact.info.class_names[5]!r} at 72x57 px"
+    assert (evidence.class_name, evidence.size_hw_px) == (compact.info.class_names[5], (57, 72))
     exact = copy.deepcopy(compact).double()
     place = 12  # of conv3_2 among the modules
 
@@ -207,6 +208,6 @@ def test_gradient_rank_is_what_silencing_a_channel_costs_to_first_order(compact:
     maps = feature_maps(compact, image, "relu3_2", rank="gradient", evidence=evidence, count=4)
     assert maps.channels == tuple(np.argsort(-evidence.scores["relu3_2"])[:4])
     assert maps.scores == pytest.approx(tuple(np.sort(evidence.scores["relu3_2"])[::-1][:4]))
-    assert "gradient × activation" in maps.rule and evidence.target in maps.rule
+    assert "gradient × activation" in rule_of(maps) and "at 72x57 px" in rule_of(maps)
     with pytest.raises(UsageError, match="class evidence of relu1_1"):
         feature_maps(compact, image, "relu1_1", rank="gradient", evidence=evidence)

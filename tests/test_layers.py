@@ -23,6 +23,7 @@ from interp.statistics.layers import (
     usual_layers,
 )
 from interp.statistics.style_evidence import style_evidence, without_detail
+from reports.layers import layer_sentences
 from tools.paint_night import paint
 
 SIDE = 256
@@ -127,7 +128,8 @@ def test_weights_follow_the_evidence(compact: Vgg, photo: Tensor) -> None:
     for entry in choice.style_evidence:
         assert entry.weight == pytest.approx(0.1 / 5 + 0.9 * entry.ratio / total)
     assert choice.content_layer == max(choice.content_evidence, key=lambda entry: entry.score).layer
-    assert len(choice.sentences) == len(choice.style_weights) + 1
+    sentences = layer_sentences(choice)
+    assert len(sentences) == len(choice.style_weights) + 1 and "times the photo's detail" in sentences[0]
 
 
 def test_the_usual_layers_keep_the_evidence_beside_them(compact: Vgg, photo: Tensor) -> None:
@@ -137,13 +139,13 @@ def test_the_usual_layers_keep_the_evidence_beside_them(compact: Vgg, photo: Ten
     assert usual.mode == "fixed" and len(usual.style_evidence) == len(evidence.style_evidence)
     assert {entry.layer for entry in usual.style_evidence if entry.chosen} == set(FIXED_STYLE)
     assert [entry.ratio for entry in usual.style_evidence] == [entry.ratio for entry in evidence.style_evidence]
-    assert all(name in " ".join(usual.sentences) for name in evidence.style_weights)
+    assert all(name in " ".join(layer_sentences(usual)) for name in evidence.style_weights)
 
 
 def test_painting_equal_to_photo_is_no_better_than_chance(compact: Vgg, photo: Tensor) -> None:
     choice = choose_layers(compact, photo, photo)
     assert choice.mode == "fixed" and tuple(choice.style_weights) == FIXED_STYLE
-    assert choice.content_layer == FIXED_CONTENT and "no more than chance" in choice.sentences[0]
+    assert choice.content_layer == FIXED_CONTENT and "no more than chance" in layer_sentences(choice)[0]
     assert all(entry.ratio == pytest.approx(1, abs=1e-3) for entry in choice.style_evidence)
 
 
@@ -173,7 +175,7 @@ def test_small_regions_fall_back(compact: Vgg, photo: Tensor) -> None:
     alpha[100:150, 100:150] = 1
     choice = choose_layers(compact, photo, stripes(16), alpha)
     assert choice.content_layer == FIXED_CONTENT and choice.content_evidence == ()
-    assert choice.mode == "fixed" and choice.style_evidence == () and "too small" in choice.sentences[0]
+    assert choice.mode == "fixed" and choice.style_evidence == () and "too small" in layer_sentences(choice)[0]
 
 
 def test_content_scores_are_products_in_the_unit_range(compact: Vgg, photo: Tensor) -> None:
@@ -196,7 +198,7 @@ def test_overrides() -> None:
         override_choice(fixed_choice(), ["relu1_1", "relu1_1"], None)
     with pytest.raises(UsageError, match="relu9_1"):
         override_choice(fixed_choice(), ["relu9_1"], None)
-    assert LayerChoice({"relu2_1": 0.5, "relu4_1": 0.5}, "relu4_2", "given").mean_depth == 3
+    assert LayerChoice({"relu2_1": 0.5, "relu4_1": 0.5}, "relu4_2").mean_depth == 3
 
 
 def test_colour_match_carries_mean_and_covariance(rng: np.random.Generator) -> None:

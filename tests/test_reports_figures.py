@@ -16,10 +16,10 @@ from interp.attribution.targets import Target
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.errors import UsageError
 from interp.network.classify import Prediction
-from interp.network.features import ChannelStats, FeatureMaps
+from interp.network.features import ChannelStats, FeatureMaps, Selection
 from interp.statistics.gram import GramStats
 from interp.statistics.gram_compare import GramComparison, LayerComparison
-from interp.statistics.layers import ContentEvidence, LayerChoice, StyleEvidence, fixed_choice
+from interp.statistics.layers import ContentEvidence, LayerChoice, Origin, StyleEvidence, fixed_choice
 from reports.canvas import line_chart
 from reports.features import PAGE, feature_grid
 from reports.gram import gram_distances, gram_spectra
@@ -46,7 +46,7 @@ def feature_maps(count: int, seed: int = 0, size: tuple[int, int] = (6, 8)) -> F
     maps = np.random.default_rng(seed).random((count, *size), dtype=np.float32)
     mean = maps.mean((1, 2))
     stats = ChannelStats(mean, maps.std((1, 2)), maps.max((1, 2)), np.zeros(count, bool))
-    return FeatureMaps("relu3_1", "after ReLU", maps, tuple(range(count)), tuple(mean.tolist()), "All of them.", stats)
+    return FeatureMaps("relu3_1", maps, tuple(range(count)), tuple(mean.tolist()), Selection(), stats)
 
 
 def saliency(seed: int = 0, size: tuple[int, int] = (10, 12)) -> SaliencyMap:
@@ -80,7 +80,7 @@ def layer_choice(shift: float = 0.0) -> LayerChoice:
         StyleEvidence("relu5_1", 0.1, 0.2, 0.5, 1.5),
     )
     content = (ContentEvidence("relu4_1", 0.9, 0.5, 0.45), ContentEvidence("relu4_2", 0.9, 0.6, 0.54, True))
-    return LayerChoice({"relu1_1": 0.4, "relu2_1": 0.6}, "relu4_2", "evidence", style, content, ("Why.",))
+    return LayerChoice({"relu1_1": 0.4, "relu2_1": 0.6}, "relu4_2", Origin.EVIDENCE, Origin.EVIDENCE, style, content)
 
 
 def gram_stats(first: float = 0.7) -> dict[str, list[GramStats]]:

@@ -9,7 +9,7 @@ from interp.attribution.saliency import SaliencyMap
 from interp.attribution.targets import Target
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.network.classify import Prediction
-from interp.network.features import ChannelStats, FeatureMaps
+from interp.network.features import ChannelStats, FeatureMaps, Selection
 from interp.network.vgg import WeightsInfo
 from interp.statistics.gram import GramStats
 from interp.statistics.layers import fixed_choice
@@ -32,6 +32,7 @@ from reports import (
 )
 from reports.record import Compare, Facts, Figure, Gallery, Paragraph, Table, Verdict
 from reports.verdict import verdict_data
+from segment.segmentation import Segmentation
 from stylize.isolate import Isolation
 
 HEIGHT, WIDTH = 60, 80
@@ -39,23 +40,6 @@ PHOTO = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
 ALPHA = np.zeros((HEIGHT, WIDTH), np.float32)
 ALPHA[10:40, 20:60] = 1
 ALPHA[10, 20:60] = 128 / 255
-
-
-@dataclass(frozen=True)
-class Cut:
-    """What region_section reads of a Segmentation."""
-
-    trimap_hw_u8: np.ndarray
-    mask_hw: np.ndarray
-    alpha_hw01: np.ndarray
-    prompt: str = "face"
-    reason: str = "a face was found."
-    box_xywh_px: tuple[int, int, int, int] | None = (20, 10, 40, 30)
-    area_share: float = 0.25
-    components: int = 2
-    boundary_px: int = 1400
-    confidence: float = 0.5
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +52,10 @@ class Step:
     losses: dict[str, float]
 
 
-CUT = Cut((ALPHA > 0.5).astype(np.uint8), ALPHA > 0.5, ALPHA)
+CUT = Segmentation(
+    *((ALPHA > 0.5).astype(np.uint8), ALPHA > 0.5, ALPHA, "contrast", {"by": "colour"}, (20, 10, 40, 30)),
+    **{"area_share": 0.25, "components": 2, "boundary_px": 1400, "soft_px": 40, "confidence": 0.5},
+)
 ISOLATION = Isolation(3600, 0, (0.125,), 280, 7.5)
 PREDICTION = Prediction(("cat", "dog"), (0.15, 0.1), (3, 5), (10, 12))
 TESTED = SaliencyVerdict(VerdictWord.RANDOM, 0.5, 0.4, 0.2, 0.1, 0.1, "dog", (0.0, 1.0), (0.1, 0.2), (0.2, 0.1))
@@ -85,7 +72,7 @@ def maps() -> FeatureMaps:
     values = np.random.default_rng(0).random((3, 6, 8), dtype=np.float32)
     values[1, 2, 2] = 9
     stats = ChannelStats(values.mean((1, 2)), values.std((1, 2)), values.max((1, 2)), np.array([False, False, True]))
-    return FeatureMaps("relu1_1", "after ReLU", values, (4, 7, 2), (0.3, 0.2, 0.1), "Three, as asked for.", stats)
+    return FeatureMaps("relu1_1", values, (4, 7, 2), (0.3, 0.2, 0.1), Selection(channels=(4, 7, 2)), stats)
 
 
 def words(section: Section) -> str:
@@ -103,7 +90,7 @@ def test_all_sections_become_one_page() -> None:
     events = [Step(1, 1, (30, 40), {"total": 1.0}), Step(2, 2, (60, 80), {"total": 0.5, "tv": 0.1})]
     builder.sections = [
         result_section(store, PHOTO, PHOTO[::-1], ALPHA, region="foreground", paintings={"night.png": PHOTO[:, ::-1]}),
-        region_section(store, PHOTO, CUT, ALPHA, ISOLATION),  # pyright: ignore[reportArgumentType]
+        region_section(store, PHOTO, CUT, ALPHA, ISOLATION),
         features_section(store, [maps()]),
         saliency(store, TESTED),
         gram_section(store, {"photo": [GramStats("relu1_1", 2.0, (0.75, 0.25), 1.6, 2)]}),
@@ -154,7 +141,7 @@ def test_the_result_says_how_much_was_restyled() -> None:
 )
 def test_the_verdict_on_isolation_follows_the_numbers(changed: int, outside: int, level: str, said: str) -> None:
     isolation = replace(ISOLATION, max_abs_outside=changed, outside_pixels=outside)
-    section = region_section(ImageStore(), PHOTO, CUT, ALPHA, isolation)  # pyright: ignore[reportArgumentType]
+    section = region_section(ImageStore(), PHOTO, CUT, ALPHA, isolation)
     verdict = blocks(section, Verdict)[0]
     assert verdict.level == level and said in verdict.sentence
     paragraphs = blocks(section, Paragraph)
@@ -162,17 +149,16 @@ def test_the_verdict_on_isolation_follows_the_numbers(changed: int, outside: int
 
 
 def test_the_region_tells_each_step_of_the_cut() -> None:
-    section = region_section(ImageStore(), PHOTO, CUT, ALPHA)  # pyright: ignore[reportArgumentType]
+    section = region_section(ImageStore(), PHOTO, CUT, ALPHA)
     facts = dict(blocks(section, Facts)[0].rows)
-    assert facts["How it was found"] == "a face was found."
+    assert facts["How it was found"].startswith("Prompt contrast: ")
     assert facts["Soft pixels, partly inside"] == "40 (0.8 %)"
     assert facts["Parts of the foreground"] == "2"
     captions = [figure.caption for figure in blocks(section, Gallery)[0].figures]
     assert [caption[:6] for caption in captions] == ["1 Box:", "2 Trim", "3 Mask", "4 Alph"]
-    given = replace(CUT, prompt="mask", box_xywh_px=None)
+    given = replace(CUT, prompt="mask", facts={"corrected": False}, box_xywh_px=None)
     captions = [
-        figure.caption
-        for figure in blocks(region_section(ImageStore(), PHOTO, given, ALPHA), Gallery)[0].figures  # pyright: ignore[reportArgumentType]
+        figure.caption for figure in blocks(region_section(ImageStore(), PHOTO, given, ALPHA), Gallery)[0].figures
     ]
     assert captions[1] == "2 Mask: as given."
     assert not blocks(section, Verdict)  # nothing was restyled, nothing is claimed
@@ -181,7 +167,7 @@ def test_the_region_tells_each_step_of_the_cut() -> None:
 def test_features_name_the_rule_and_the_dead() -> None:
     section = features_section(ImageStore(), [maps()])
     figure = blocks(section, Figure)[0]
-    assert figure.caption.startswith("relu1_1, after ReLU. Three, as asked for.")
+    assert figure.caption.startswith("relu1_1, after ReLU. 3 of relu1_1's 3 channels, as asked for.")
     shared = blocks(features_section(ImageStore(), [maps()], shared_scale=True), Figure)[0]
     low, high = np.quantile(maps().maps_khw, [0.001, 0.999])
     assert f"One scale: {low:.3g} (dark) … {high:.3g}." in shared.caption

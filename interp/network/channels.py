@@ -49,11 +49,13 @@ class ClassEvidence:
     """How much of a class's score each channel makes up, at the size at which the picture was classified.
 
     Attributes:
-        target: The class, and at which size, in words.
+        class_name: The class.
+        size_hw_px: Size at which the picture was classified.
         scores: For each layer (C,) float32: sum over the cells of activation times d(score)/d(activation).
     """
 
-    target: str
+    class_name: str
+    size_hw_px: tuple[int, int]
     scores: dict[str, np.ndarray] = field(repr=False)
 
 
@@ -156,4 +158,4 @@ def class_evidence(vgg: Vgg, image_nchw01: Tensor, layers: Sequence[str], index:
         name: (captured[name].detach() * gradient).sum(dim=(0, 2, 3)).cpu().numpy()
         for name, gradient in zip(layers, gradients, strict=True)
     }
-    return ClassEvidence(f"{scored.target.name!r} at {size_hw_px[1]}x{size_hw_px[0]} px", scores)
+    return ClassEvidence(scored.target.name, size_hw_px, scores)

@@ -7,47 +7,26 @@ surroundings.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from interp.errors import UsageError, unknown_name
-from interp.network.channels import DEAD_AT_MOST, ChannelStats, ClassEvidence, channel_contrast, channel_stats
+from interp.network.channels import ChannelStats, ClassEvidence, channel_contrast, channel_stats
 from interp.network.layer_names import layer as layer_named
 from interp.network.vgg import Vgg
 
-STAGES = {"conv": "before ReLU", "relu": "after ReLU", "pool": "after pooling"}
 RANKS = ("index", "mean", "variance", "energy", "gradient", "contrast")
-RANK_PHRASES = {
-    "mean": "highest mean activation",
-    "variance": "highest variance",
-    "energy": "highest energy (mean square, the Gram matrix's diagonal)",
-    "contrast": "strongest contrast between inside and outside of the region",
-}
 
 
-@dataclass(frozen=True)
-class FeatureMaps:
-    """Chosen channels of one layer.
+class Stage(StrEnum):
+    """Where in the network values are taken."""
 
-    Attributes:
-        layer: Name such as `conv1_1`.
-        stage: `before ReLU`, `after ReLU` or `after pooling`: what the values are.
-        maps_khw: The chosen channels' values, (K, h, w) float32 on the layer's own grid, not rescaled.
-        channels: Their indices in the layer, in the order of `maps_khw`.
-        scores: For each, the value it was ranked by; the mean activation where nothing was ranked.
-        rule: One sentence: how the channels were chosen and ordered.
-        stats: Statistics of all the layer's channels, chosen or not.
-    """
-
-    layer: str
-    stage: str
-    maps_khw: np.ndarray = field(repr=False)
-    channels: tuple[int, ...]
-    scores: tuple[float, ...]
-    rule: str
-    stats: ChannelStats
+    CONV = "before ReLU"
+    RELU = "after ReLU"
+    POOL = "after pooling"
 
 
 @dataclass(frozen=True)
@@ -69,12 +48,31 @@ class Selection:
     alpha_hw01: np.ndarray | None = field(default=None, repr=False)
     evidence: ClassEvidence | None = None
 
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """Chosen channels of one layer.
+
+    Attributes:
+        layer: Name such as `conv1_1`.
+        maps_khw: The chosen channels' values, (K, h, w) float32 on the layer's own grid, not rescaled.
+        channels: Their indices in the layer, in the order of `maps_khw`.
+        scores: For each, the value it was ranked by; the mean activation where nothing was ranked.
+        selection: How the channels were chosen and ordered.
+        stats: Statistics of all the layer's channels, chosen or not.
+    """
+
+    layer: str
+    maps_khw: np.ndarray = field(repr=False)
+    channels: tuple[int, ...]
+    scores: tuple[float, ...]
+    selection: Selection
+    stats: ChannelStats
+
     @property
-    def phrase(self) -> str:
-        """What the shown channels have most of."""
-        if self.rank == "gradient" and self.evidence:
-            return f"highest gradient × activation for {self.evidence.target}"
-        return RANK_PHRASES.get(self.rank, "")
+    def stage(self) -> Stage:
+        """What the values are."""
+        return Stage[self.layer[:4].upper()]
 
 
 def feature_maps(
@@ -111,8 +109,8 @@ def feature_maps(
 
     Example:
         >>> maps = feature_maps(Vgg(width=1 / 16), torch.rand(1, 3, 32, 48), "conv1_1")
-        >>> maps.stage, maps.maps_khw.shape, maps.channels
-        ('before ReLU', (4, 32, 48), (0, 1, 2, 3))
+        >>> maps.maps_khw.shape, maps.channels
+        ((4, 32, 48), (0, 1, 2, 3))
     """
     selection = Selection(rank, count, channels, alpha_hw01, evidence)
     return next(feature_maps_of(vgg, image_nchw01, [layer], selection))
@@ -131,11 +129,10 @@ def feature_maps_of(
             chosen = _chosen(score_c, name, selection)
             yield FeatureMaps(
                 layer=name,
-                stage=STAGES[name[:4]],
                 maps_khw=values_nchw[0, list(chosen)].float().cpu().numpy(),
                 channels=chosen,
                 scores=tuple(float(score_c[index]) for index in chosen),
-                rule=_rule(name, chosen, stats, selection),
+                selection=selection,
                 stats=stats,
             )
 
@@ -187,16 +184,3 @@ def _given(channels: Sequence[int], layer: str, total: int) -> tuple[int, ...]:
         wrong = f"has no channel {outside[0]}" if outside else "was asked for no channel"
         raise UsageError(f"Layer {layer} {wrong}; expected indices from 0 to {total - 1}.")
     return tuple(int(index) for index in channels)
-
-
-def _rule(layer: str, chosen: tuple[int, ...], stats: ChannelStats, selection: Selection) -> str:
-    total, shown = len(stats.mean_c), len(chosen)
-    dead = f" Dead on this picture (never above {DEAD_AT_MOST:g} after the ReLU): {stats.dead} of {total}."
-    if selection.channels is not None:
-        return f"{shown} of {layer}'s {total} channels, as asked for.{dead}"
-    if selection.rank == "index":
-        part = f"All {total}" if shown == total else f"The first {shown} of {total}"
-        return f"{part} channels of {layer}, in index order.{dead}"
-    if shown == total:
-        return f"All {total} channels of {layer}, those with the {selection.phrase} first.{dead}"
-    return f"{shown} of {total} channels of {layer}: those with the {selection.phrase}, best first.{dead}"

@@ -8,6 +8,7 @@ The layer with the highest product of layout and indifference carries content (`
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 import torch
@@ -23,32 +24,48 @@ from interp.statistics.style_evidence import SCALES, StyleEvidence, style_eviden
 FIXED_STYLE = SCALES
 FIXED_CONTENT = "relu4_2"  # Gatys et al. 2016, section 3
 EQUAL_SHARE = 0.1  # of the weight, whatever the evidence
-# benchmarks/layer_choice.py: compact weights, 384 px.
-VERDICT = (
-    "on eight pairs kept for judging, layers chosen by an earlier kind of evidence were worse for two of three judges "
-    "(edges kept .41 against .44, patch distance .450 against .445); this kind is not judged yet"
-)
+
+
+class Origin(StrEnum):
+    """Where a layer comes from."""
+
+    ASKED = "asked"  # the usual one, because it was asked for
+    DEFAULT = "default"  # the usual one, though the evidence would take another
+    CHANCE = "chance"  # the usual one, because nothing is better than chance
+    SMALL = "small"  # the usual one, because the region is too small to measure it
+    EVIDENCE = "evidence"
+    PRESET = "preset"
+    GIVEN = "given"  # by the user
 
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """The layers to use, and why.
+    """The layers to use, and where they come from; `reports.layers` says so in words.
 
     Attributes:
         style_weights: Weight of each style layer, sum 1, in network order.
         content_layer: Name of the content layer.
-        mode: `evidence`, `fixed` or `given`.
+        style_from: Where the style layers come from.
+        content_from: Where the content layer comes from.
         style_evidence: One entry a candidate, chosen or not.
         content_evidence: The same for content.
-        sentences: Why, in words.
+        rival: What the evidence would take, where it is not followed; without the evidence.
     """
 
     style_weights: dict[str, float]
     content_layer: str
-    mode: str
+    style_from: Origin = Origin.GIVEN
+    content_from: Origin = Origin.GIVEN
     style_evidence: tuple[StyleEvidence, ...] = ()
     content_evidence: tuple[ContentEvidence, ...] = ()
-    sentences: tuple[str, ...] = ()
+    rival: "LayerChoice | None" = None
+
+    @property
+    def mode(self) -> str:
+        """`given` where anything was, by a preset or the user; `evidence` or `fixed` by the style layers otherwise."""
+        if {self.style_from, self.content_from} & {Origin.PRESET, Origin.GIVEN}:
+            return "given"
+        return "evidence" if self.style_from is Origin.EVIDENCE else "fixed"
 
     @property
     def mean_depth(self) -> float:
@@ -56,11 +73,17 @@ class LayerChoice:
         return sum(weight * layer(name).block for name, weight in self.style_weights.items())
 
 
-def fixed_choice(reason: str = "as asked") -> LayerChoice:
-    """The layers of Gatys et al. 2016, equal weights."""
-    weight = 1 / len(FIXED_STYLE)
-    sentence = f"Style layers {', '.join(FIXED_STYLE)} with equal weights and content layer {FIXED_CONTENT}: {reason}."
-    return LayerChoice(dict.fromkeys(FIXED_STYLE, weight), FIXED_CONTENT, "fixed", sentences=(sentence,))
+def fixed_choice(why: Origin = Origin.ASKED) -> LayerChoice:
+    """The layers of Gatys et al. 2016, equal weights.
+
+    Args:
+        why: What makes them the choice.
+
+    Example:
+        >>> fixed_choice().content_layer, fixed_choice().style_weights["relu1_1"]
+        ('relu4_2', 0.2)
+    """
+    return LayerChoice(dict.fromkeys(FIXED_STYLE, 1 / len(FIXED_STYLE)), FIXED_CONTENT, why, why)
 
 
 def override_choice(choice: LayerChoice, style: Sequence[str] | None, content: str | None) -> LayerChoice:
@@ -74,12 +97,9 @@ def override_choice(choice: LayerChoice, style: Sequence[str] | None, content: s
         if len({place.name for place in places}) < len(places):
             raise UsageError(f"Style layers {', '.join(style)} name a layer twice; expected each once.")
         weights = {place.name: 1 / len(places) for place in places}
-        sentence = f"Style layers {', '.join(weights)} were given, with equal weights."
-        choice = replace(choice, style_weights=weights, mode="given", sentences=(*choice.sentences, sentence))
+        choice = replace(choice, style_weights=weights, style_from=Origin.GIVEN)
     if content:
-        layer(content)
-        sentence = f"Content layer {content} was given."
-        choice = replace(choice, content_layer=content, mode="given", sentences=(*choice.sentences, sentence))
+        choice = replace(choice, content_layer=layer(content).name, content_from=Origin.GIVEN)
     return choice
 
 
@@ -96,8 +116,8 @@ def choose_layers(
         seed: Of permutations and shuffles.
 
     Returns:
-        The choice with the evidence for every candidate. Where painting and photo differ by no more than chance, the
-        fixed layers, saying so.
+        The choice with the evidence for every candidate; the fixed layers where painting and photo differ by no more
+        than chance.
 
     Example:
         >>> from interp.network.weights import load_vgg
@@ -112,26 +132,20 @@ def choose_layers(
         style = style_evidence(vgg, photo_nchw01, painting_nchw01, alpha_hw01, generator)
         content = content_evidence(vgg, photo_nchw01, painting_nchw01, alpha_hw01, generator)
     usable = [entry for entry in style if effective_cells(layer_mask(alpha_hw01, entry.layer)) >= MIN_EFFECTIVE_CELLS]
-    content_layer = max(content, key=lambda entry: entry.score).layer if content else FIXED_CONTENT
-    content = tuple(replace(entry, chosen=entry.layer == content_layer) for entry in content)
     if not any(entry.beyond_chance for entry in usable):
-        reason = (
-            "painting and photo differ by no more than chance at any scale"
-            if style
-            else "the region or the painting is too small"
-        )
-        return replace(fixed_choice(reason), style_evidence=style, content_evidence=content)
-    weights = _weights(usable)
-    style = tuple(
-        replace(entry, chosen=entry.layer in weights, weight=weights.get(entry.layer, 0.0)) for entry in style
-    )
-    return LayerChoice(weights, content_layer, "evidence", style, content, _sentences(style, content, content_layer))
+        return _marked(fixed_choice(Origin.CHANCE if style else Origin.SMALL), style, content)
+    if content:
+        content_layer, content_from = max(content, key=lambda entry: entry.score).layer, Origin.EVIDENCE
+    else:
+        content_layer, content_from = FIXED_CONTENT, Origin.SMALL
+    choice = LayerChoice(_weights(usable), content_layer, Origin.EVIDENCE, content_from)
+    return _marked(choice, style, content)
 
 
 def usual_layers(evidence: LayerChoice) -> LayerChoice:
     """The usual layers, with the evidence for them beside what the evidence would take.
 
-    They are the default; `VERDICT` says why.
+    They are the default, because they won: benchmarks/layer_choice.py.
 
     Args:
         evidence: What `choose_layers` found.
@@ -139,21 +153,20 @@ def usual_layers(evidence: LayerChoice) -> LayerChoice:
     Returns:
         The fixed choice with every candidate's evidence.
     """
-    usual = fixed_choice(f"the default, because {VERDICT}")
-    if evidence.mode == "fixed":
-        return replace(evidence, sentences=usual.sentences + evidence.sentences)
-    rivals = ", ".join(f"{name} {weight:.0%}" for name, weight in evidence.style_weights.items())
-    sentence = f"The evidence would take {rivals}, and {evidence.content_layer} for content: --layer-choice auto does."
+    rival = replace(evidence, style_evidence=(), content_evidence=())
+    usual = replace(fixed_choice(Origin.DEFAULT), rival=rival)
+    return _marked(usual, evidence.style_evidence, evidence.content_evidence)
+
+
+def _marked(choice: LayerChoice, style: tuple[StyleEvidence, ...], content: tuple[ContentEvidence, ...]) -> LayerChoice:
+    """The choice with the evidence, in which the chosen ones are marked."""
+    weights = choice.style_weights
     return replace(
-        usual,
+        choice,
         style_evidence=tuple(
-            replace(entry, chosen=entry.layer in FIXED_STYLE, weight=usual.style_weights.get(entry.layer, 0.0))
-            for entry in evidence.style_evidence
+            replace(entry, chosen=entry.layer in weights, weight=weights.get(entry.layer, 0.0)) for entry in style
         ),
-        content_evidence=tuple(
-            replace(entry, chosen=entry.layer == FIXED_CONTENT) for entry in evidence.content_evidence
-        ),
-        sentences=(*usual.sentences, sentence),
+        content_evidence=tuple(replace(entry, chosen=entry.layer == choice.content_layer) for entry in content),
     )
 
 
@@ -161,26 +174,3 @@ def _weights(evidence: Sequence[StyleEvidence]) -> dict[str, float]:
     """Each layer's share: one part equally, the other by the ratio of painting to photo."""
     total = sum(entry.ratio for entry in evidence)
     return {entry.layer: EQUAL_SHARE / len(evidence) + (1 - EQUAL_SHARE) * entry.ratio / total for entry in evidence}
-
-
-def _sentences(
-    style: tuple[StyleEvidence, ...], content: tuple[ContentEvidence, ...], content_layer: str
-) -> tuple[str, ...]:
-    lines = [
-        f"{entry.layer} carries {entry.weight:.0%} of the style: the painting has {entry.ratio:.2g} times the photo's "
-        f"detail of its scale, {'beyond' if entry.beyond_chance else 'not beyond'} chance "
-        f"({1 / entry.chance:.2g} to {entry.chance:.2g})."
-        for entry in style
-        if entry.chosen
-    ]
-    chosen = next((entry for entry in content if entry.chosen), None)
-    if chosen:
-        lines.append(
-            f"{content_layer} holds the content: layout {chosen.layout:.2f} x indifference to texture and colour "
-            f"{chosen.indifference:.2f} = {chosen.score:.2f}, the highest."
-        )
-    else:
-        lines.append(
-            f"{content_layer} holds the content: the region is too small to shuffle, so the usual layer is kept."
-        )
-    return tuple(lines)
