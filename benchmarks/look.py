@@ -2,9 +2,11 @@
 
 The folder holds content/, style/ and, for photos with a region, content_masks/NAME.png (white = foreground). Each row
 of a sheet is one pair: photo, painting, then one result a variant. The table gives the judges' means
-(stylize.rulers: none of them is part of any loss) and CPU seconds.
+(stylize.rulers: none of them is part of any loss) and CPU seconds. With --judge, trained networks that the run did not
+use say how near each layer's mean and covariance are to the painting's: 0 the photo, 1 another part of the painting.
 
-    PYTHONPATH=. python benchmarks/look.py DATASET OUT [--contents flower] [--size 512] [--variants default,fixed]
+    PYTHONPATH=. python benchmarks/look.py DATASET OUT [--contents flower] [--size 512] [--variants default,crowsonkb]
+        [--weights FILE] [--judge FILE …] [--format caffe]
 """
 
 import argparse
@@ -18,8 +20,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from benchmarks.crowsonkb import crowsonkb
+from benchmarks.trained_judge import LAYERS, TrainedJudge
+from interp.network.vgg import Vgg
 from interp.network.weights import load_vgg
-from interp.pictures.images import Picture, encode_png, load_mask, load_picture, quantise_hw01, to_nchw01
+from interp.pictures.images import Picture, encode_png, load_mask, load_picture, quantise_hw01, to_hwc_u8, to_nchw01
 from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01, working_size_hw_px
 from interp.statistics.layers import choose_layers, fixed_choice
 from stylize import Settings, StyledRegion, compose, stylize
@@ -36,6 +41,7 @@ class Variant:
     settings: dict[str, Any] = field(default_factory=dict)
     fixed: bool = False
     strength: float = 1.0
+    crowsonkb: bool = False
 
 
 VARIANTS: dict[str, Variant] = {
@@ -46,6 +52,7 @@ VARIANTS: dict[str, Variant] = {
     "adam": Variant({"optimizer": "adam"}),
     "tv": Variant({"total_variation": 0.1}),
     "one scale": Variant({"coarsest_px": 8192, "iterations": 100}),
+    "crowsonkb": Variant(crowsonkb=True),
     "weak": Variant(strength=0.3),
     "strong": Variant(strength=3.0),
 }
@@ -60,6 +67,9 @@ def main() -> None:
     parser.add_argument("--regions", default="all", help="of foreground,background,all; masked photos only")
     parser.add_argument("--variants", default="default", help=f"of {', '.join(VARIANTS)}")
     parser.add_argument("--size", type=int, default=512, help="long side in px")
+    parser.add_argument("--weights", default="compact", help="name or file of the network that restyles")
+    parser.add_argument("--judge", nargs="+", default=[], help="names or files of trained networks that judge")
+    parser.add_argument("--format", help="torchvision or caffe, of files that do not tell")
     arguments = parser.parse_args()
     torch.set_flush_denormal(True)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -67,7 +77,10 @@ def main() -> None:
     styles = sorted((arguments.dataset / "style").iterdir())
     if arguments.styles:
         styles = [path for path in styles if path.stem in arguments.styles.split(",")]
+    nets = [load_vgg(source, layout=arguments.format) for source in arguments.judge]
+    vgg = load_vgg(arguments.weights, layout=arguments.format).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     marks: dict[str, list[tuple[Marks, float]]] = {name: [] for name in names}
+    scores: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for content in arguments.contents.split(","):
         photo = load_picture(next((arguments.dataset / "content").glob(f"{content}.*")))
         for region in arguments.regions.split(","):
@@ -76,20 +89,31 @@ def main() -> None:
             for path in styles:
                 painting = load_picture(path)
                 judge = judge_of(photo, painting, alpha, arguments.size)
+                trained = [trained_judge(net, photo, painting, alpha, arguments.size) for net in nets]
                 row = [photo.rgb_hwc_u8, painting.rgb_hwc_u8]
                 for name in names:
-                    result, seconds = restyle(photo, painting, alpha, VARIANTS[name], arguments.size)
+                    result, seconds = restyle(vgg, photo, painting, alpha, VARIANTS[name], arguments.size)
                     marks[name].append((judge(result), seconds))
+                    scores[name].append(np.array([score(result) for score in trained]))
                     row.append(result)
                     target = arguments.output / f"{content}-{path.stem}-{region}-{name.replace(' ', '_')}.png"
                     target.write_bytes(encode_png(result))
                     print(f"{target.name:64} {describe(*marks[name][-1])}", flush=True)
+                    print_scores(arguments.judge, scores[name][-1])
                 rows.append(row)
             sheet(rows, ["photo", "painting", *names]).save(arguments.output / f"sheet-{content}-{region}.png")
     print(f"\n{'variant':20} {'style':>7} {'patches':>8} {'edges':>6} {'cpu s':>7}   means of {len(marks[names[0]])}")
     for name, pairs in marks.items():
         style, patches, edges, seconds = np.mean([(*found, seconds) for found, seconds in pairs], 0)
         print(f"{name:20} {describe((style, patches, edges), seconds)}")
+        print_scores(arguments.judge, np.mean(scores[name], 0))
+
+
+def print_scores(judges: list[str], scores: np.ndarray) -> None:
+    """A line a judging network: 0 the photo, 1 another part of the painting, layer by layer."""
+    for judge, values in zip(judges, scores, strict=True):
+        shown = "  ".join(f"{layer} {value:6.3f}" for layer, value in zip(LAYERS, values, strict=True))
+        print(f"    {Path(judge).stem:28} {shown}", flush=True)
 
 
 def region_of(dataset: Path, content: str, photo: Picture, region: str) -> np.ndarray:
@@ -113,12 +137,24 @@ def judge_of(photo: Picture, painting: Picture, alpha: np.ndarray, size_px: int)
     return judge
 
 
+def trained_judge(
+    net: Vgg, photo: Picture, painting: Picture, alpha: np.ndarray, size_px: int
+) -> Callable[[np.ndarray], list[float]]:
+    """A trained network's judge of results at the working size."""
+    size = working_size_hw_px(photo.size_hw_px, size_px)
+    fitted = fit_painting_nchw01(painting.image_nchw01, size)
+    judge = TrainedJudge(net, resize_nchw01(photo.image_nchw01, size), fitted, resize_hw01(alpha, size))
+    return lambda result: judge.scores(resize_nchw01(to_nchw01(result), size))
+
+
 def restyle(
-    photo: Picture, painting: Picture, alpha: np.ndarray, variant: Variant, size_px: int
+    vgg: Vgg, photo: Picture, painting: Picture, alpha: np.ndarray, variant: Variant, size_px: int
 ) -> tuple[np.ndarray, float]:
     """The result and its CPU seconds, layer choice included."""
-    vgg = load_vgg("compact").to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     started = time.process_time()
+    if variant.crowsonkb:
+        found = crowsonkb(vgg, photo.image_nchw01, painting.image_nchw01, size_px)
+        return to_hwc_u8(resize_nchw01(found, photo.size_hw_px)), time.process_time() - started
     settings = replace(Settings(size_px=size_px), **variant.settings)
     size = working_size_hw_px(photo.size_hw_px, size_px)
     choice = fixed_choice()

@@ -88,7 +88,7 @@ class LoopOptions:
         if not named.sources:
             given |= {"style_scale": style_scale, "seed": seed}
             given |= {"optimizer": self.optimizer and self.optimizer.value, "start": self.init and self.init.value}
-        return named.changed(**{name: value for name, value in given.items() if value is not None})
+        return replace(named, **{name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from commands.pairs import PicturePair, prepare
 from commands.progress import progress
 from commands.run import Run
 from interp.errors import UsageError
+from stylize.preset_file import SETTINGS
 from stylize.ways import preset_named
 
 if TYPE_CHECKING:
     import optuna
 
     from reports.store import RecordBuilder
-    from stylize.presets import Preset, Settings
+    from stylize.presets import Preset
     from stylize.sweep import Attempt
 
 TrialsOption = Annotated[int, typer.Option("--trials", min=2, help="Finished trials wanted, earlier ones included.")]
@@ -52,7 +53,7 @@ def sweep(
     """
     run = Run(context, options)
     _check_optuna()
-    base = preset_named(preset).settings
+    base = preset_named(preset)
     foreground.check()
     photo, painting = run.photo(image, "astronaut"), run.painting(style)
     extensions = {"figure": "png", "preset": "toml"}
@@ -103,7 +104,7 @@ def _check_optuna() -> None:
         )
 
 
-def _identity(run: Run, pair: PicturePair, weights_sha256: str, tried: object, size_px: int) -> dict[str, str]:
+def _identity(run: Run, pair: PicturePair, weights_sha256: str, tried: "Preset", size_px: int) -> dict[str, str]:
     """What the trials are about; a study may only go on with the same."""
     import hashlib
 
@@ -114,12 +115,12 @@ def _identity(run: Run, pair: PicturePair, weights_sha256: str, tried: object, s
         "weights": weights_sha256,
         "region": alpha,
         "size": str(size_px),
-        "base settings": str(tried),
+        "base settings": str({name: getattr(tried, name) for name in SETTINGS}),
         "seed": str(run.options.seed),
     }
 
 
-def _search(run: Run, study: "optuna.Study", pair: PicturePair, base: "Settings", trials: int) -> bool:
+def _search(run: Run, study: "optuna.Study", pair: PicturePair, base: "Preset", trials: int) -> bool:
     """Run the trials; True if interrupted."""
     from stylize.compare import Tick
     from stylize.sweep import finished, sweep
@@ -153,7 +154,7 @@ def _toml(chosen: "Preset", best: "Attempt", attempts: "list[Attempt]", pair: Pi
 
 def _tell(
     run: Run, pair: PicturePair, attempts: "list[Attempt]", best: "Attempt", shares: dict[str, dict[str, float]],
-    preset_path: Path, tried: "Settings",
+    preset_path: Path, tried: "Preset",
 ) -> "RecordBuilder":  # fmt: skip
     """Put a sweep into a record."""
     from reports.restyling import result_section

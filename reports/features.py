@@ -18,6 +18,7 @@ from matplotlib.colors import Normalize
 from PIL import Image, ImageDraw, ImageFont
 
 from interp.network.channels import DEAD_AT_MOST
+from interp.network.layer_names import CHANNELS_PER_BLOCK, layer
 from reports.record import Block, Figure, Section, Table
 from reports.store import ImageStore
 from reports.wording import number
@@ -116,9 +117,21 @@ def features_section(store: ImageStore, maps: Sequence["FeatureMaps"], *, shared
     scale = "All maps of a layer share one colour scale" if shared_scale else "Each map has its own colour scale"
     intro = (
         "Every small picture is one channel of the network: bright where the picture holds what that channel "
-        f"answers to. {scale}."
+        f"answers to. {scale}.{_narrow(maps)}"
     )
     return Section("features", "What VGG-19 sees", intro, tuple(blocks))
+
+
+def _narrow(maps: Sequence["FeatureMaps"]) -> str:
+    """What a full VGG-19 would show more, where the network is narrower."""
+    first = maps[0]
+    own, full = len(first.stats.mean_c), CHANNELS_PER_BLOCK[layer(first.layer).block - 1]
+    if own >= full:
+        return ""
+    return (
+        f" This network is narrower than VGG-19: {first.layer} has {own} channels here and {full} there. "
+        "The command `weights fetch` brings ImageNet's."
+    )
 
 
 def rule_of(maps: "FeatureMaps") -> str:

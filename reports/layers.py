@@ -7,22 +7,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from interp.network.layer_names import layer
 from interp.statistics.layers import LayerChoice, Origin
-from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, closed, png, styled
+from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, closed, plain_log, png, styled
 from reports.record import Block, Figure, Gallery, Paragraph, Section, Table
 from reports.store import ImageStore, plain
 from reports.wording import number, percent
 
-# benchmarks/layer_choice.py on eight pairs kept for judging: compact weights, 384 px.
+# benchmarks/layer_choice.py, 384 px: of an earlier recipe, compact net and kind of evidence.
 JUDGED = (
-    "on eight pairs kept for judging, layers chosen by evidence were worse for two of three judges (edges kept .41 "
-    "against .44, patch distance .450 against .445) and no better for the third"
+    "on eight pairs kept for judging, with an earlier recipe, layers chosen by an earlier kind of evidence were worse "
+    "for two of three judges (edges kept .41 against .44, patch distance .450 against .445); this kind is not judged yet"
 )
 USUAL = {
     Origin.ASKED: "as asked",
     Origin.DEFAULT: f"the default, because {JUDGED}",
-    Origin.CHANCE: "no layer tells the painting from the photo's region beyond chance",
+    Origin.CHANCE: "painting and photo differ by no more than chance at any scale",
+    Origin.SMALL: "the region or the painting is too small to measure",
 }
 LAYER_MODES = {
     "evidence": "Chosen from what the network sees in these two pictures; others can give other layers.",
@@ -46,9 +46,9 @@ def layers_section(store: ImageStore, choice: LayerChoice, textures: Mapping[str
     alt = f"Chart of the evidence for the layers. Style: {used}. Content: {choice.content_layer}."
     if choice.style_evidence:
         caption = (
-            "Style: separation compares the painting's tiles with the photo's; a layer above its line does "
-            "better than chance. Content: a good layer changes when blocks of the photo move, and not when "
-            "texture and colour change."
+            "Style: how many times more detail of its scale the layer sees in the painting than in the photo in the "
+            "painting's colours; the lines span what chance gives. Content: a good layer changes when blocks of the "
+            "photo move, and not when texture and colour change."
         )
     else:
         caption = "The style layers and their weights."
@@ -79,15 +79,13 @@ def _style_sentences(choice: LayerChoice) -> list[str]:
         return [f"Style layers {', '.join(choice.style_weights)} were given, with equal weights."]
     if choice.style_from is Origin.PRESET:
         return [f"The preset sets the style layers: {shares}."]
-    lines = []
-    for entry in (entry for entry in choice.style_evidence if entry.layer in choice.style_weights):
-        why = "too few cells to measure, so it takes the mean score"
-        if entry.measured:
-            sure = "beyond chance" if entry.separation > entry.null95 else "not beyond chance"
-            against = f"{sure} (95 % null {entry.null95:.3f})"
-            why = f"block {layer(entry.layer).block}: separation {entry.separation:.3f}, {against}"
-        lines.append(f"{entry.layer} carries {choice.style_weights[entry.layer]:.0%} of the style: {why}.")
-    return lines
+    return [
+        f"{entry.layer} carries {choice.style_weights[entry.layer]:.0%} of the style: the painting has "
+        f"{number(entry.ratio)} times the photo's detail of its scale, {'' if entry.beyond_chance else 'not '}beyond "
+        f"chance ({number(1 / entry.chance)} to {number(entry.chance)})."
+        for entry in choice.style_evidence
+        if entry.layer in choice.style_weights
+    ]
 
 
 def _content_sentences(choice: LayerChoice) -> list[str]:
@@ -111,8 +109,8 @@ def _rival_sentences(choice: LayerChoice) -> list[str]:
     """What the evidence would take, where the usual layers are taken nevertheless."""
     if choice.rival is None or choice.style_from is not Origin.DEFAULT:
         return []
-    if choice.rival.style_from is Origin.CHANCE:
-        return [f"The evidence would take the same: {USUAL[Origin.CHANCE]}."]
+    if choice.rival.style_from is not Origin.EVIDENCE:
+        return [f"The evidence would take the same: {USUAL[choice.rival.style_from]}."]
     rivals = ", ".join(f"{name} {weight:.0%}" for name, weight in choice.rival.style_weights.items())
     return [
         f"The evidence would take {rivals}, and {choice.rival.content_layer} for content: --layer-choice auto does."
@@ -142,24 +140,24 @@ def _style_table(choice: LayerChoice) -> Table:
     rows = tuple(
         (
             entry.layer,
-            number(entry.separation if entry.measured else None),
-            number(entry.null95),
-            number(entry.between),
-            number(entry.within),
-            number(entry.effective_rank),
-            number(entry.stationarity),
+            number(entry.painting),
+            number(entry.photo),
+            number(entry.ratio),
+            f"{number(1 / entry.chance)} to {number(entry.chance)}",
             percent(choice.style_weights[entry.layer]) if entry.layer in choice.style_weights else "–",
         )
         for entry in choice.style_evidence
     )
-    measures = ("Separation", "Chance, 95 %", "Between", "Within", "Effective rank", "Stationarity")
-    caption = "Style: distances between the pictures and within the painting (–: not measured, or not used)"
-    return Table(caption, ("Layer", *measures, "Weight"), rows)
+    caption = (
+        "Style: how far the layer's mean and covariance move (0 to 1) when detail of its scale is taken out of the "
+        "painting's tiles and of the photo's"
+    )
+    return Table(caption, ("Layer", "Painting", "Photo", "Ratio", "Chance, 95 %", "Weight"), rows)
 
 
 @closed
 def layer_evidence(choice: LayerChoice) -> bytes:
-    """Draw why the layers were chosen: each layer's style separation against chance, and its content scores.
+    """Draw why the layers were chosen: the painting's detail against the photo's at each scale, and the content scores.
 
     Args:
         choice: The evidence; without any (layers fixed or given) only the weights are drawn.
@@ -187,25 +185,24 @@ def layer_evidence(choice: LayerChoice) -> bytes:
 def _style_panel(axis: Axes, choice: LayerChoice) -> None:
     for place, entry in enumerate(choice.style_evidence):
         used = choice.style_weights.get(entry.layer, 0.0)
-        colour, hatch = ACCENT if used else PALE, None if entry.measured else "///"
-        axis.bar(place, entry.separation, color=colour, width=0.66, hatch=hatch, edgecolor="white")
-        if entry.measured:
-            axis.hlines(entry.null95, place - 0.4, place + 0.4, color=WARM, linewidth=1.8)
+        axis.bar(place, entry.ratio - 1, bottom=1, color=ACCENT if used else PALE, width=0.66)
+        axis.vlines(place, 1 / entry.chance, entry.chance, color=WARM, linewidth=1.8)
         if used:
-            top = (place, entry.separation)
+            top = (place, max(entry.ratio, entry.chance))
             axis.annotate(f"{100 * used:.0f} %", top, (0, 3), textcoords="offset points", ha="center", fontsize=8)
-    axis.bar(0, 0, color=ACCENT, label="used, with its weight")
-    axis.bar(0, 0, color=PALE, label="not used")
-    if not all(entry.measured for entry in choice.style_evidence):
-        axis.bar(0, 0, color=PALE, hatch="///", edgecolor="white", label="not measured: takes the mean")
-    axis.plot([], [], color=WARM, linewidth=1.8, label="95 % of chance results stay below")
+    axis.bar(0, 0, bottom=1, color=ACCENT, label="used, with its weight")
+    axis.bar(0, 0, bottom=1, color=PALE, label="not used")
+    axis.plot([], [], color=WARM, linewidth=1.8, label="95 % of chance results lie inside")
+    axis.axhline(1, color=INK, linewidth=0.8)
+    axis.set_yscale("log")
+    plain_log(axis.yaxis)
     names = [entry.layer for entry in choice.style_evidence]
-    axis.set_xticks(range(len(names)), names, fontsize=7.5)
-    axis.set_ylabel("separation", fontsize=9)
-    title = "Style: how well the layer tells the painting from the photo's region"
+    axis.set_xticks(range(len(names)), names, fontsize=8)
+    axis.set_ylabel("painting / photo", fontsize=9)
+    title = "Style: how much more detail of its scale the layer sees in the painting than in the photo"
     axis.set_title(title, loc="left", fontsize=10)
     axis.margins(x=0.01, y=0.28)
-    axis.legend(fontsize=8, frameon=False, loc="upper left", ncols=4)
+    axis.legend(fontsize=8, frameon=False, loc="upper left", ncols=3)
 
 
 def _content_panel(axis: Axes, choice: LayerChoice) -> None:

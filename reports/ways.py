@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from stylize.ways import Way
 
 STARTS = {
-    "photo": "the photo itself",
-    "recoloured": "the photo recoloured to the painting",
+    "photo": "the photo recoloured to the painting",
+    "untouched photo": "the photo itself",
     "noise": "noise",
 }
 

@@ -8,7 +8,7 @@ pixel outside has any influence on the inside. Work follows the region, not the 
 
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from stylize.fill import continue_outside, with_border
 from stylize.losses import CONTENT_SHARE, ContentLoss, RegionLoss, StyleLoss, Term, TotalVariation
 from stylize.presets import Settings
 from stylize.region import StyledRegion
+
+if TYPE_CHECKING:
+    from stylize.historical import RecipeLoss
 
 GRID_PX = 16  # the coarsest stride in use: cutting at its multiples leaves every pool's grid unchanged
 MARGIN_PX = LAYERS["relu4_2"].reach_px  # what a content cell at the region's edge sees beyond it
@@ -46,29 +49,6 @@ class Crop:
         return ..., slice(self.top, self.bottom), slice(self.left, self.right)
 
 
-class CanvasLoss(Protocol):
-    """What is minimised on a canvas; called with its image, as `descent.Loss`."""
-
-    @property
-    def style_layers(self) -> tuple[str, ...]:
-        """Layers in its style terms."""
-        ...
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """These and the content layer."""
-        ...
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Weight of each term by name."""
-        ...
-
-    def __call__(self, image_nchw01: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The loss, and each term's unweighted value by name with the weighted `total`."""
-        ...
-
-
 @dataclass(frozen=True)
 class Canvas:
     """One region at one scale, ready to optimise.
@@ -88,7 +68,7 @@ class Canvas:
     start_nchw01: Tensor
     painting_nchw01: Tensor
     learned_hw01: Tensor
-    loss: CanvasLoss
+    loss: "RegionLoss | RecipeLoss"
     dropped: dict[str, str]
 
 

@@ -51,7 +51,6 @@ FACTORS = (
 )
 ITERATIONS = Factor("iterations", ("iterations",), NAMED)  # read off one trajectory
 PRINT_INTERVAL = Factor("steps shown", ("every",), NAMED)  # no effect, by construction
-NOT_VARIED = frozenset({"name", "title", "fit", "size_px", "cut_result", "sources", "content_layer"})
 Corner = tuple[bool, ...]  # for each player whether it takes model 1's side
 
 
@@ -176,7 +175,7 @@ def factorial(
     readings: dict[Corner, Reading] = {}
     every = corners(len(FACTORS))
     for number, corner in enumerate(every):
-        recipe, event = recipe_at(corner).changed(size_px=size_px, iterations=more), None
+        recipe, event = replace(recipe_at(corner), size_px=size_px, iterations=more), None
         for event in stylize(vgg, photo, [region], recipe):
             if event.step == fewer:
                 readings[(*corner, False)] = rulers.read(event.image_nchw01)

@@ -17,8 +17,9 @@ from interp.statistics.regions import region_depth_px
 from stylize.canvas import Canvas, Scene, own_photo
 from stylize.descent import gradient_nchw
 from stylize.fill import with_border
+from stylize.presets import Settings
+from stylize.recipes import Recipe
 from stylize.region import StyledRegion
-from stylize.ways import Way
 
 BOUNDARY_PX = 2  # half width of the band along the mask's edge
 
@@ -44,7 +45,12 @@ class Isolation:
 
 
 def measure(
-    vgg: Vgg, photo_hwc_u8: np.ndarray, result_hwc_u8: np.ndarray, way: Way, scene: Scene, restyled_rchw: Tensor
+    vgg: Vgg,
+    photo_hwc_u8: np.ndarray,
+    result_hwc_u8: np.ndarray,
+    way: Settings | Recipe,
+    scene: Scene,
+    restyled_rchw: Tensor,
 ) -> Isolation:
     """Measure isolation on the saved pixels, and the leak by one extra evaluation a region.
 
@@ -73,7 +79,9 @@ def measure(
     )
 
 
-def leak(vgg: Vgg, photo_nchw01: Tensor, region: StyledRegion, canvas: Canvas, image_nchw01: Tensor, way: Way) -> float:
+def leak(
+    vgg: Vgg, photo_nchw01: Tensor, region: StyledRegion, canvas: Canvas, image_nchw01: Tensor, way: Settings | Recipe
+) -> float:
     """How much the gradient inside a region changes when everything outside becomes noise.
 
     Args:

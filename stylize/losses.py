@@ -4,7 +4,7 @@
 
 Every term is relative (0 at the target, about 1 far from it), so one strength means the same at every size, area and
 weights file. N, the region's pixel count, keeps the gradient of a pixel from shrinking with the picture, because
-optimisers carry absolute tolerances. kappa = .03 makes strength 1 a balance, by eye: strokes show, the photo reads.
+optimisers carry absolute tolerances. kappa = 1/20 makes strength 1 a balance, by eye: strokes show, the photo reads.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from interp.network.vgg import Vgg
 from interp.statistics.gram import region_moments
 from interp.statistics.wasserstein import GaussianTarget
 
-CONTENT_SHARE = 0.03  # kappa
+CONTENT_SHARE = 0.05  # kappa
 
 
 class StyleLoss:

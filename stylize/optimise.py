@@ -19,9 +19,9 @@ from stylize.canvas import Scene, own_photo
 from stylize.composite import compose, composite_nchw01
 from stylize.descent import descend
 from stylize.fill import with_border, without_border
-from stylize.presets import DEFAULT, Preset, Settings
+from stylize.presets import DEFAULT, Settings
+from stylize.recipes import Recipe
 from stylize.region import StyledRegion
-from stylize.ways import Way
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class StepEvent(Step):
 
 
 def stylize(
-    vgg: Vgg, photo_nchw01: Tensor, regions: Sequence[StyledRegion], way: Way | Settings = DEFAULT
+    vgg: Vgg, photo_nchw01: Tensor, regions: Sequence[StyledRegion], way: Settings | Recipe = DEFAULT
 ) -> Iterator[StepEvent]:
     """Restyle regions of a photo.
 
@@ -83,7 +83,7 @@ def stylize(
         vgg: The network.
         photo_nchw01: (1, 3, H, W) RGB in [0, 1].
         regions: What to restyle; their alphas may not sum above 1.
-        way: Settings of our own way, or a way as `ways.way_named` finds it.
+        way: Settings of our own way, a preset, or a recipe of other work.
 
     Yields:
         One event an evaluation. The last one's images are the result of the finest scale; `compose` brings them into
@@ -106,7 +106,6 @@ def stylize(
         True
     """
     check_regions(photo_nchw01, regions)
-    way = Preset(way) if isinstance(way, Settings) else way
     scales = way.scales((photo_nchw01.shape[-2], photo_nchw01.shape[-1]))
     total = len(regions) * sum(count for _, count in scales)
     started, step, restyled, losses = time.monotonic(), 0, None, {}

@@ -30,14 +30,14 @@ def read_preset(path: str | Path) -> Preset:
         InputError: If the file cannot be read or is no TOML.
         UsageError: If a key is unknown, with the nearest known one, or a value is of the wrong kind or out of range.
     """
-    return replace(parse_preset(read_text(path, "a TOML file"), str(path)), name=str(path))
+    return parse_preset(read_text(path, "a TOML file"), str(path))
 
 
 def parse_preset(text: str, where: str = "the preset") -> Preset:
     """Read a preset from TOML text; see `read_preset`.
 
     Example:
-        >>> parse_preset('base = "draft"').settings.size_px
+        >>> parse_preset('base = "draft"').size_px
         256
     """
     try:
@@ -53,11 +53,13 @@ def parse_preset(text: str, where: str = "the preset") -> Preset:
     given = {name: _typed(table[name], kind, name, where) for name, kind in SETTINGS.items() if name in table}
     strength = table.get("strength")
     content = table.get("content_layer")
-    return Preset(
-        replace(PRESETS[base].settings, **given),
-        None if strength is None else _strength(_typed(strength, float, "strength", where), where),
-        _style_layers(table.get("style_layers"), where),
-        None if content is None else layer(_typed(content, str, "content_layer", where)).name,
+    return replace(
+        PRESETS[base],
+        **given,
+        strength=None if strength is None else _strength(_typed(strength, float, "strength", where), where),
+        style_layers=_style_layers(table.get("style_layers"), where),
+        content_layer=None if content is None else layer(_typed(content, str, "content_layer", where)).name,
+        name=where,
     )
 
 
@@ -75,7 +77,7 @@ def dump_preset(content: Preset, comment: str = "") -> str:
     for name in ("strength", "content_layer"):
         if getattr(content, name) is not None:
             lines.append(f"{name} = {_toml(getattr(content, name))}")
-    lines += [f"{name} = {_toml(getattr(content.settings, name))}" for name in SETTINGS]
+    lines += [f"{name} = {_toml(getattr(content, name))}" for name in SETTINGS]
     if content.style_layers is not None:
         lines += ["", "[style_layers]", *(f"{name} = {_toml(value)}" for name, value in content.style_layers.items())]
     return "\n".join(lines) + "\n"

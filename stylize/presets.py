@@ -1,10 +1,8 @@
 """Our own way: the settings of its loop, and named presets of them."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 from interp.errors import UsageError, unknown_name
 
@@ -27,7 +25,7 @@ SHOWN_AT = (0.1, 0.3, 0.5, 0.75)  # of the run
 
 @dataclass(frozen=True)
 class Settings:
-    """How to optimise.
+    """How our own way optimises (`stylize.ways`).
 
     Attributes:
         size_px: Long side of the finest scale.
@@ -73,63 +71,70 @@ class Settings:
         if self.start not in STARTS:
             raise unknown_name("start", self.start, STARTS)
 
+    @property
+    def isolates(self) -> bool:
+        """A region is painted from itself alone."""
+        return True
+
+    def scales(self, photo_hw_px: tuple[int, int]) -> list[tuple[tuple[int, int], int]]:
+        """(height, width) and evaluations of each scale, coarse to fine, each twice the last; none of them twice."""
+        from interp.pictures.sizes import working_size_hw_px
+
+        sides = [self.size_px]
+        while sides[0] // 2 >= self.coarsest_px:
+            sides.insert(0, sides[0] // 2)
+        *coarse, finest = dict.fromkeys(working_size_hw_px(photo_hw_px, side) for side in sides)
+        return [*((size, self.coarse_iterations) for size in coarse), (finest, self.iterations)]
+
+    def shows(self, step: int, total: int) -> bool:
+        """Four pictures on the way."""
+        return step in [math.ceil(share * total) for share in SHOWN_AT]
+
+    def descent(self) -> "Descent":
+        """The image itself, in [0, 1]."""
+        from stylize.descent import Descent
+
+        if self.optimizer == "lbfgs":
+            return Descent()
+        return Descent("adam", self.learning_rate, falling=True, betas=ADAM_BETAS, clamp=True)
+
+    def canvas(
+        self, vgg: "Vgg", photo_nchw01: "Tensor", region: "StyledRegion", size_hw_px: tuple[int, int]
+    ) -> "Canvas":
+        """See `canvas.build_canvas`."""
+        from stylize.canvas import build_canvas
+
+        return build_canvas(vgg, photo_nchw01, region, size_hw_px, self)
+
 
 @dataclass(frozen=True)
-class Preset:
-    """Our own way (`stylize.ways.Way`): settings of the loop, and what a region gets where the user says nothing.
+class Preset(Settings):
+    """Our own way by name: the settings of its loop, and what a region gets where the user says nothing.
 
     Attributes:
-        settings: Of the loop.
         strength: Painting against photo; None leaves it to the command line.
         style_layers: Weight of each style layer, sum 1; None leaves the choice of layers open.
         content_layer: None likewise.
         name: Of the preset, or the file's path.
     """
 
-    isolates: ClassVar[bool] = True
-    cut_result: ClassVar[bool] = False
-    sources: ClassVar[Mapping[str, str]] = MappingProxyType({})
-
-    settings: Settings = field(default_factory=Settings)
     strength: float | None = None
     style_layers: dict[str, float] | None = None
     content_layer: str | None = None
     name: str = "default"
+
+    cut_result: ClassVar[bool] = False
+    sources: ClassVar[dict[str, str]] = {}
 
     @property
     def title(self) -> str:
         """What it is, in a few words."""
         return f"this project, preset {self.name}"
 
-    @property
-    def size_px(self) -> int:
-        """Long side of the finest scale."""
-        return self.settings.size_px
-
-    @property
-    def iterations(self) -> int:
-        """Evaluations of the loss at the finest scale."""
-        return self.settings.iterations
-
-    @property
-    def style_scale(self) -> float:
-        """Size of the strokes."""
-        return self.settings.style_scale
-
-    @property
-    def start(self) -> str:
-        """`recoloured` or `noise`."""
-        return "noise" if self.settings.start == "noise" else "recoloured"
-
-    def changed(self, **settings: Any) -> "Preset":
-        """The same with some settings set."""
-        return replace(self, settings=replace(self.settings, **settings))
-
     def limited(self, size_px: int, iterations: int | None) -> "Preset":
         """The same at another size (64 px at least), with at most so many iterations at every scale."""
-        own = self.settings
-        counts = [min(count, iterations or count) for count in (own.iterations, own.coarse_iterations)]
-        return self.changed(size_px=max(64, size_px), iterations=counts[0], coarse_iterations=counts[1])
+        counts = [min(count, iterations or count) for count in (self.iterations, self.coarse_iterations)]
+        return replace(self, size_px=max(64, size_px), iterations=counts[0], coarse_iterations=counts[1])
 
     def uncut(self) -> "Preset":
         """Itself: what is painted is what is kept."""
@@ -145,39 +150,9 @@ class Preset:
             choice = replace(choice, content_layer=self.content_layer, content_from=Origin.PRESET)
         return choice
 
-    def scales(self, photo_hw_px: tuple[int, int]) -> list[tuple[tuple[int, int], int]]:
-        """(height, width) and evaluations of each scale, coarse to fine, each twice the last; none of them twice."""
-        from interp.pictures.sizes import working_size_hw_px
-
-        sides = [self.settings.size_px]
-        while sides[0] // 2 >= self.settings.coarsest_px:
-            sides.insert(0, sides[0] // 2)
-        *coarse, finest = dict.fromkeys(working_size_hw_px(photo_hw_px, side) for side in sides)
-        return [*((size, self.settings.coarse_iterations) for size in coarse), (finest, self.settings.iterations)]
-
-    def shows(self, step: int, total: int) -> bool:
-        """Four times on the way."""
-        return step < total and step in [math.ceil(share * total) for share in SHOWN_AT]
-
-    def descent(self) -> "Descent":
-        """Optimiser and value range: the image itself, in [0, 1]."""
-        from stylize.descent import Descent
-
-        if self.settings.optimizer == "lbfgs":
-            return Descent()
-        return Descent("adam", self.settings.learning_rate, falling=True, betas=ADAM_BETAS, clamp=True)
-
-    def canvas(
-        self, vgg: "Vgg", photo_nchw01: "Tensor", region: "StyledRegion", size_hw_px: tuple[int, int]
-    ) -> "Canvas":
-        """A region at one scale; see `canvas.build_canvas`."""
-        from stylize.canvas import build_canvas
-
-        return build_canvas(vgg, photo_nchw01, region, size_hw_px, self.settings)
-
 
 DEFAULT = Settings()
 PRESETS: dict[str, Preset] = {
     "default": Preset(),
-    "draft": Preset(replace(DEFAULT, size_px=256, iterations=40, coarse_iterations=60), name="draft"),
+    "draft": Preset(size_px=256, iterations=40, coarse_iterations=60, name="draft"),
 }

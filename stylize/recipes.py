@@ -1,11 +1,11 @@
 """Recipes of other work, constant by constant, each with its source.
 
 A recipe is not a setting of our own loop: it has its own loss, in its own units, on an image in its own range. They are
-kept as they were run, mistakes included, so that they can be compared on a yardstick that none of them optimises.
+kept as they were run, mistakes included, so that they can be compared on rulers that none of them optimises.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ GATYS_SIZES = "leongatys/NeuralImageSynthesis: pictures of 512² px by area"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A way of other work (`stylize.ways.Way`): everything that decides a result, and where each constant is from.
+    """A way of other work (`stylize.ways`): everything that decides a result, and where each constant is from.
 
     With G the Gram of a layer, the loss is
 
@@ -79,13 +79,9 @@ class Recipe:
     sources: dict[str, str] = field(default_factory=dict, repr=False)
 
     isolates: ClassVar[bool] = False
-    start: ClassVar[str] = "photo"
+    start: ClassVar[str] = "untouched photo"
     strength: ClassVar[None] = None
     style_scale: ClassVar[float] = 1.0
-
-    def changed(self, **constants: Any) -> "Recipe":
-        """The same with some constants set."""
-        return replace(self, **constants)
 
     def limited(self, size_px: int, iterations: int | None) -> "Recipe":
         """The same at another size, with at most so many iterations."""
@@ -120,10 +116,10 @@ class Recipe:
 
     def shows(self, step: int, total: int) -> bool:
         """At the recipe's interval."""
-        return step < total and step % self.every == 0
+        return step % self.every == 0 and step < total
 
     def descent(self) -> "Descent":
-        """Optimiser and value range."""
+        """See `historical.recipe_descent`."""
         from stylize.historical import recipe_descent
 
         return recipe_descent(self)

@@ -23,7 +23,7 @@ from interp.errors import InputError, MaskError, OutputError, UsageError
 from interp.pictures.images import to_nchw01
 from interp.statistics.layers import FIXED_CONTENT, FIXED_STYLE
 from stylize.pair import Pair
-from stylize.presets import OPTIMIZERS, STARTS, Preset, Settings
+from stylize.presets import OPTIMIZERS, STARTS, Preset
 from stylize.rulers import Rulers, rulers_for
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def open_study(path: Path, identity: Mapping[str, str], seed: int, *, resume: bo
 
 
 def sweep(
-    study: "optuna.Study", pair: Pair, base: Settings, trials: int, watch: Callable[[int], None] | None = None
+    study: "optuna.Study", pair: Pair, base: Preset, trials: int, watch: Callable[[int], None] | None = None
 ) -> Iterator[Attempt]:
     """Try settings until so many trials are finished, those of earlier runs included.
 
@@ -168,15 +168,17 @@ def ask_values(trial: "optuna.Trial") -> dict[str, Any]:
     }
 
 
-def preset_of(values: Mapping[str, Any], base: Settings) -> Preset:
+def preset_of(values: Mapping[str, Any], base: Preset) -> Preset:
     """A trial's values as a preset, at the base's own sizes and iterations."""
     weights = {name: values[f"weight {name}"] for name in FIXED_STYLE}
     total = sum(weights.values())
-    settings = replace(
-        base, optimizer=values["optimizer"], learning_rate=values["learning_rate"], start=values["start"]
-    )  # fmt: skip
-    shares = {name: weight / total for name, weight in weights.items()}
-    return Preset(settings, values["strength"], shares, FIXED_CONTENT, "sweep")
+    return replace(
+        base,
+        **{name: values[name] for name in ("strength", "optimizer", "learning_rate", "start")},
+        style_layers={name: weight / total for name, weight in weights.items()},
+        content_layer=FIXED_CONTENT,
+        name="sweep",
+    )
 
 
 def finished(study: "optuna.Study") -> list[Attempt]:

@@ -7,12 +7,11 @@ computes, it imports when asked. `stylize` asks of it:
     canvas(…)             a region at one scale, with its start and its loss
     descent()             optimiser and value range
     isolates              whether a region is painted from itself alone; else everything is, and the region pasted
-    shows(step, total)    whether a picture is shown after a step; has no effect on any of them
 
-and those who run it: `name`, `title`; `size_px` and `iterations` of the finest scale, `style_scale` of the strokes;
-`start` (`photo`, `recoloured` or `noise`); `strength` where the user says nothing, if any; `choose(choice)` for the
-layers it sets itself; `cut_result`, whether the region is cut out of the *result*; `sources` of its constants, none
-where they are open; `changed(…)`, `limited(…)` and `uncut()`: the same, otherwise.
+and those who run it by name: `name`, `title`; `size_px`, `iterations`, `style_scale` and `start`; `strength` where the
+user says nothing, if any; `choose(choice)` for the layers it sets itself; `shows(step, total)`, whether a picture is
+shown, which changes none of them; `cut_result`, whether the region is cut out of the *result*; `sources` of its
+constants, none where they are open; `limited(…)` and `uncut()`: the same, otherwise.
 """
 
 from collections.abc import Sequence

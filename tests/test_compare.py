@@ -15,13 +15,13 @@ from reports.standings import claim_sentence, winning_sentences
 from reports.ways import way_notes
 from stylize.compare import Outcome, Tick, Waypoint, compare, count_spikes
 from stylize.pair import Pair
-from stylize.presets import Preset, Settings
+from stylize.presets import Preset
 from stylize.recipes import GATYS, ISOLATED, PYTORCH, TENSORFLOW, TENSORFLOW_FIXED
 from stylize.rulers import rulers_for
 from stylize.standings import claim_of, standings, unseen_layers
 
 SIDE = 96
-OWN = Preset(Settings(iterations=4, coarse_iterations=2))
+OWN = Preset(iterations=4, coarse_iterations=2)
 
 
 def picture(seed: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Shapley values and the factorial: against the definition, and against single runs."""
 
 import itertools
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,6 @@ from interp.statistics.layers import fixed_choice
 from stylize.factors import (
     FACTORS,
     ITERATIONS,
-    NOT_VARIED,
     PLAYERS,
     PRINT_INTERVAL,
     Corner,
@@ -29,6 +28,7 @@ from stylize.recipes import PYTORCH, TENSORFLOW, Recipe
 from stylize.region import StyledRegion
 from stylize.rulers import random_judge, rulers_for
 
+NOT_VARIED = {"name", "title", "fit", "size_px", "cut_result", "sources", "content_layer"}
 games = st.integers(1, 5).flatmap(
     lambda count: st.lists(st.floats(-100, 100), min_size=2**count, max_size=2**count).map(
         lambda values: dict(zip(corners(count), values, strict=True))
@@ -91,7 +91,7 @@ def test_iterations_are_read_off_one_trajectory(compact: Vgg) -> None:
     )
     corner = (True, False, True, False, True)
     for longer, count in ((False, 1), (True, 3)):
-        *_, last = stylize(compact, photo, [region], recipe_at(corner).changed(size_px=64, iterations=count))
+        *_, last = stylize(compact, photo, [region], replace(recipe_at(corner), size_px=64, iterations=count))
         assert found.readings[(*corner, longer)] == rulers.read(last.image_nchw01)
     for explanation in found.explanations():
         change = explanation.model1 - explanation.model2

@@ -212,7 +212,7 @@ def test_ctrl_c_says_that_a_second_run_continues(cached: Path, monkeypatch: pyte
 def test_command_shows_a_table_and_refuses_other_words(cached: Path) -> None:
     table = CliRunner().invoke(app, ["weights"]).stdout.splitlines()
     assert [line.split()[0] for line in table[:4]] == ["name", "compact", "imagenet", "random"]
-    assert SHA256[:12] in table[2] and "python cli.py weights fetch" in table[2] and "auto is compact" in table[-1]
+    assert SHA256[:12] in table[2] and "weights fetch" in table[2] and "auto is compact" in table[-1]
     assert CliRunner().invoke(app, ["weights", "steal"]).exit_code == 2
 
 

@@ -35,8 +35,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def restyled(files: dict[str, Path], folder: Path, *arguments: object) -> tuple[np.ndarray, dict]:
     """The result and the record."""
+    mask = () if "all" in arguments else ("--mask", files["mask"])
     result = call(
-        "stylize", files["photo"], "--mask", files["mask"], "--layer-choice", "fixed", "--out-dir", folder,
+        "stylize", files["photo"], *mask, "--layer-choice", "fixed", "--out-dir", folder,
         "--json", *QUICK, *arguments,
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr

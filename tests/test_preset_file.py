@@ -9,21 +9,18 @@ from hypothesis import strategies as st
 
 from interp.errors import GramscopeError, InputError, UsageError
 from stylize.preset_file import dump_preset, parse_preset, read_preset
-from stylize.presets import PRESETS, Preset, Settings
+from stylize.presets import PRESETS, Preset
 
 positive = st.floats(1e-6, 1e6)
 presets = st.builds(
     Preset,
-    settings=st.builds(
-        Settings,
-        size_px=st.integers(64, 8192),
-        iterations=st.integers(1, 10**6),
-        optimizer=st.sampled_from(["lbfgs", "adam"]),
-        learning_rate=positive,
-        start=st.sampled_from(["photo", "noise"]),
-        total_variation=st.floats(0, 10),
-        seed=st.integers(0, 2**31),
-    ),
+    size_px=st.integers(64, 8192),
+    iterations=st.integers(1, 10**6),
+    optimizer=st.sampled_from(["lbfgs", "adam"]),
+    learning_rate=positive,
+    start=st.sampled_from(["photo", "noise"]),
+    total_variation=st.floats(0, 10),
+    seed=st.integers(0, 2**31),
     strength=st.none() | positive,
     style_layers=st.none() | st.sampled_from([{"relu1_1": 0.25, "relu3_4": 0.75}, {"conv5_4": 1.0}]),
     content_layer=st.none() | st.sampled_from(["relu4_2", "conv3_1"]),
@@ -32,12 +29,13 @@ presets = st.builds(
 
 @given(presets, st.text(alphabet="ab\n#\"'", max_size=20))
 def test_round_trip(content: Preset, comment: str) -> None:
-    assert parse_preset(dump_preset(content, comment)) == content
+    assert parse_preset(dump_preset(content, comment), content.name) == content
 
 
 def test_a_base_and_weights_that_do_not_add_up() -> None:
     found = parse_preset('base = "draft"\niterations = 7\nstrength = 2\n[style_layers]\nrelu3_1 = 3\nrelu1_1 = 1\n')
-    assert found.settings == replace(PRESETS["draft"].settings, iterations=7)
+    given = {"strength": 2.0, "style_layers": {"relu1_1": 0.25, "relu3_1": 0.75}}
+    assert found == replace(PRESETS["draft"], iterations=7, name="the preset", **given)
     assert found.strength == 2.0 and isinstance(found.strength, float)
     assert list(found.style_layers or {}) == ["relu1_1", "relu3_1"]  # in network order, sum 1
     assert found.style_layers == {"relu1_1": 0.25, "relu3_1": 0.75} and found.content_layer is None

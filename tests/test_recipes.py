@@ -56,7 +56,7 @@ def canvas_of(vgg: Vgg, photo: Tensor, painting: Tensor, recipe: Recipe) -> Canv
 
 
 def follow(vgg: Vgg, photo: Tensor, painting: Tensor, recipe: Recipe, iterations: int) -> list[StepEvent]:
-    return list(stylize(vgg, photo, [everywhere(photo, painting)], recipe.changed(iterations=iterations)))
+    return list(stylize(vgg, photo, [everywhere(photo, painting)], replace(recipe, iterations=iterations)))
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -196,7 +196,7 @@ def test_clamping_keeps_the_optimised_image_in_range(compact: Vgg, pictures: tup
 def test_how_pictures_are_fitted(pictures: tuple[Tensor, Tensor]) -> None:
     sizes = {}
     for name in TABLE:
-        recipe = RECIPES[name].changed(size_px=32)
+        recipe = replace(RECIPES[name], size_px=32)
         ((size, _),) = recipe.scales((48, 64))
         sizes[name] = [size, tuple(fit_painting(pictures[1], size, recipe).shape[-2:])]
     assert sizes["report-pytorch"] == [(48, 64), (48, 64)]  # a side under 64 px is never made smaller

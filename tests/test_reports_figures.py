@@ -75,9 +75,9 @@ def steps(rate: float = 10.0) -> list[Step]:
 
 def layer_choice(shift: float = 0.0) -> LayerChoice:
     style = (
-        StyleEvidence("relu1_1", 0.2 + shift, 0.9, 0.6, 0.1, True, 3.0, 0.5, True, 0.4),
-        StyleEvidence("relu2_1", 0.3, 0.9, 0.5, 0.1, True, 4.0, 0.6, True, 0.6),
-        StyleEvidence("relu5_1", 0.25),
+        StyleEvidence("relu1_1", 0.2, 0.1, 2.0 + shift, 1.5, True, 0.4),
+        StyleEvidence("relu2_1", 0.3, 0.1, 3.0, 1.3, True, 0.6),
+        StyleEvidence("relu5_1", 0.1, 0.2, 0.5, 1.5),
     )
     content = (ContentEvidence("relu4_1", 0.9, 0.5, 0.45), ContentEvidence("relu4_2", 0.9, 0.6, 0.54, True))
     return LayerChoice({"relu1_1": 0.4, "relu2_1": 0.6}, "relu4_2", Origin.EVIDENCE, Origin.EVIDENCE, style, content)

@@ -159,7 +159,7 @@ def test_load_record_says_what_it_could_not_read(tmp_path: Any) -> None:
     with pytest.raises(InputError, match=r"run\.report\.json.*No such file"):
         load_record(path)
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match=r"Expected a \.report\.json"):
+    with pytest.raises(InputError, match=r"expected a \.report\.json"):
         load_record(path)
     path.write_text(to_json(sample()))
     assert load_record(path) == sample()

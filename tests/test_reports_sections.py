@@ -173,6 +173,9 @@ def test_features_name_the_rule_and_the_dead() -> None:
     assert f"One scale: {low:.3g} (dark) … {high:.3g}." in shared.caption
     assert "channel 7 responds most" in figure.image.alt
     assert blocks(section, Table)[0].rows[0][0::5] == ("relu1_1", "1")
+    assert "relu1_1 has 3 channels here and 64 there" in section.intro
+    of_64 = replace(maps().stats, mean_c=np.ones(64, np.float32))
+    assert "narrower" not in features_section(ImageStore(), [replace(maps(), stats=of_64)]).intro
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def canvas_of(vgg: Vgg, region: StyledRegion, photo: Tensor | None = None) -> Ca
 
 
 def isolation_of(vgg: Vgg, photo_u8: np.ndarray, result: np.ndarray, event: StepEvent) -> Isolation:
-    return measure(vgg, photo_u8, result, Preset(QUICK), event.scene, event.restyled_rchw)
+    return measure(vgg, photo_u8, result, QUICK, event.scene, event.restyled_rchw)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
@@ -246,7 +246,7 @@ def test_two_scales_and_their_events(compact: Vgg) -> None:
         (1, 1, (80, 80)), (2, 1, (80, 80)), (3, 2, (160, 160)), (4, 2, (160, 160)), (5, 2, (160, 160)),
     ]  # fmt: skip
     assert {event.total for event in events} == {5}
-    assert Preset(settings).scales((50, 40)) == [((50, 40), 3)]
+    assert settings.scales((50, 40)) == [((50, 40), 3)]
 
 
 def test_a_layer_without_room_is_dropped_and_its_weight_shared(compact: Vgg) -> None:
@@ -295,7 +295,7 @@ def test_bad_regions_are_refused(compact: Vgg) -> None:
 
 
 def test_settings_are_checked_and_presets_named() -> None:
-    assert preset_named("default").settings == Settings() and set(PRESETS) >= {"default", "draft"}
+    assert preset_named("default") == Preset() and set(PRESETS) >= {"default", "draft"}
     with pytest.raises(UsageError, match=r"Did you mean 'draft'"):
         preset_named("drafts")
     for bad in ({"size_px": 10}, {"iterations": 0}, {"style_scale": 0.0}, {"optimizer": "sgd"}, {"start": "grey"}):

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cli import app
 from commands import samples
 from stylize.preset_file import read_preset
-from stylize.presets import Settings
+from stylize.presets import Preset, Settings
 from stylize.sweep import Attempt, choose, on_front, open_study, preset_of
 
 ROOT = Path(__file__).parent.parent
@@ -40,8 +40,8 @@ def test_the_choice_is_no_extreme() -> None:
 def test_values_become_a_preset_at_the_bases_own_size() -> None:
     values = {f"weight {name}": 0.1 for name in ("relu1_1", "relu2_1", "relu3_1", "relu4_1")} | {"weight relu5_1": 0.6}
     values |= {"strength": 3.0, "optimizer": "adam", "learning_rate": 0.02, "start": "noise"}
-    found = preset_of(values, Settings(size_px=640))
-    assert found.settings == Settings(size_px=640, optimizer="adam", learning_rate=0.02, start="noise")
+    found = preset_of(values, Preset(size_px=640))
+    assert (found.size_px, found.optimizer, found.learning_rate, found.start) == (640, "adam", 0.02, "noise")
     assert found.strength == 3.0 and found.style_layers is not None
     assert found.style_layers["relu5_1"] == pytest.approx(0.6) and sum(found.style_layers.values()) == pytest.approx(1)
 
@@ -105,7 +105,7 @@ def test_a_killed_sweep_goes_on_and_loses_no_finished_trial(photo: Path, tmp_pat
     printed = [Path(line) for line in again.stdout.splitlines()]
     assert [path.suffix for path in printed] == [".png", ".toml", ".sqlite3", ".html"] and printed[2] == store
     preset = read_preset(printed[1])
-    assert preset.settings.size_px == Settings().size_px and preset.strength and preset.style_layers
+    assert preset.size_px == Settings().size_px and preset.strength and preset.style_layers
     page = printed[3].read_text("utf-8")
     assert "Pareto front" in page and "[style_layers]" in page
 

@@ -92,6 +92,8 @@ def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
     """The tensors of a file, float32 and finite, and the metadata of safetensors."""
+    if not path.is_file():
+        raise WeightsError(f"Weights {str(path)!r} are no file. Check the path.")
     try:
         if _is_safetensors(path):
             from safetensors import safe_open

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+Moments = tuple[Tensor, Tensor]  # (C,) mean, (C, C) covariance
+
 
 @dataclass(frozen=True)
 class GramStats:
@@ -60,7 +62,7 @@ def relative_distance(gram: Tensor, target: Tensor) -> Tensor:
     return (gram - target).square().sum() / target.square().sum()
 
 
-def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> Moments:
     """Mean and covariance of the channels under a mask: the Gram matrix taken apart, G = covariance + mean meanᵀ.
 
     Args:
@@ -76,6 +78,20 @@ def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> tu
     mean = flat @ weights
     centred = flat - mean[:, None]
     return mean, (centred * weights) @ centred.T
+
+
+def moments_contrast(first: Moments, second: Moments) -> Tensor:
+    """Symmetric, bounded distance of mean and covariance, half each: |a - b|² / (|a|² + |b|²).
+
+    0 for equal moments, 1 where nothing is shared: a mean after a ReLU has no negative entry and no two covariances a
+    negative product. A pattern that repeats with the layer's stride has no covariance there; a distance relative to it
+    alone would know no bounds.
+    """
+    halves = [
+        (a - b).square().sum() / (a.square().sum() + b.square().sum()).clamp(min=1e-20)
+        for a, b in zip(first, second, strict=True)
+    ]
+    return (halves[0] + halves[1]) / 2
 
 
 def effective_rank(eigenvalues: Tensor) -> float:

@@ -1,11 +1,11 @@
 """Evidence -> LayerChoice: which style and content layers, with what weights, and why.
 
-One layer of each of VGG-19's five scales carries style. Half of the weight is shared equally, because a scale that
-nothing holds fills with grain; the other half goes by the square of the separation. The layer with the highest product
-of layout and indifference carries content. `interp.statistics.evidence` defines the scores.
+The first layer of each of VGG-19's five scales carries style. A tenth of the weight is shared equally, because a
+scale that nothing holds fills with grain; the rest goes by how much more detail of its scale the painting has than the
+photo (`interp.statistics.style_evidence`).
+The layer with the highest product of layout and indifference carries content (`interp.statistics.content_evidence`).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -17,12 +17,13 @@ from torch import Tensor
 from interp.errors import UsageError
 from interp.network.layer_names import layer
 from interp.network.vgg import Vgg
-from interp.statistics.evidence import ContentEvidence, StyleEvidence, content_evidence, style_evidence
+from interp.statistics.content_evidence import ContentEvidence, content_evidence
 from interp.statistics.regions import MIN_EFFECTIVE_CELLS, effective_cells, layer_mask
+from interp.statistics.style_evidence import SCALES, StyleEvidence, style_evidence
 
-FIXED_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # Gatys et al. 2016, section 3
-FIXED_CONTENT = "relu4_2"  # the same
-EQUAL_SHARE = 0.5  # of the weight, whatever the evidence
+FIXED_STYLE = SCALES
+FIXED_CONTENT = "relu4_2"  # Gatys et al. 2016, section 3
+EQUAL_SHARE = 0.1  # of the weight, whatever the evidence
 
 
 class Origin(StrEnum):
@@ -112,11 +113,11 @@ def choose_layers(
         photo_nchw01: (1, 3, H, W) RGB in [0, 1] at the finest working size.
         painting_nchw01: (1, 3, h, w) RGB in [0, 1] at the size it will be used.
         alpha_hw01: (H, W) float32 region of the photo; None for all of it.
-        seed: Of the sampled cells, the permutations and the shuffles.
+        seed: Of permutations and shuffles.
 
     Returns:
-        The choice with the evidence for every candidate. Where no layer separates the pictures beyond chance, the
-        fixed layers, saying so.
+        The choice with the evidence for every candidate; the fixed layers where painting and photo differ by no more
+        than chance.
 
     Example:
         >>> from interp.network.weights import load_vgg
@@ -131,13 +132,13 @@ def choose_layers(
         style = style_evidence(vgg, photo_nchw01, painting_nchw01, alpha_hw01, generator)
         content = content_evidence(vgg, photo_nchw01, painting_nchw01, alpha_hw01, generator)
     usable = [entry for entry in style if effective_cells(layer_mask(alpha_hw01, entry.layer)) >= MIN_EFFECTIVE_CELLS]
-    if not any(entry.measured and entry.separation > entry.null95 for entry in usable):
-        return _marked(fixed_choice(Origin.CHANCE), style, content)
+    if not any(entry.beyond_chance for entry in usable):
+        return _marked(fixed_choice(Origin.CHANCE if style else Origin.SMALL), style, content)
     if content:
         content_layer, content_from = max(content, key=lambda entry: entry.score).layer, Origin.EVIDENCE
     else:
         content_layer, content_from = FIXED_CONTENT, Origin.SMALL
-    choice = LayerChoice(_best_of_each_scale(usable), content_layer, Origin.EVIDENCE, content_from)
+    choice = LayerChoice(_weights(usable), content_layer, Origin.EVIDENCE, content_from)
     return _marked(choice, style, content)
 
 
@@ -169,20 +170,7 @@ def _marked(choice: LayerChoice, style: tuple[StyleEvidence, ...], content: tupl
     )
 
 
-def _best_of_each_scale(evidence: list[StyleEvidence]) -> dict[str, float]:
-    """The layer of each block, with its weight.
-
-    The block's first layer, the usual one, unless another separates better by more than its 95 % null: first layers
-    hold the finest detail of their scale, and differences below chance should not cost it.
-    """
-    best: dict[int, StyleEvidence] = {}
-    for entry in evidence:
-        block = layer(entry.layer).block
-        margin = 0.0 if math.isnan(entry.null95) else entry.null95
-        if block not in best or entry.separation > best[block].separation + margin:
-            best[block] = entry
-    total = sum(entry.separation**2 for entry in best.values())
-    return {
-        entry.layer: EQUAL_SHARE / len(best) + (1 - EQUAL_SHARE) * entry.separation**2 / total
-        for _, entry in sorted(best.items())
-    }
+def _weights(evidence: Sequence[StyleEvidence]) -> dict[str, float]:
+    """Each layer's share: one part equally, the other by the ratio of painting to photo."""
+    total = sum(entry.ratio for entry in evidence)
+    return {entry.layer: EQUAL_SHARE / len(evidence) + (1 - EQUAL_SHARE) * entry.ratio / total for entry in evidence}
