@@ -9,6 +9,7 @@ from commands.options import TargetOption
 from commands.run import Run, names_of
 from commands.seeing import best_class
 from interp.errors import UsageError, unknown_name
+from reports.wording import score_of
 
 if TYPE_CHECKING:
     from interp.attribution.saliency import SaliencyMap
@@ -151,7 +152,7 @@ def announce(run: Run, entry: "SaliencyMap") -> None:
     seen = f"Seen at {width}x{height} px"
     if entry.prediction.names:
         seen += f": {best_class(entry.prediction)}"
-    run.say(f"{seen}. Explained: {entry.target.phrase}.")
+    run.say(f"{seen}. Explained: {score_of(entry.target)}.")
 
 
 def in_one_line(entry: "SaliencyMap", verdict: "SaliencyVerdict") -> str:

@@ -9,6 +9,7 @@ from commands.options import ImageArgument, RunOptions, command
 from commands.progress import progress
 from commands.run import Run
 from interp.errors import UsageError
+from reports.wording import score_of
 
 if TYPE_CHECKING:
     from interp.attribution.maximise import Maximised, Response
@@ -72,7 +73,8 @@ def _response(run: Run, classifier: "Classifier", target: "Target", picture: "Pi
 
 
 def _headline(found: "Maximised", response: "Response", picture: "Picture") -> str:
-    name = found.objective[0].upper() + found.objective[1:]
+    raised = score_of(found.raised)
+    name = raised[0].upper() + raised[1:]
     return f"{name} is {found.final:.3g} on the picture made for it, {response.value:.3g} on {picture.name}"
 
 
@@ -80,8 +82,8 @@ def _report(run: Run, classifier: "Classifier", found: "Maximised", response: "R
     from reports.maximise import maximise_section
     from reports.store import RecordBuilder
 
-    builder = RecordBuilder("maximise", f"What {found.target.name} wants to see", _headline(found, response, picture))
-    builder.headline += "."
+    headline = f"{_headline(found, response, picture)}."
+    builder = RecordBuilder("maximise", f"What {found.target.name} wants to see", headline)
     builder.sections.append(maximise_section(builder.images, found, response, picture.name))
     builder.data = {"target": found.target, "final": found.final, "photo": response.value, "steps": len(found.values)}
     run.write_report(builder, classifier)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.ticker import FixedLocator
 
 from interp.statistics.layers import LayerChoice, Origin
 from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, closed, plain_log, png, styled
@@ -16,7 +17,8 @@ from reports.wording import number, percent
 # benchmarks/layer_choice.py, 384 px: of an earlier recipe, compact net and kind of evidence.
 JUDGED = (
     "on eight pairs kept for judging, with an earlier recipe, layers chosen by an earlier kind of evidence were worse "
-    "for two of three judges (edges kept .41 against .44, patch distance .450 against .445); this kind is not judged yet"
+    "for two of three judges (edges kept .41 against .44, patch distance .450 against .445); this kind is not judged "
+    "yet"
 )
 USUAL = {
     Origin.ASKED: "as asked",
@@ -196,6 +198,7 @@ def _style_panel(axis: Axes, choice: LayerChoice) -> None:
     axis.axhline(1, color=INK, linewidth=0.8)
     axis.set_yscale("log")
     plain_log(axis.yaxis)
+    axis.yaxis.set_major_locator(FixedLocator([2.0**power for power in range(-6, 7)]))
     names = [entry.layer for entry in choice.style_evidence]
     axis.set_xticks(range(len(names)), names, fontsize=8)
     axis.set_ylabel("painting / photo", fontsize=9)

@@ -9,7 +9,7 @@ from reports.canvas import line_chart, viridis
 from reports.features import scale_of
 from reports.record import Block, Facts, Figure, Gallery, Section
 from reports.store import ImageStore
-from reports.wording import number
+from reports.wording import number, score_of
 
 if TYPE_CHECKING:
     from interp.attribution.maximise import Maximised, Response
@@ -31,7 +31,8 @@ def maximise_section(store: ImageStore, found: "Maximised", response: "Response"
     """
     name = found.target.name
     made = _u8(found.image_nchw01[0].permute(1, 2, 0).cpu().numpy())
-    caption = f"Made for {name}: {found.objective} is {number(found.final)}."
+    raised = score_of(found.raised)
+    caption = f"Made for {name}: {raised} is {number(found.final)}."
     pictures = [Figure(store.photo(_enlarged(made, MAP_PX), f"Picture made to raise {name}."), caption)]
     shown = store.photo(_u8(response.input_hwc01), f"The photo {photo}.")
     pictures.append(Figure(shown, f"{photo}: the same number is {number(response.value)}."))
@@ -58,7 +59,7 @@ def maximise_section(store: ImageStore, found: "Maximised", response: "Response"
     blocks.append(
         Figure(store.png(curve, alt), "The picture is shifted, turned and scaled a little before every step.")
     )
-    blocks.append(Facts((("Raised", found.objective), ("Steps", f"{len(steps):,}"), ("Final", number(found.final)))))
+    blocks.append(Facts((("Raised", raised), ("Steps", f"{len(steps):,}"), ("Final", number(found.final)))))
     intro = (
         "A feature map says where a channel answers; the picture made for it says to what. It was optimised from grey "
         "noise (Erhan et al. 2009) as Fourier coefficients in decorrelated colours (Olah et al. 2017)."

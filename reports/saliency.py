@@ -15,8 +15,8 @@ from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, png, text
 from reports.conventions import View, flashtorch_panels, views
 from reports.record import Block, Figure, Paragraph, Section, Table
 from reports.store import ImageStore
-from reports.verdict import COLOURS, verdict_block, verdict_curves, verdict_sentence, verdict_table
-from reports.wording import number, percent
+from reports.verdict import COLOURS, curves_figure, verdict_block, verdict_sentence, verdict_table
+from reports.wording import percent
 
 if TYPE_CHECKING:
     from interp.attribution.saliency import SaliencyMap
@@ -51,14 +51,12 @@ def saliency_section(store: ImageStore, saliency: "SaliencyMap", verdict: Salien
     )
     blocks: list[Block] = [verdict_block(verdict), Figure(image, caption)]
     if verdict.fractions:
-        areas = f"{number(verdict.insertion_auc)} and {number(verdict.deletion_auc)}"
-        alt = f"Insertion and deletion curves: areas {areas}."
         caption = (
             "Insertion: the most salient pixels are put into a blurred picture first. Deletion: they are "
             "taken away first. A map that names the right pixels lifts the first curve early and drops the "
             "second."
         )
-        blocks.append(Figure(store.png(verdict_curves(verdict), alt), caption))
+        blocks.append(curves_figure(store, verdict, caption))
     blocks.extend(prediction_blocks(saliency.prediction))
     intro = f"Which pixels {saliency.target.name!r} depends on, and whether that map can be believed."
     return Section("saliency", "Saliency", intro, tuple(blocks))

@@ -7,11 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
+from interp.attribution.verdict import SAME_MAP_ABOVE
 from reports.canvas import COLOURS, DPI, SOFT, WIDTH_IN, axes_at, closed, page, png, styled, text_at, wrapped
 from reports.record import Block, Figure, Section, Table
 from reports.saliency import prediction_blocks
 from reports.store import ImageStore
-from reports.verdict import verdict_block, verdict_curves, verdict_table
+from reports.verdict import curves_figure, verdict_block, verdict_table
 from reports.wording import number
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _curves(axes: Axes, checks: Sequence["SanityCheck"], measure: str) -> None:
     for place, check in enumerate(checks):
         values = [1.0, *(getattr(entry, measure) for entry in check.cascade.similarities)]
         axes.plot(range(len(values)), values, color=COLOURS[place % len(COLOURS)], linewidth=1.8, marker=".")
-    axes.axhline(0.9, color=SOFT, linewidth=0.8, linestyle=(0, (3, 3)))
+    axes.axhline(SAME_MAP_ABOVE, color=SOFT, linewidth=0.8, linestyle=(0, (3, 3)))
     axes.set_ylim(-0.35, 1.05)
     axes.set_xticks(range(len(layers) + 1), ["as learnt", *layers], rotation=90, fontsize=6)
     axes.set_title(MEASURE_TITLES[measure], loc="left", fontsize=9)
@@ -110,22 +111,18 @@ def sanity_section(store: ImageStore, checks: Sequence["SanityCheck"]) -> Sectio
         "A map that still looks the same when the layers above have forgotten everything does not show what they "
         "learnt. Judge by the rank correlation: SSIM rewards any two maps that are dark in the same places, and gave "
         "guided backprop .88 on a fully random Inception-v3, where the rank correlation was .12 (Adebayo et al. 2018). "
-        "Dashed: 0.9, above which two maps count as the same."
+        f"Dashed: {SAME_MAP_ABOVE:g}, above which two maps count as the same."
     )
     figure = Figure(store.png(sanity_figure(checks), f"Cascading randomisation. {lines}."), caption)
     maps = [check.saliency for check in checks]
-    blocks: list[Block] = []
-    for check in checks:
-        blocks.append(verdict_block(check.verdict, check.saliency.title))
-    blocks += [figure, verdict_table(maps, [check.verdict for check in checks]), _similarity_table(checks)]
-    blocks.append(_cascade_table(checks))
-    for check in checks:
-        if check.verdict.fractions:
-            areas = f"{number(check.verdict.insertion_auc)} and {number(check.verdict.deletion_auc)}"
-            alt = f"Insertion and deletion curves of {check.saliency.title}: areas {areas}."
-            curve = store.png(verdict_curves(check.verdict), alt)
-            blocks.append(Figure(curve, f"{check.saliency.title}: insertion and deletion (Petsiuk et al. 2018)."))
-    blocks.extend(prediction_blocks(first.prediction))
+    blocks: list[Block] = [verdict_block(check.verdict, check.saliency.title) for check in checks]
+    blocks += [figure, verdict_table(maps, [check.verdict for check in checks])]
+    blocks += [_similarity_table(checks), _cascade_table(checks)]
+    for title, verdict in ((check.saliency.title, check.verdict) for check in checks):
+        if verdict.fractions:
+            caption = f"{title}: insertion and deletion (Petsiuk et al. 2018)."
+            blocks.append(curves_figure(store, verdict, caption, title))
+    blocks += prediction_blocks(first.prediction)
     intro = (
         f"Maps of {first.target.name!r} under the tests of Adebayo et al. 2018, Sixt et al. 2020, Petsiuk et al. 2018."
     )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from interp.attribution.verdict import SAME_MAP_ABOVE, SaliencyVerdict, VerdictWord
 from interp.errors import UsageError
 from reports.canvas import ACCENT, INK, WARM, line_chart
-from reports.record import Level, Table, Verdict
-from reports.store import plain
+from reports.record import Figure, Level, Table, Verdict
+from reports.store import ImageStore, plain
 from reports.wording import number
 
 if TYPE_CHECKING:
@@ -85,6 +85,13 @@ def verdict_curves(verdict: SaliencyVerdict) -> bytes:
     }
     x_label = "share of the pixels changed, most salient first"
     return line_chart(lines, x_label=x_label, y_label="probability of the class")
+
+
+def curves_figure(store: ImageStore, verdict: SaliencyVerdict, caption: str, title: str = "") -> Figure:
+    """The curves as a figure of the report; the title, if any, names the map."""
+    areas = f"{number(verdict.insertion_auc)} and {number(verdict.deletion_auc)}"
+    alt = f"Insertion and deletion curves{f' of {title}' if title else ''}: areas {areas}."
+    return Figure(store.png(verdict_curves(verdict), alt), caption)
 
 
 def verdict_table(maps: Sequence["SaliencyMap"], verdicts: Sequence[SaliencyVerdict]) -> Table:

@@ -1,6 +1,10 @@
-"""Numbers as a reader wants them."""
+"""Numbers, and what they are of, as a reader wants them."""
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from interp.attribution.targets import Target
 
 
 def number(value: float | None) -> str:
@@ -25,3 +29,11 @@ def percent(share: float) -> str:
     if share in (0, 1) or not math.isfinite(share):
         return f"{100 * share:g} %" if math.isfinite(share) else "–"
     return "under 0.1 %" if share < 0.001 else "over 99.9 %" if 0.999 < share < 1 else f"{100 * share:.1f} %"
+
+
+def score_of(target: "Target") -> str:
+    """Which number a network makes of a picture for a target."""
+    if target.is_class:
+        return f"the score (logit) of {target.name!r}"
+    what = f"channel {target.index} of {target.layer}" if target.index >= 0 else f"all channels of {target.layer}"
+    return f"the mean of {what} over its cells"

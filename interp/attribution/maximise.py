@@ -58,15 +58,15 @@ class Maximised:
     """The picture that was found.
 
     Attributes:
-        target: What was raised.
-        objective: Which number, in words.
+        target: What was asked for.
+        raised: What was raised: of a ReLU's channel the one before the ReLU.
         image_nchw01: (1, 3, H, W) float RGB in [0, 1], a square.
         values: The target at every step.
         final: The target on the picture itself, unshaken.
     """
 
     target: Target
-    objective: str
+    raised: Target
     image_nchw01: Tensor = field(repr=False)
     values: tuple[float, ...] = field(repr=False)
     final: float
@@ -147,7 +147,7 @@ def maximise(
         yield MaximiseEvent(step, steps, time.monotonic() - started, values[-1])
     with torch.no_grad():
         image = picture.image_nchw01()[..., margin : margin + size_px, margin : margin + size_px].contiguous()
-        yield Maximised(target, raised.phrase, image, tuple(values), float(scored(image)))
+        yield Maximised(target, raised, image, tuple(values), float(scored(image)))
 
 
 def before_relu(classifier: Classifier, target: Target) -> Target:

@@ -30,14 +30,6 @@ class Target:
         """Whether it is the score of a class."""
         return not self.layer
 
-    @property
-    def phrase(self) -> str:
-        """What the number is, in words."""
-        if self.is_class:
-            return f"the score (logit) of {self.name!r}"
-        what = f"channel {self.index} of {self.layer}" if self.index >= 0 else f"all channels of {self.layer}"
-        return f"the mean of {what} over its cells"
-
 
 class Scored(nn.Module):
     """A classifier narrowed to its target: (N, 3, H, W) RGB in [0, 1] to (N, 1).
@@ -92,8 +84,8 @@ def parse_target(classifier: Classifier, text: str) -> Target:
     Example:
         >>> from interp.network.weights import load_vgg
         >>> vgg = load_vgg("compact")
-        >>> parse_target(vgg, "relu4_1:7").phrase, parse_target(vgg, "goldfish").index
-        ('the mean of channel 7 of relu4_1 over its cells', 0)
+        >>> parse_target(vgg, "relu4_1:7"), parse_target(vgg, "goldfish").index
+        (Target(name='relu4_1:7', index=7, layer='relu4_1'), 0)
     """
     text = text.strip()
     name, colon, channel = text.rpartition(":")
