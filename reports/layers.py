@@ -17,8 +17,7 @@ from reports.wording import number, percent
 # benchmarks/layer_choice.py, 384 px: of an earlier recipe, compact net and kind of evidence.
 JUDGED = (
     "on eight pairs kept for judging, with an earlier recipe, layers chosen by an earlier kind of evidence were worse "
-    "for two of three judges (edges kept .41 against .44, patch distance .450 against .445); this kind is not judged "
-    "yet"
+    "for two of three judges (edges kept .41 against .44, patch distance .450 against .445); this kind is not judged"
 )
 USUAL = {
     Origin.ASKED: "as asked",

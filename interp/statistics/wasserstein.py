@@ -62,6 +62,6 @@ class _RootTrace(torch.autograd.Function):
         return values.sqrt().sum()
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         values, vectors = ctx.saved_tensors
         return gradient * (vectors * (0.5 / values.sqrt())) @ vectors.T
