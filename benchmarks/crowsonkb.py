@@ -45,7 +45,7 @@ def crowsonkb(
         (1, 3, y, x) RGB in [0, 1] at the finest scale.
     """
     vgg = copy.deepcopy(vgg)
-    setattr(vgg.part("conv1_1"), "padding_mode", "replicate")  # noqa: B010 -- a module, to the type checker
+    setattr(vgg.layer_module("conv1_1"), "padding_mode", "replicate")  # noqa: B010 -- a module, to the type checker
     image, moments = photo_nchw01, None
     for number, side in enumerate(_sides_px(size_px)):
         size = working_size_hw_px((photo_nchw01.shape[-2], photo_nchw01.shape[-1]), side)

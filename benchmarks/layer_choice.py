@@ -24,12 +24,12 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from benchmarks.trained_judge import TrainedJudge
 from commands import samples
 from interp.network.vgg import Vgg
 from interp.network.weights import load_vgg
 from interp.pictures.images import load_image, to_nchw01
 from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
-from interp.statistics.gram import Moments, region_moments, relative_distance
 from interp.statistics.layers import FIXED_STYLE, LayerChoice, choose_layers, fixed_choice
 from stylize import Settings, StyledRegion, stylize
 from stylize.rulers import random_judge, rulers_for
@@ -172,26 +172,14 @@ def ruler(vgg: Vgg, judges: dict[str, Vgg], photo: Tensor, painting: Tensor) -> 
     everywhere = np.ones(photo.shape[-2:], np.float32)
     rulers = rulers_for(vgg, photo, everywhere, painting, {} if judges else random_judge())
     fitted = fit_painting_nchw01(painting, (photo.shape[-2], photo.shape[-1]))
-    targets = {name: moments(net, fitted) for name, net in judges.items()}
+    trained = {name: TrainedJudge(net, photo, fitted, everywhere) for name, net in judges.items()}
 
     def read(image: Tensor) -> dict[str, float]:
-        reading, style = rulers.read(image), {}
-        for name, net in judges.items():
-            own = moments(net, image)
-            halves = [
-                relative_distance(part, goal)
-                for layer, target in targets[name].items()
-                for part, goal in zip(own[layer], target, strict=True)
-            ]
-            style[f"style in {name}"] = float(torch.stack(halves).mean())
+        reading = rulers.read(image)
+        style = {f"style in {name}": float(np.mean(judge.distances(image))) for name, judge in trained.items()}
         return {**(style or reading.judges), "patches": reading.patches, EDGES_KEPT: reading.edges_kept}
 
     return read
-
-
-def moments(net: Vgg, image: Tensor) -> dict[str, Moments]:
-    with torch.no_grad():
-        return {name: region_moments(maps) for name, maps in net.activations(image, FIXED_STYLE).items()}
 
 
 def decide(ours: list[dict[str, float]], theirs: list[dict[str, float]], rival: str) -> None:

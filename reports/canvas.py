@@ -51,6 +51,17 @@ def chart(height_in: float) -> tuple[Figure, Axes]:
     return figure, styled(figure.subplots())
 
 
+def panels(count: int, columns: int, row_in: float, head_in: float) -> tuple[Figure, list[Axes]]:
+    """A figure of the usual width with `count` axes, at most `columns` beside each other, that share what is up."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure((WIDTH_IN, head_in + row_in * rows), dpi=DPI, facecolor="white", layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel().tolist()
+    for axis in axes[count:]:
+        axis.set_visible(False)
+    return figure, axes[:count]
+
+
 def page(width_px: int, height_px: int) -> Figure:
     """An empty figure whose content is placed by pixels."""
     return Figure((width_px / DPI, height_px / DPI), dpi=DPI, facecolor="white")

@@ -1,13 +1,11 @@
 """Which difference between the report's two models matters: Shapley values, drawn and told."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure as MatplotlibFigure
 
-from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, closed, png, styled
+from reports.canvas import ACCENT, INK, SOFT, WARM, closed, panels, png, styled
 from reports.record import Figure, Paragraph, Section, Table
 from reports.store import ImageStore
 
@@ -93,13 +91,8 @@ def factor_bars(explanations: "Sequence[Explanation]") -> bytes:
         PNG.
     """
     names = [effect.factor.name for effect in explanations[0].effects] + ["steps shown"]
-    columns = min(3, len(explanations))
-    rows = math.ceil(len(explanations) / columns)
-    figure = MatplotlibFigure((WIDTH_IN, 0.4 + 2.7 * rows), dpi=DPI, facecolor="white", layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-    for axis in axes[len(explanations) :]:
-        axis.set_visible(False)
-    for axis, explanation in zip(axes, explanations, strict=False):
+    figure, axes = panels(len(explanations), 3, 2.7, 0.4)
+    for axis, explanation in zip(axes, explanations, strict=True):
         places = np.arange(len(names))
         values = [effect.value for effect in explanation.effects] + [0.0]
         styled(axis).barh(places, values, color=ACCENT, height=0.55)

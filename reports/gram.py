@@ -20,6 +20,7 @@ from reports.canvas import (
     WIDTH_IN,
     closed,
     literal,
+    panels,
     plain_log,
     png,
     styled,
@@ -157,13 +158,8 @@ def gram_spectra(stats_by_picture: Mapping[str, Sequence["GramStats"]]) -> bytes
     layers = list(dict.fromkeys(stats.layer for every in stats_by_picture.values() for stats in every))
     if not layers:
         raise UsageError("There are no Gram statistics to draw; expected at least one layer of one picture.")
-    columns = min(4, len(layers))
-    rows = math.ceil(len(layers) / columns)
-    figure = MatplotlibFigure((WIDTH_IN, 0.6 + 2.2 * rows), dpi=DPI, facecolor="white", layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-    for axis in axes[len(layers) :]:
-        axis.set_visible(False)
-    for axis, layer in zip(axes, layers, strict=False):
+    figure, axes = panels(len(layers), 4, 2.2, 0.6)
+    for axis, layer in zip(axes, layers, strict=True):
         styled(axis).set_title(layer, loc="left", fontsize=9.5)
         for (name, every), colour in zip(stats_by_picture.items(), COLOURS * 9, strict=False):
             for stats in (entry for entry in every if entry.layer == layer):

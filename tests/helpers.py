@@ -49,3 +49,17 @@ def disc(side: int = SIDE, radius: float = 0.35) -> np.ndarray:
     """A disc with a soft edge."""
     rows, columns = np.mgrid[:side, :side] / side - 0.5
     return quantise_hw01(np.clip((radius - np.hypot(rows, columns)) * 40 + 0.5, 0, 1).astype(np.float32))
+
+
+class GuidedReLU(torch.autograd.Function):
+    """Guided backprop as Springenberg et al. 2015 define it, by hand."""
+
+    @staticmethod
+    def forward(ctx, value: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx.save_for_backward(value)
+        return value.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (value,) = ctx.saved_tensors
+        return gradient * (gradient > 0) * (value > 0)

@@ -21,7 +21,7 @@ from interp.attribution.targets import Scored, class_target, parse_target
 from interp.errors import UsageError, WeightsError
 from interp.network.classifiers import TorchvisionClassifier, load_classifier
 from interp.network.classify import classify, native_size_hw_px
-from tests.test_saliency import GuidedReLU
+from tests.helpers import GuidedReLU
 
 
 @pytest.fixture(scope="module")

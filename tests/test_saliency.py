@@ -14,6 +14,7 @@ from interp.network.classify import Prediction, classify, native_size_hw_px
 from interp.network.vgg import Vgg, WeightsInfo, pooled_linear_head
 from interp.network.weights import load_vgg
 from reports.conventions import flashtorch_panels
+from tests.helpers import GuidedReLU
 
 
 @pytest.fixture(scope="module")
@@ -21,20 +22,6 @@ def image() -> Tensor:
     """Soft colour blobs, 80 x 120 px."""
     noise = torch.rand(1, 3, 10, 15, generator=torch.Generator().manual_seed(5))
     return nn.functional.interpolate(noise, size=(80, 120), mode="bicubic").clamp(0, 1)
-
-
-class GuidedReLU(torch.autograd.Function):
-    """Guided backprop as Springenberg et al. 2015 define it, by hand."""
-
-    @staticmethod
-    def forward(ctx, value: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx.save_for_backward(value)
-        return value.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (value,) = ctx.saved_tensors
-        return gradient * (gradient > 0) * (value > 0)
 
 
 class ActivationWeightedReLU(GuidedReLU):

@@ -139,6 +139,8 @@ def _plain(value: Tensor, key: str, path: Path) -> Tensor:
             raise TypeError(f"a tensor of {value.dtype} on {value.device}")
         dense = dense.float()
     except (TypeError, RuntimeError, NotImplementedError) as error:
+        if is_out_of_memory(error):
+            raise
         raise WeightsError(f"Weights {str(path)!r}: {key!r} cannot be read as plain numbers ({error}).") from error
     if not torch.isfinite(dense).all():
         count = int((~torch.isfinite(dense)).sum())
