@@ -179,6 +179,18 @@ def test_class_names_of_any_form_stop_nothing(
     assert load_vgg(tmp_path / "a.pth").info.class_names == names
 
 
+def test_memory_that_runs_out_while_reading_is_no_fault_of_the_weights(
+    state: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Tensor) -> Tensor:
+        raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 40 bytes.")
+
+    save_file(state, tmp_path / "sound.safetensors")
+    monkeypatch.setattr(Tensor, "float", full)
+    with pytest.raises(RuntimeError, match="not enough memory"):
+        load_vgg(str(tmp_path / "sound.safetensors"))
+
+
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 def test_tensors_of_other_kinds(state: dict[str, Tensor], tmp_path: Path) -> None:
     path, key = tmp_path / "a.pth", "features.0.weight"
