@@ -1,0 +1,149 @@
+"""Photos with masks, and what a batch of them looks like: cropped, turned, recoloured, pasted on other backgrounds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from interp.errors import InputError
+from interp.pictures.images import load_mask, load_picture
+from tools.train_compact.data import SUFFIXES, Watch
+
+LONG_PX = 400  # side that photos are kept at, at most
+PASTED_SHARE = 0.3  # of the samples: the object on another photo's background
+SMALLEST_CROP = 0.55  # of a side
+ROTATION_DEG, STRETCH = 12.0, 0.15
+GAIN, CHANNEL_GAIN, OFFSET, GREY_SHARE, BLUR_SHARE = 0.3, 0.1, 0.1, 0.08, 0.15
+MIN_INSIDE = 0.01  # of a crop: less shows no subject
+FILL_PX = 32  # long side at which a removed object is filled from its surroundings
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A photo and its subject.
+
+    Attributes:
+        name: Of the file, without its ending.
+        rgb_hwc_u8: (H, W, 3) uint8.
+        mask_hw_u8: (H, W) uint8, 255 inside.
+        background_hwc_u8: The photo with the subject filled from its surroundings.
+    """
+
+    name: str
+    rgb_hwc_u8: np.ndarray = field(repr=False)
+    mask_hw_u8: np.ndarray = field(repr=False)
+    background_hwc_u8: np.ndarray = field(repr=False)
+
+
+def load_masked(photos: Path, masks: Path, watch: Watch) -> list[Masked]:
+    """Read every photo of a folder that has a mask NAME.png in another.
+
+    Raises:
+        InputError: If there are fewer than two.
+    """
+    paths = [path for path in sorted(photos.iterdir()) if path.suffix.lower() in SUFFIXES]
+    paths = [path for path in paths if (masks / f"{path.stem}.png").is_file()]
+    if len(paths) < 2:
+        raise InputError(f"{len(paths)} photos in {str(photos)!r} have a mask in {str(masks)!r}; expected two or more.")
+    found = []
+    for path in watch(paths, len(paths)):
+        rgb = load_picture(path).rgb_hwc_u8
+        mask = (load_mask(masks / f"{path.stem}.png", (rgb.shape[0], rgb.shape[1])) * 255).astype(np.uint8)
+        scale = min(1.0, LONG_PX / max(mask.shape))
+        size_wh = round(mask.shape[1] * scale), round(mask.shape[0] * scale)
+        rgb, mask = (cv2.resize(each, size_wh, interpolation=cv2.INTER_AREA) for each in (rgb, mask))
+        found.append(Masked(path.stem, rgb, mask, without_subject(rgb, mask)))
+    return found
+
+
+def without_subject(rgb_hwc_u8: np.ndarray, mask_hw_u8: np.ndarray) -> np.ndarray:
+    """The photo with its subject filled smoothly from what surrounds it, (H, W, 3) uint8."""
+    removed = cv2.dilate((mask_hw_u8 > 20).astype(np.uint8), np.ones((9, 9), np.uint8))
+    height, width = removed.shape
+    scale = FILL_PX / max(height, width)
+    size_wh = max(4, round(width * scale)), max(4, round(height * scale))
+    small = cv2.resize(rgb_hwc_u8, size_wh, interpolation=cv2.INTER_AREA)
+    hole = (cv2.resize(removed.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
+    filled = cv2.resize(cv2.inpaint(small, hole, 3, cv2.INPAINT_TELEA), (width, height), interpolation=cv2.INTER_CUBIC)
+    soft = cv2.GaussianBlur(removed.astype(np.float32), (0, 0), 3)[..., None]
+    return np.round(rgb_hwc_u8 * (1 - soft) + filled * soft).astype(np.uint8)
+
+
+def draw(pictures: Sequence[Masked], count: int, side_px: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Draw a batch.
+
+    Args:
+        pictures: To draw from.
+        count: How many.
+        side_px: Of the squares.
+        rng: Decides everything.
+
+    Returns:
+        (count, 3, side, side) RGB and (count, 1, side, side) masks, both in [0, 1].
+    """
+    samples = [_sample(pictures, side_px, rng) for _ in range(count)]
+    images, masks = (np.stack(each) for each in zip(*samples, strict=True))
+    return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(masks)[:, None]
+
+
+def _sample(pictures: Sequence[Masked], side_px: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    chosen = pictures[rng.integers(len(pictures))]
+    rgb, mask = _windowed(chosen, side_px, rng)
+    if rng.random() < PASTED_SHARE:
+        rgb = _recoloured(rgb, rng)
+        other = pictures[rng.integers(len(pictures))]
+        place = _window(other.mask_hw_u8.shape, side_px, rng)
+        ground = _warp(other.background_hwc_u8, place, side_px).astype(np.float32) / 255
+        rgb = ground * (1 - mask[..., None]) + rgb * mask[..., None]
+    return np.ascontiguousarray(_recoloured(rgb, rng)), np.ascontiguousarray(mask)
+
+
+def _windowed(picture: Masked, side_px: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    for _ in range(4):
+        place = _window(picture.mask_hw_u8.shape, side_px, rng)
+        mask = _warp(picture.mask_hw_u8, place, side_px).astype(np.float32) / 255
+        if mask.mean() >= MIN_INSIDE:
+            break
+    return _warp(picture.rgb_hwc_u8, place, side_px).astype(np.float32) / 255, mask
+
+
+def _window(size_hw: tuple[int, ...], side_px: int, rng: np.random.Generator) -> np.ndarray:
+    """The affine map, (2, 3), from a random window of a picture to the square: mirrored, stretched and turned."""
+    height, width = size_hw[:2]
+    share = rng.uniform(SMALLEST_CROP, 1.0) if rng.random() < 0.7 else 1.0
+    w, h = (side * share * np.exp(rng.uniform(-STRETCH, STRETCH)) for side in (width, height))
+    w, h = min(w, width), min(h, height)
+    x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
+    flip = -1.0 if rng.random() < 0.5 else 1.0
+    angle = np.deg2rad(rng.uniform(-ROTATION_DEG, ROTATION_DEG)) if rng.random() < 0.5 else 0.0
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = turn @ np.diag([flip * side_px / w, side_px / h])
+    middle = np.array([x + w / 2, y + h / 2])
+    return np.column_stack([linear, side_px / 2 - linear @ middle])
+
+
+def _warp(picture: np.ndarray, place: np.ndarray, side_px: int) -> np.ndarray:
+    return cv2.warpAffine(picture, place, (side_px, side_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _recoloured(rgb_hwc01: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    gain = np.exp(rng.uniform(-GAIN, GAIN) + rng.uniform(-CHANNEL_GAIN, CHANNEL_GAIN, 3)).astype(np.float32)
+    middle = rgb_hwc01.mean()
+    rgb = (rgb_hwc01 - middle) * gain + middle + np.float32(rng.uniform(-OFFSET, OFFSET))
+    if rng.random() < GREY_SHARE:
+        rgb = np.repeat(rgb.mean(axis=2, keepdims=True), 3, axis=2)
+    if rng.random() < BLUR_SHARE:
+        rgb = cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.5, 1.5))
+    return np.clip(rgb, 0, 1).astype(np.float32)
+
+
+def split(pictures: Sequence[Masked], val_share: float) -> tuple[list[Masked], list[Masked]]:
+    """Those to learn from, and every n-th one to measure on."""
+    every = round(1 / val_share) if val_share > 0 else len(pictures) + 1
+    held_out = list(pictures[every - 1 :: every])
+    names = {picture.name for picture in held_out}
+    return [picture for picture in pictures if picture.name not in names], held_out
