@@ -179,6 +179,7 @@ def find_foreground(
         saliency_hw=_believed(work, options, findings),
         describe=_describe(work, options.features) if options.needs_cut else None,
         person=_person(options),
+        things=_things(work, options),
         segmenter=_segmenter(work, options),
         feather_px=options.feather,
         seed=work.options.seed,
@@ -255,6 +256,16 @@ def _person(options: ForegroundOptions) -> "Segmenter | None":
     if options.prompt == "auto" and not (folder / FILE).is_file():
         return None
     return SelfieSegmenter(folder)
+
+
+def _things(work: Work, options: ForegroundOptions) -> "Segmenter | None":
+    """The network for things, if it may be asked."""
+    if options.prompt not in ("auto", "things") or not options.needs_cut:
+        return None
+    from segment.segmenters.things.segmenter import ThingsSegmenter
+
+    network = work.network()
+    return ThingsSegmenter(network if network.info.name == "compact" else None)
 
 
 def _segmenter(work: Work, options: ForegroundOptions) -> "Segmenter | None":

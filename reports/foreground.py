@@ -97,10 +97,12 @@ WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {  # of other prompts: th
     "mask": lambda facts: "an earlier mask was given" if facts["corrected"] else "the mask was given",
     "person": _network,
     "segmenter": _network,
+    "things": _network,
     "saliency": lambda facts: "the network's class evidence marks the subject",
 }
 NOT_FOUND = {"face": "no upright frontal face was found"}
 NOT_GIVEN = {
     "saliency": "no saliency map was to be trusted",
+    "things": "the network for things was not asked",
     "person": "the network for people is not there (python cli.py weights fetch person)",
 }

@@ -65,6 +65,7 @@ def segment(
     saliency_hw: np.ndarray | None = None,
     describe: Describe | None = None,
     person: Segmenter | None = None,
+    things: Segmenter | None = None,
     segmenter: Segmenter | None = None,
     feather_px: float | None = None,
     seed: int = 0,
@@ -82,6 +83,7 @@ def segment(
         saliency_hw: (h, w), values >= 0, any size; pass it only if it is to be trusted.
         describe: What a network says about a small picture (`segment.hypercolumns`); None to cut by colours alone.
         person: A network that marks people, such as `segment.segmenters.selfie.SelfieSegmenter`.
+        things: A network that marks any subject: `segment.segmenters.things.segmenter.ThingsSegmenter`.
         segmenter: Any network that marks the subject (`segment.segmenters.file.FileSegmenter`); implies "segmenter".
         feather_px: Width of the soft edge; None follows the photo, 0 keeps it hard.
         seed: Of everything random.
@@ -101,7 +103,9 @@ def segment(
         >>> region.prompt, int(region.mask_hw.sum())
         ('box', 3600)
     """
-    request = Request(rgb_hwc_u8, box_xywh_px, mask_hw01, hints, saliency_hw, describe, person, segmenter, seed, rounds)
+    request = Request(
+        rgb_hwc_u8, box_xywh_px, mask_hw01, hints, saliency_hw, describe, person, things, segmenter, seed, rounds
+    )
     trimap, mask = prompt_named(chosen_name(prompt, request)).find(request)
     if mask_hw01 is not None and hints is None:  # a given mask stays as it is unless a feather is asked for
         alpha, confidence = soften(quantise_hw01(mask_hw01), feather_px or 0), 1.0

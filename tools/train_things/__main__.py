@@ -65,7 +65,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("masks", type=Path, help="folder of their masks, NAME.png")
     parser.add_argument("--network", default="compact", help="the VGG-19, by name or file")
     parser.add_argument("--start", type=Path, help="a decoder to go on from, .safetensors")
-    parser.add_argument("--output", type=Path, default=Path("out/train-things"), help="folder for result and checkpoint")
+    parser.add_argument("--output", type=Path, default=Path("out/train-things"), help="for result and checkpoint")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in --output")
     parser.add_argument("--steps", type=int, default=ThingsRecipe.steps)
     parser.add_argument("--batch", type=int, default=ThingsRecipe.batch)

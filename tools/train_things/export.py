@@ -1,8 +1,9 @@
 """From the trained decoder to a file."""
 
+from safetensors.torch import save
 
 from interp.network.vgg import Vgg
-from segment.segmenters.things_network import Decoder
+from segment.segmenters.things.network import Decoder
 from tools.train_compact.export import with_sorted_header
 
 WEIGHTS_FILE = "things.safetensors"

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from interp.network.vgg import Vgg
-from segment.segmenters.things_network import Decoder, marked_hw01
+from segment.segmenters.things.network import Decoder, marked_hw01
 from tools.train_things.pictures import Masked
 
 

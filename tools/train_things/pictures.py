@@ -11,14 +11,17 @@ from torch import Tensor
 
 from interp.errors import InputError
 from interp.pictures.images import load_mask, load_picture
+from segment.masks import bounding_box
 from tools.train_compact.data import SUFFIXES, Watch
 
 LONG_PX = 400  # side that photos are kept at, at most
 PASTED_SHARE = 0.3  # of the samples: the object on another photo's background
 SMALLEST_CROP = 0.55  # of a side
+BOXED_SHARE, BOX_MARGIN = 0.3, (0.0, 0.5)  # of the samples: the subject's box and a margin, in its own sides
 ROTATION_DEG, STRETCH = 12.0, 0.15
 GAIN, CHANNEL_GAIN, OFFSET, GREY_SHARE, BLUR_SHARE = 0.3, 0.1, 0.1, 0.08, 0.15
 MIN_INSIDE = 0.01  # of a crop: less shows no subject
+Part = tuple[float, float, float, float]  # left, top, width, height, px
 FILL_PX = 32  # long side at which a removed object is filled from its surroundings
 
 
@@ -96,7 +99,7 @@ def _sample(pictures: Sequence[Masked], side_px: int, rng: np.random.Generator) 
     if rng.random() < PASTED_SHARE:
         rgb = _recoloured(rgb, rng)
         other = pictures[rng.integers(len(pictures))]
-        place = _window(other.mask_hw_u8.shape, side_px, rng)
+        place = _placed(_part(other.mask_hw_u8.shape, rng), side_px, rng)
         ground = _warp(other.background_hwc_u8, place, side_px).astype(np.float32) / 255
         rgb = ground * (1 - mask[..., None]) + rgb * mask[..., None]
     return np.ascontiguousarray(_recoloured(rgb, rng)), np.ascontiguousarray(mask)
@@ -104,20 +107,36 @@ def _sample(pictures: Sequence[Masked], side_px: int, rng: np.random.Generator) 
 
 def _windowed(picture: Masked, side_px: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     for _ in range(4):
-        place = _window(picture.mask_hw_u8.shape, side_px, rng)
+        boxed = rng.random() < BOXED_SHARE
+        part = _boxed_part(picture.mask_hw_u8, rng) if boxed else _part(picture.mask_hw_u8.shape, rng)
+        place = _placed(part, side_px, rng)
         mask = _warp(picture.mask_hw_u8, place, side_px).astype(np.float32) / 255
         if mask.mean() >= MIN_INSIDE:
             break
     return _warp(picture.rgb_hwc_u8, place, side_px).astype(np.float32) / 255, mask
 
 
-def _window(size_hw: tuple[int, ...], side_px: int, rng: np.random.Generator) -> np.ndarray:
-    """The affine map, (2, 3), from a random window of a picture to the square: mirrored, stretched and turned."""
+def _part(size_hw: tuple[int, ...], rng: np.random.Generator) -> Part:
+    """A random part of a picture."""
     height, width = size_hw[:2]
     share = rng.uniform(SMALLEST_CROP, 1.0) if rng.random() < 0.7 else 1.0
     w, h = (side * share * np.exp(rng.uniform(-STRETCH, STRETCH)) for side in (width, height))
     w, h = min(w, width), min(h, height)
-    x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
+    return rng.uniform(0, width - w), rng.uniform(0, height - h), w, h
+
+
+def _boxed_part(mask_hw_u8: np.ndarray, rng: np.random.Generator) -> Part:
+    """The subject's box with a random margin at each side, as far as the picture goes."""
+    x, y, w, h = bounding_box(mask_hw_u8 >= 128) if mask_hw_u8.max() >= 128 else (0, 0, *mask_hw_u8.shape[::-1])
+    left, right, top, bottom = rng.uniform(*BOX_MARGIN, 4) * (w, w, h, h)
+    x0, x1 = max(0.0, x - left), min(float(mask_hw_u8.shape[1]), x + w + right)
+    y0, y1 = max(0.0, y - top), min(float(mask_hw_u8.shape[0]), y + h + bottom)
+    return x0, y0, x1 - x0, y1 - y0
+
+
+def _placed(part: Part, side_px: int, rng: np.random.Generator) -> np.ndarray:
+    """The affine map, (2, 3), from a part of a picture to the square: perhaps mirrored and turned."""
+    x, y, w, h = part
     flip = -1.0 if rng.random() < 0.5 else 1.0
     angle = np.deg2rad(rng.uniform(-ROTATION_DEG, ROTATION_DEG)) if rng.random() < 0.5 else 0.0
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

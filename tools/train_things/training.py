@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from interp.errors import GramscopeError
 from interp.network.vgg import Vgg
-from segment.segmenters.things_network import SIDE_PX, Decoder, look
+from segment.segmenters.things.network import SIDE_PX, Decoder, look
 from tools.train_compact.distil import growing_average, has_bfloat16
 from tools.train_compact.session import TrainEvent, check_made_with
 from tools.train_things.pictures import Masked, draw
@@ -106,7 +106,8 @@ class Training:
             group["lr"] = self.recipe.learning_rate_at(self.step)
         torch.manual_seed(self.recipe.seed + self.step)  # dropout's
         rng = np.random.default_rng((self.recipe.seed, self.step))
-        image_nchw01, mask_nchw01 = (each.to(self.device) for each in draw(self.pictures, self.recipe.batch, SIDE_PX, rng))
+        drawn = draw(self.pictures, self.recipe.batch, SIDE_PX, rng)
+        image_nchw01, mask_nchw01 = (each.to(self.device) for each in drawn)
         self.decoder.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             with torch.no_grad():
