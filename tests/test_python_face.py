@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from segment import segment
 from tests.helpers import call, disc, smooth, stripes
 
 SIDE = 96
-SHORT = {"size": SIDE, "iterations": 2, "quiet": True}
+SHORT: dict[str, Any] = {"size": SIDE, "iterations": 2, "quiet": True}
 BOX = (16, 16, 64, 64)
 
 
@@ -77,7 +78,9 @@ def test_what_a_notebook_shows(done: gramscope.Restyled, tmp_path: Path) -> None
     assert done.image.size == (SIDE, SIDE)
     for name in ("a.png", "a.webp", "a.tif"):
         assert done.save(tmp_path / name) == tmp_path / name
-        np.testing.assert_array_equal(cv2.imread(str(tmp_path / name))[..., ::-1], done.pixels_hwc_u8)
+        found = cv2.imread(str(tmp_path / name))
+        assert found is not None
+        np.testing.assert_array_equal(found[..., ::-1], done.pixels_hwc_u8)
     with pytest.raises(UsageError, match="report=True"):
         done.save_report(tmp_path / "a.html")
     with pytest.raises(UsageError, match=r"\.xyz"):
@@ -104,7 +107,7 @@ def test_a_mask_may_be_an_array(photo_u8: np.ndarray, painting_u8: np.ndarray) -
 
 
 def test_settings_that_cannot_be_honoured(photo_u8: np.ndarray, painting_u8: np.ndarray) -> None:
-    for given, words in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"region": "sky"}, "background"),
         ({"region": "all", "box": BOX}, "--box does nothing"),
         ({"preset": "gatys", "strength": 2.0}, "gatys"),
@@ -113,7 +116,8 @@ def test_settings_that_cannot_be_honoured(photo_u8: np.ndarray, painting_u8: np.
         ({"seed": -1}, "Seed -1"),
         ({"device": "abacus"}, "cpu"),
         ({"size": 8}, "64"),
-    ):
+    ]
+    for given, words in cases:
         with pytest.raises(UsageError, match=words):
             restyle(photo_u8, painting_u8, **given)
 
