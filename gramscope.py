@@ -40,7 +40,7 @@ FROM = {  # loaded when asked for, as torch is
     "saliency_map": "interp",
     "segment": "segment",
 }
-__all__ = ["Restyled", "restyle", *FROM]
+__all__ = ["Restyled", "restyle"]
 
 PREVIEW_PX = 512  # long side of the pictures that a notebook shows
 Choice = TypeVar("Choice", bound=Enum)

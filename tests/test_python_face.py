@@ -172,6 +172,6 @@ def test_the_packages_functions_take_them_too(files: tuple[Path, Path], photo_u8
 
 
 def test_every_name_of_the_module_resolves() -> None:
-    assert all(getattr(gramscope, name).__doc__ for name in gramscope.__all__)
+    assert all(getattr(gramscope, name).__doc__ for name in (*gramscope.__all__, *gramscope.FROM))
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = gramscope.no_such_name
