@@ -1,6 +1,6 @@
 """The foreground as a user asks for it: its options, shared by every command that has a region, and the cut."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -119,6 +119,11 @@ class ForegroundOptions:
     features: FeaturesOption = Features.VGG
     rounds: RoundsOption = 5
     feather: FeatherOption = None
+
+    @property
+    def given(self) -> list[str]:
+        """Names of the fields that say something."""
+        return [item.name for item in fields(self) if getattr(self, item.name) != item.default]
 
     @property
     def needs_saliency(self) -> bool:
@@ -260,7 +265,7 @@ def _person(options: ForegroundOptions) -> "Segmenter | None":
 
 def _things(work: Work, options: ForegroundOptions) -> "Segmenter | None":
     """The network for things, if it may be asked."""
-    if options.prompt not in ("auto", "things") or not options.needs_cut:
+    if options.prompt not in ("auto", "box", "things") or not options.needs_cut or options.features is Features.COLOR:
         return None
     from segment.segmenters.things.segmenter import ThingsSegmenter
 
