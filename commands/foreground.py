@@ -184,7 +184,7 @@ def find_foreground(
         saliency_hw=_believed(work, options, findings),
         describe=_describe(work, options.features) if options.needs_cut else None,
         person=_person(options),
-        things=_things(work, options),
+        things=_things(options),
         segmenter=_segmenter(work, options),
         feather_px=options.feather,
         seed=work.options.seed,
@@ -263,14 +263,15 @@ def _person(options: ForegroundOptions) -> "Segmenter | None":
     return SelfieSegmenter(folder)
 
 
-def _things(work: Work, options: ForegroundOptions) -> "Segmenter | None":
-    """The network for things, if it may be asked."""
-    if options.prompt not in ("auto", "box", "things") or not options.needs_cut or options.features is Features.COLOR:
+def _things(options: ForegroundOptions) -> "Segmenter | None":
+    """The network for things: asked by `auto`, it says how far to trust other guesses, and helps a box."""
+    user_marks = options.segmenter or options.hints or options.point
+    box_by_colours = options.box and options.features is Features.COLOR
+    if user_marks or box_by_colours or not options.needs_cut:
         return None
     from segment.segmenters.things.segmenter import ThingsSegmenter
 
-    network = work.network()
-    return ThingsSegmenter(network if network.info.name == "compact" else None)
+    return ThingsSegmenter()
 
 
 def _segmenter(work: Work, options: ForegroundOptions) -> "Segmenter | None":

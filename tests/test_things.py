@@ -89,13 +89,13 @@ def test_samples_keep_photo_and_mask_together(folders: tuple[str, str]) -> None:
 
 
 def test_it_overfits_one_picture_and_comes_back_from_its_file(folders: tuple[str, str], tmp_path: Path) -> None:
-    options = ["--steps", "40", "--batch", "2", "--val", "0", "-q", "--threads", "1", "--device", "cpu"]
+    options = ["--steps", "30", "--batch", "2", "--val", "0", "-q", "--threads", "1", "--device", "cpu"]
     output = tmp_path / "out"
     assert main([*folders, *options, "--output", str(output)]) == 0
     assert main([*folders, *options, "--output", str(output)]) == 4  # not over a checkpoint
     segmenter = ThingsSegmenter(path=output / "things.safetensors")
     for number in range(2):
-        photo = np.asarray(Image.open(f"{folders[0]}/{number}.png"))
+        photo = np.array(Image.open(f"{folders[0]}/{number}.png"))
         truth = np.asarray(Image.open(f"{folders[1]}/{number}.png")) > 127
         map_hw01 = segmenter(photo)
         assert map_hw01.shape == (128, 128) and map_hw01.dtype == np.float32
