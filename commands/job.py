@@ -55,6 +55,7 @@ def do_job(
     from stylize.composite import compose
     from stylize.optimise import cut_out
 
+    way = way.resolved(run.device())
     steps, snapshots, last, interrupted = _run(run, vgg, photo, regions, way)
     if interrupted:
         run.warn(f"Interrupted at step {last.step} of {last.total}: this is the picture until then.")
