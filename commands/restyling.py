@@ -161,6 +161,15 @@ def check_parts(way: Way, parts: list[Part]) -> None:
         raise UsageError(f"Preset {way.name!r} cuts a region out; expected --region foreground or background.")
 
 
+def fixed_by_recipe(way: Way, names: list[str]) -> UsageError:
+    """The error where a recipe of other work leaves no room for options."""
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+    return UsageError(
+        f"{options} cannot be combined with preset {way.name!r}, which fixes every constant; of the loop's "
+        "options only --size and --iterations go with it."
+    )
+
+
 def restyle_parts(
     work: Work,
     photo: "Picture",

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from interp.errors import UsageError, WeightsError
 from interp.network.layer_names import CHANNELS_PER_BLOCK, CONVS_PER_BLOCK, LAYERS, deepest, layer
+from interp.pictures.images import Source, as_image_nchw01
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's model zoo: RGB, for input in [0, 1]
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -198,8 +199,13 @@ class Vgg(nn.Module):
                 break
 
 
-def activations(vgg: Vgg, image_nchw01: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+def activations(vgg: Vgg, image: Tensor | Source, layers: Sequence[str]) -> dict[str, Tensor]:
     """Capture the values of named layers; see `Vgg.activations`.
+
+    Args:
+        vgg: The network.
+        image: (1, 3, H, W) float RGB in [0, 1]; or a file, Pillow picture or array, at its own size.
+        layers: Names, in any order.
 
     Example:
         >>> vgg = Vgg(width=1 / 16)
@@ -207,7 +213,7 @@ def activations(vgg: Vgg, image_nchw01: Tensor, layers: Sequence[str]) -> dict[s
         >>> {name: tuple(value.shape) for name, value in maps.items()}
         {'conv1_1': (1, 4, 32, 48), 'relu4_1': (1, 32, 4, 6)}
     """
-    return vgg.activations(image_nchw01, layers)
+    return vgg.activations(as_image_nchw01(image).to(vgg.normalise.mean), layers)
 
 
 def channels_at(width: float) -> tuple[int, ...]:
