@@ -110,7 +110,8 @@ def test_a_resumed_run_ends_in_the_same_weights(folders: tuple[str, str]) -> Non
     straight, broken = Training(vgg, pictures, recipe), Training(vgg, pictures, recipe)
     list(straight.run())
     events = broken.run()
-    next(events), next(events)
+    for _ in range(2):
+        next(events)
     again = Training(vgg, pictures, recipe)
     again.restore(broken.state())
     list(again.run())

@@ -13,8 +13,7 @@ class PersonPrompt(SegmenterPrompt):
 
     def objection(self, request: Request) -> Doubt | None:
         """That the network is not there, or not sure."""
-        network = getattr(request, self.needs)
-        if network is None:
+        if request.person is None:
             return Doubt.NOT_GIVEN
-        facts = measured(network(request.rgb_hwc_u8))
+        facts = measured(request.person(request.rgb_hwc_u8))
         return None if is_sure(facts) else Doubt.UNSURE

@@ -94,11 +94,11 @@ def draw(pictures: Sequence[Masked], count: int, side_px: int, rng: np.random.Ge
 
 
 def _sample(pictures: Sequence[Masked], side_px: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    chosen = pictures[rng.integers(len(pictures))]
+    chosen = pictures[int(rng.integers(len(pictures)))]
     rgb, mask = _windowed(chosen, side_px, rng)
     if rng.random() < PASTED_SHARE:
         rgb = _recoloured(rgb, rng)
-        other = pictures[rng.integers(len(pictures))]
+        other = pictures[int(rng.integers(len(pictures)))]
         place = _placed(_part(other.mask_hw_u8.shape, rng), side_px, rng)
         ground = _warp(other.background_hwc_u8, place, side_px).astype(np.float32) / 255
         rgb = ground * (1 - mask[..., None]) + rgb * mask[..., None]
@@ -106,6 +106,7 @@ def _sample(pictures: Sequence[Masked], side_px: int, rng: np.random.Generator) 
 
 
 def _windowed(picture: Masked, side_px: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    place, mask = np.empty((2, 3)), np.zeros((side_px, side_px), np.float32)
     for _ in range(4):
         boxed = rng.random() < BOXED_SHARE
         part = _boxed_part(picture.mask_hw_u8, rng) if boxed else _part(picture.mask_hw_u8.shape, rng)

@@ -160,7 +160,7 @@ def map_loss(logits_n1hw: Tensor, mask_n1hw: Tensor) -> Tensor:
         logits_n1hw: At any size.
         mask_n1hw: In [0, 1], at least that size.
     """
-    target = F.adaptive_avg_pool2d(mask_n1hw, logits_n1hw.shape[-2:])
+    target = F.adaptive_avg_pool2d(mask_n1hw, (logits_n1hw.shape[-2], logits_n1hw.shape[-1]))
     reach = 2 * round(EDGE_SHARE * target.shape[-1] / 2) + 1
     around = F.avg_pool2d(target, reach, stride=1, padding=reach // 2, count_include_pad=False)
     weight = 1 + EDGE_WEIGHT * (around - target).abs()
