@@ -1,0 +1,197 @@
+"""What a run will take: seconds and bytes, from the pixels that it works on.
+
+The rates are constants, measured once (`benchmarks/forecast.py`), so that a size chosen by them is the same on every
+run: no choice may depend on a timing. Machines differ, so the seconds are told as a range.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stylize.canvas import GRID_PX, MARGIN_PX
+from stylize.fill import BORDER_PX
+from stylize.ways import Way
+
+# One thread with AVX-512, compact and full width: seconds a million canvas pixels and evaluation, m = a w + b w² with w
+# the network's width; a fixed cost an evaluation.
+MEGAPIXEL_S, MEGAPIXEL_S_SQUARED, EVALUATION_S = 3.2, 17.0, 0.010
+THREAD_GAIN = 0.8  # n threads do n to this power of one's work
+FASTEST, SLOWEST = 0.6, 2.0  # of the forecast: with AVX2 alone, or a busy machine, twice the time
+
+# Bytes: in any case (a full network brings its classifier), a pixel of the largest canvas, a pixel of the photo.
+FIXED_BYTES, NETWORK_BYTES = 0.9e9, 1.9e9  # the latter times the square of the width
+CANVAS_BYTES, PHOTO_BYTES = 5000, 100  # the former times the square root of the width
+
+LONGEST_S = 180.0  # a size larger than the usual one is taken while a run stays below it
+LARGEST_PX, STEP_PX = 1024, 64
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a photo is, and the box around a region in it.
+
+    Attributes:
+        photo_hw_px: Height and width.
+        box_hw_px: Likewise.
+    """
+
+    photo_hw_px: tuple[int, int]
+    box_hw_px: tuple[int, int]
+
+    @classmethod
+    def of(cls, alpha_hw01: np.ndarray) -> "Extent":
+        """Of a region, given at the photo's size."""
+        lines = [np.flatnonzero((alpha_hw01 > 0).any(axis)) for axis in (1, 0)]
+        rows, columns = (int(line[-1] - line[0] + 1) if len(line) else 0 for line in lines)
+        return cls((alpha_hw01.shape[0], alpha_hw01.shape[1]), (rows, columns))
+
+    def canvas_pixels(self, size_hw_px: tuple[int, int]) -> int:
+        """Of the region's canvas at a scale: its box with margins, on the pools' grid, within the bordered picture."""
+        return math.prod(
+            min(side + 2 * BORDER_PX, box * side // photo + 2 * MARGIN_PX + GRID_PX)
+            for box, photo, side in zip(self.box_hw_px, self.photo_hw_px, size_hw_px, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One region at one scale.
+
+    Attributes:
+        evaluations: Of its loss.
+        pixels: Of its canvas.
+        width: Of the network.
+    """
+
+    evaluations: int
+    pixels: int
+    width: float
+
+    @property
+    def seconds(self) -> float:
+        """On one thread."""
+        rate = MEGAPIXEL_S * self.width + MEGAPIXEL_S_SQUARED * self.width**2
+        return self.evaluations * (EVALUATION_S + self.pixels / 1e6 * rate)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run may use.
+
+    Attributes:
+        threads: Of the processor.
+        memory_bytes: In all, within a container's limit: what is free just now would change from run to run.
+    """
+
+    threads: int
+    memory_bytes: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take.
+
+    Attributes:
+        jobs: Scale by scale, region by region, as they are done.
+        threads: That share the work.
+        photo_pixels: Of the photo.
+        width: Of the network.
+    """
+
+    jobs: tuple[Job, ...]
+    threads: int
+    photo_pixels: int
+    width: float
+
+    @property
+    def painting_s(self) -> float:
+        """Of the optimisation."""
+        return sum(job.seconds for job in self.jobs) / self.threads**THREAD_GAIN
+
+    @property
+    def shares(self) -> list[float]:
+        """How much of the optimisation is done after each evaluation, up to 1."""
+        costs = [job.seconds / job.evaluations for job in self.jobs for _ in range(job.evaluations)]
+        done = list(itertools.accumulate(costs))
+        return [cost / done[-1] for cost in done]
+
+    @property
+    def peak_bytes(self) -> float:
+        """Peak memory of the process."""
+        return peak_bytes(max(job.pixels for job in self.jobs), self.photo_pixels, self.width)
+
+
+def forecast(way: Way, regions: Sequence[Extent], width: float, threads: int) -> Forecast:
+    """Foresee a run.
+
+    Args:
+        way: How.
+        regions: What is restyled.
+        width: Of the network, as a fraction of VGG-19's.
+        threads: Of the processor.
+
+    Returns:
+        The forecast.
+
+    Example:
+        >>> from stylize.presets import PRESETS
+        >>> found = forecast(PRESETS["default"], [Extent((512, 512), (512, 512))], 0.25, 2)
+        >>> [job.pixels for job in found.jobs]
+        [25600, 82944, 295936]
+    """
+    photo = regions[0].photo_hw_px
+    jobs = tuple(
+        Job(count, region.canvas_pixels(size) if way.isolates else math.prod(size), width)
+        for size, count in way.scales(photo)
+        for region in regions
+    )
+    return Forecast(jobs, threads, math.prod(photo), width)
+
+
+def usual_size_px(photo_hw_px: tuple[int, int], least_px: int) -> int:
+    """The size to work at where time allows: half the photo's long side, from `least_px` to 1024 px.
+
+    So a photo is enlarged twice at most up to 2048 px, and small ones are not slower than at `least_px`.
+    """
+    return max(least_px, min(LARGEST_PX, max(photo_hw_px) // 2))
+
+
+def affordable(way: Way, regions: Sequence[Extent], width: float, machine: Machine) -> Way:
+    """The way at the largest working size, from its own up, that time and memory allow.
+
+    Args:
+        way: How; `size_px` is the size that is always taken.
+        regions: What is restyled.
+        width: Of the network.
+        machine: What may be used.
+
+    Returns:
+        The same at the usual size of the photo, or less, in steps of 64 px, until a run is foreseen to last no longer
+        than three minutes and to take no more than the machine's memory.
+    """
+    size = usual_size_px(regions[0].photo_hw_px, way.size_px)
+    while size > way.size_px:
+        found = forecast(replace(way, size_px=size), regions, width, machine.threads)
+        if found.painting_s <= LONGEST_S and found.peak_bytes <= machine.memory_bytes:
+            break
+        size = max(way.size_px, size - STEP_PX)
+    return replace(way, size_px=size)
+
+
+def largest_size_px(way: Way, regions: Sequence[Extent], width: float, memory_bytes: float) -> int:
+    """The largest working size, a multiple of 64 px, whose peak stays within a memory; 0 if there is none."""
+    longest = max(regions[0].photo_hw_px)
+    for size in range(-(-longest // STEP_PX) * STEP_PX, 0, -STEP_PX):
+        if forecast(replace(way, size_px=size), regions, width, 1).peak_bytes <= memory_bytes:
+            return size
+    return 0
+
+
+def peak_bytes(canvas_pixels: int, photo_pixels: int, width: float) -> float:
+    """Peak memory of a run whose largest canvas has so many pixels."""
+    network = FIXED_BYTES + NETWORK_BYTES * width**2
+    return network + CANVAS_BYTES * math.sqrt(width) * canvas_pixels + PHOTO_BYTES * photo_pixels
+
