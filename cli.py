@@ -25,6 +25,10 @@ from commands.weights import weights
 from interp import __version__
 from interp.errors import OutputError
 
+# Notebooks export the backend of their own windows to the commands they run; here none is opened, and Matplotlib
+# refuses to load with one that is not installed.
+os.environ["MPLBACKEND"] = "agg"
+
 app = typer.Typer(
     help="See what VGG-19 sees in a photo, and restyle only one region of it.",
     no_args_is_help=True,

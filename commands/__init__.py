@@ -5,6 +5,3 @@ import os
 # OpenMP's threads otherwise spin while they wait: on a busy machine that costs several times the work itself.
 # Read once, when torch loads; a user's own setting stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Notebooks export the backend of their own windows to the commands they run; here none is opened, and Matplotlib
-# refuses to load with one that is not installed.
-os.environ["MPLBACKEND"] = "agg"

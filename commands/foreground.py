@@ -9,8 +9,8 @@ import typer
 
 from commands.marks import box_of, hints_of, load_hints, parse_colour, parse_lengths
 from commands.options import Region
-from commands.run import Run
 from commands.seeing import SaliencyFindings
+from commands.work import Work
 from interp.errors import UsageError, unknown_name
 from segment.prompts import prompt_names
 
@@ -149,9 +149,13 @@ class ForegroundOptions:
 
 
 def find_foreground(
-    run: Run, picture: "Picture", options: ForegroundOptions, findings: SaliencyFindings | None
+    work: Work,
+    picture: "Picture",
+    options: ForegroundOptions,
+    findings: SaliencyFindings | None,
+    mask_hw01: "np.ndarray | None" = None,
 ) -> "Segmentation":
-    """Cut the foreground as the options ask.
+    """Cut the foreground as the options ask; `mask_hw01`, (H, W) in [0, 1], stands for the option's file.
 
     Raises:
         UsageError: If a box and a mask are given together, or box or hints make no sense.
@@ -162,7 +166,7 @@ def find_foreground(
 
     given = Given(
         box_xywh_px=box_of(options.box, picture.size_hw_px) if options.box else None,
-        mask_hw01=run.mask(options.mask, picture.size_hw_px) if options.mask else None,
+        mask_hw01=work.mask(options.mask, picture.size_hw_px) if options.mask else mask_hw01,
         hints=hints_of(options.hints, options.point or (), options.not_point or (), picture.size_hw_px),
     )
     given.check(picture.size_hw_px, options.prompt)
@@ -172,17 +176,17 @@ def find_foreground(
         box_xywh_px=given.box_xywh_px,
         mask_hw01=given.mask_hw01,
         hints=given.hints,
-        saliency_hw=_believed(run, options, findings),
-        describe=_describe(run, options.features) if options.needs_cut else None,
+        saliency_hw=_believed(work, options, findings),
+        describe=_describe(work, options.features) if options.needs_cut else None,
         person=_person(options),
-        segmenter=_segmenter(run, options),
+        segmenter=_segmenter(work, options),
         feather_px=options.feather,
-        seed=run.options.seed,
+        seed=work.options.seed,
         rounds=options.rounds,
     )
-    run.say(f"Foreground: {how_found(segmentation)} It covers {segmentation.area_share:.0%} of the photo.")
+    work.say(f"Foreground: {how_found(segmentation)} It covers {segmentation.area_share:.0%} of the photo.")
     for doubt in doubts(segmentation):
-        run.warn(doubt)
+        work.warn(doubt)
     return segmentation
 
 
@@ -207,7 +211,7 @@ class Given:
             hints_trimap(size_hw_px, self.hints)
 
 
-def _believed(run: Run, options: ForegroundOptions, findings: SaliencyFindings | None) -> "np.ndarray | None":
+def _believed(work: Work, options: ForegroundOptions, findings: SaliencyFindings | None) -> "np.ndarray | None":
     """The saliency map if it may prompt the cut."""
     if not findings:
         if options.prompt == "saliency":
@@ -220,25 +224,25 @@ def _believed(run: Run, options: ForegroundOptions, findings: SaliencyFindings |
 
     asked, trusted = options.prompt == "saliency", findings.verdict.word is VerdictWord.CLASS
     if asked and not trusted:
-        run.warn(f"The saliency prompt was asked for, but {findings.worth}.")
+        work.warn(f"The saliency prompt was asked for, but {findings.worth}.")
     return prompt_saliency_hw(findings.saliency) if trusted or asked else None
 
 
-def _describe(run: Run, features: Features) -> "Describe | None":
+def _describe(work: Work, features: Features) -> "Describe | None":
     """What a network says about a small picture; None to cut by colours alone."""
     if features is Features.COLOR:
         return None
     if features is Features.VGG:
         from segment.hypercolumns import Hypercolumns
 
-        return Hypercolumns(run.network())
+        return Hypercolumns(work.network())
     import torch
 
     from segment.deeplab import class_maps, find_segmenter, load_segmenter
 
     segmenter, path = find_segmenter(Path(torch.hub.get_dir()) / "checkpoints")
-    run.say(f"Segmentation network: {segmenter.name} ({path.name}).")
-    return class_maps(load_segmenter(segmenter, path, run.device()))
+    work.say(f"Segmentation network: {segmenter.name} ({path.name}).")
+    return class_maps(load_segmenter(segmenter, path, work.device()))
 
 
 def _person(options: ForegroundOptions) -> "Segmenter | None":
@@ -253,7 +257,7 @@ def _person(options: ForegroundOptions) -> "Segmenter | None":
     return SelfieSegmenter(folder)
 
 
-def _segmenter(run: Run, options: ForegroundOptions) -> "Segmenter | None":
+def _segmenter(work: Work, options: ForegroundOptions) -> "Segmenter | None":
     """The user's own network."""
     if not options.segmenter:
         return None
@@ -262,7 +266,7 @@ def _segmenter(run: Run, options: ForegroundOptions) -> "Segmenter | None":
     found = FileSegmenter(options.segmenter, parse_colour(options.segmenter_mean), parse_colour(options.segmenter_std))
     height, width = found.input_hw_px
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (found.mean, found.std))
-    run.say(f"Segmenter: {found.name}, at {width}x{height} px, RGB less {mean}, divided by {std}.")
+    work.say(f"Segmenter: {found.name}, at {width}x{height} px, RGB less {mean}, divided by {std}.")
     return found
 
 

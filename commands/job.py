@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from commands.progress import progress
-from commands.run import Run
+from commands.work import Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ class Job:
 
 
 def do_job(
-    run: Run,
+    work: Work,
     vgg: "Vgg",
     photo: "Picture",
     regions: "list[StyledRegion]",
@@ -44,7 +44,7 @@ def do_job(
     """Restyle; on Ctrl-C keep the images so far.
 
     Args:
-        run: The command's.
+        work: Inputs and words.
         vgg: The network.
         photo: The photo.
         regions: What to restyle.
@@ -55,14 +55,14 @@ def do_job(
     from stylize.composite import compose
     from stylize.optimise import cut_out
 
-    steps, snapshots, last, interrupted = _run(run, vgg, photo, regions, way)
+    steps, snapshots, last, interrupted = _run(work, vgg, photo, regions, way)
     if interrupted:
-        run.warn(f"Interrupted at step {last.step} of {last.total}: this is the picture until then.")
+        work.warn(f"Interrupted at step {last.step} of {last.total}: this is the picture until then.")
     if not math.isfinite(last.losses["total"]):
-        run.warn(f"The loss stopped being finite at step {last.step}: this is the last picture before.")
+        work.warn(f"The loss stopped being finite at step {last.step}: this is the last picture before.")
     for region, canvas in zip(last.scene.regions, last.scene.canvases, strict=True):
         for name, reason in canvas.dropped.items():
-            run.warn(f"Layer {name} was left out of the {region.name} at the finest scale: {reason}.")
+            work.warn(f"Layer {name} was left out of the {region.name} at the finest scale: {reason}.")
     if cut:
         last = cut_out(last, photo.rgb_hwc_u8, cut)
     result = compose(photo.rgb_hwc_u8, last.scene.regions, last.restyled_rchw, kept_hwc_u8)
@@ -70,7 +70,7 @@ def do_job(
 
 
 def _run(
-    run: Run, vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way"
+    work: Work, vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way"
 ) -> "tuple[list[Step], list[tuple[str, np.ndarray]], StepEvent, bool]":
     """Every step's figures, pictures on the way, the last event, and whether Ctrl-C ended it."""
     from interp.pictures.images import to_hwc_u8
@@ -78,8 +78,8 @@ def _run(
 
     last: StepEvent | None = None
     steps, snapshots = [], []
-    image = photo.image_nchw01.to(run.device())
-    with progress(run.options.progress, run.options.quiet) as display:
+    image = photo.image_nchw01.to(work.device())
+    with progress(work.options.progress, work.options.quiet) as display:
         try:
             for last in optimise(vgg, image, regions, way):
                 steps.append(last.figures)

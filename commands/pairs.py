@@ -8,6 +8,7 @@ from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.options import Region
 from commands.run import Run
 from commands.seeing import look
+from commands.work import Work
 from interp.errors import MaskError
 
 if TYPE_CHECKING:
@@ -84,16 +85,16 @@ def box_of(mask_hw: "np.ndarray", size_hw_px: tuple[int, int]) -> tuple[int, int
     return left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top
 
 
-def grabcut_within(run: Run, box_xywh_px: tuple[int, int, int, int], rgb_hwc_u8: "np.ndarray") -> "np.ndarray":
+def grabcut_within(work: Work, box_xywh_px: tuple[int, int, int, int], rgb_hwc_u8: "np.ndarray") -> "np.ndarray":
     """GrabCut on a result, inside the box that the foreground has in the photo; the foreground's alpha."""
     import numpy as np
 
     from segment import segment
 
     try:
-        return segment(rgb_hwc_u8, box_xywh_px=box_xywh_px, seed=run.options.seed).alpha_hw01
+        return segment(rgb_hwc_u8, box_xywh_px=box_xywh_px, seed=work.options.seed).alpha_hw01
     except MaskError as error:
-        run.warn(f"GrabCut found nothing usable in a result ({error}); the whole box was taken.")
+        work.warn(f"GrabCut found nothing usable in a result ({error}); the whole box was taken.")
         x, y, width, height = box_xywh_px
         alpha = np.zeros(rgb_hwc_u8.shape[:2], np.float32)
         alpha[y : y + height, x : x + width] = 1
@@ -101,7 +102,7 @@ def grabcut_within(run: Run, box_xywh_px: tuple[int, int, int, int], rgb_hwc_u8:
 
 
 def cutter(
-    run: Run, segmentation: "Segmentation", size_hw_px: tuple[int, int], region: Region
+    work: Work, segmentation: "Segmentation", size_hw_px: tuple[int, int], region: Region
 ) -> "Callable[[np.ndarray], np.ndarray]":
     """What a recipe that cuts its result would have taken for the region."""
     from interp.pictures.images import quantise_hw01
@@ -109,7 +110,7 @@ def cutter(
     box = box_of(segmentation.mask_hw, size_hw_px)
 
     def cut(result_hwc_u8: "np.ndarray") -> "np.ndarray":
-        alpha = grabcut_within(run, box, result_hwc_u8)
+        alpha = grabcut_within(work, box, result_hwc_u8)
         return alpha if region is Region.FOREGROUND else quantise_hw01(1 - alpha)
 
     return cut

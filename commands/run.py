@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import platform
 import shlex
 import sys
@@ -19,29 +18,26 @@ from commands import samples
 from commands.options import Device, RunOptions
 from commands.outputs import RECORD, REPORT, OutputPlan, plan_outputs
 from commands.reservation import reserve
-from commands.streams import as_typed, show, tell
-from interp.errors import InputError, OutputError, UsageError
+from commands.streams import as_typed, show
+from commands.work import Work
+from interp.errors import InputError, OutputError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from interp.network.classify import Classifier
-    from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
     from reports.record import Section
     from reports.store import RecordBuilder
 
 
 PNG = b"\x89PNG\r\n\x1a\n"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PACKAGES = (
     "gramscope", "torch", "torchvision", "captum", "opencv-python", "opencv-python-headless", "numpy", "scipy",
     "Pillow", "scikit-image", "matplotlib", "safetensors", "Jinja2", "typer", "optuna",
 )  # fmt: skip
 
 
-class Run:
-    """State of one run, from checked inputs to written outputs.
+class Run(Work):
+    """State of one command's run, from checked inputs to written outputs.
 
     Args:
         context: Typer's, for the options' origins.
@@ -49,42 +45,20 @@ class Run:
     """
 
     def __init__(self, context: typer.Context, options: RunOptions) -> None:
-        self.context, self.options = context, options
+        super().__init__(options)
+        self.context = context
         self.command = context.info_name or "gramscope"
-        self.started = time.monotonic()
-        self.inputs: dict[str, Picture] = {}
         self.sources: list[str] = []
-        self.warnings: list[str] = []
         self.written: dict[str, Path] = {}
         self.hashes: dict[Path, str] = {}
         self.plan = OutputPlan({})
-        self._vgg: Vgg | None = None
-        if options.threads:  # NumPy's and SciPy's BLAS read it when they load, which is later
-            os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.threads)))
-
-    def say(self, message: str) -> None:
-        """Tell the user something on stderr."""
-        if not self.options.quiet:
-            stamp = f"[{time.monotonic() - self.started:6.1f} s] " if self.options.verbose else ""
-            tell(stamp + message)
-
-    def warn(self, message: str) -> None:
-        """Tell the user something that the report must repeat."""
-        self.warnings.append(message)
-        self.say(f"Note: {message}")
 
     def picture(self, role: str, source: str | None, sample: Path) -> "Picture":
-        """Load an input picture, or the bundled sample where none was given; say which and what was converted."""
-        from interp.pictures.images import load_picture
-
+        """Load an input picture, or the bundled sample where none was given, and say which."""
         if source is None:
             self.say(f"No {role} given: using the bundled sample {sample.name}.")
-        picture = load_picture(source if source is not None else sample)
-        for note in picture.notes:
-            self.warn(f"{picture.name}: {note}.")
-        self.inputs[role] = picture
         self.sources.append(str(source if source is not None else sample))
-        return picture
+        return self.load(role, source if source is not None else sample)
 
     def photo(self, source: str | None, sample: str) -> "Picture":
         """Load the photo, or a sample photo by name."""
@@ -93,16 +67,6 @@ class Run:
     def painting(self, source: str | None, role: str = "painting") -> "Picture":
         """Load a painting, or the bundled one."""
         return self.picture(role, source, samples.PAINTING)
-
-    def mask(self, source: str, size_hw_px: tuple[int, int]) -> "np.ndarray":
-        """Load a mask for a picture of a size, (H, W) in [0, 1]; say what was done to read it."""
-        from interp.pictures.images import display_name, load_mask
-
-        notes: list[str] = []
-        mask = load_mask(source, size_hw_px, notes)
-        for note in notes:
-            self.warn(f"{display_name(source)}: {note}.")
-        return mask
 
     def is_given(self, option: str) -> bool:
         """Whether the user set an option, by its parameter's name."""
@@ -153,70 +117,6 @@ class Run:
             with contextlib.suppress(InputError, OSError, ValueError):
                 if as_path(text).is_file():
                     yield as_path(text)
-
-    def network(self) -> "Vgg":
-        """Load the network as the options say, once, and say which."""
-        if self._vgg:
-            return self._vgg
-        import torch
-
-        from interp.network.weights import load_vgg
-
-        options = self.options
-        self._prepare_torch()
-        vgg = load_vgg(
-            options.weights, width=options.width, seed=options.seed, layout=options.weights_format, device=self.device()
-        ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- missing in torch's stub
-        self.say(f"Network: {vgg.info.name} ({vgg.info.note}).")
-        self._vgg = vgg
-        return vgg
-
-    def classifier(self, arch: str | None) -> "Classifier":
-        """Load one of torchvision's classifiers, or VGG-19 where none is named.
-
-        Raises:
-            UsageError: If an option is given that only VGG-19 has.
-        """
-        if arch is None:
-            return self.network()
-        if self.options.weights_format is not None:
-            raise UsageError(f"--weights-format is VGG-19's; leave it out with --arch {arch}.")
-        from interp.network.classifiers import load_classifier
-
-        self._prepare_torch()
-        loaded = load_classifier(arch, self.options.weights, seed=self.options.seed, device=self.device())
-        self.say(f"Network: {loaded.info.name} ({loaded.info.note}).")
-        return loaded
-
-    def _prepare_torch(self) -> None:
-        """Set what torch leaves to chance or to the machine."""
-        import torch
-
-        torch.set_flush_denormal(True)  # near-dead channels otherwise run twenty times slower
-        if self.options.threads:
-            torch.set_num_threads(self.options.threads)
-        torch.backends.cuda.matmul.allow_tf32 = False  # ten bits of mantissa are too few for Gram matrices
-        torch.backends.cudnn.allow_tf32 = False  # torch's default is True
-        torch.backends.cudnn.benchmark = False  # it chooses algorithms by their time
-        torch.backends.cudnn.deterministic = True
-
-    def device(self) -> str:
-        """Name of the device to compute on.
-
-        Raises:
-            UsageError: If the one asked for is not there.
-        """
-        asked = self.options.device
-        if asked is Device.CPU:
-            return asked.value
-        from commands.checks.machine import usable_devices
-
-        there = usable_devices()
-        if asked is Device.AUTO:
-            return there[-1]
-        if asked.value not in there:
-            raise UsageError(f"--device {asked.value}: there is none that torch can use. Here: {', '.join(there)}.")
-        return asked.value
 
     @property
     def exact(self) -> bool:

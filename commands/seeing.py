@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from commands.run import Run
+from commands.work import Work
 from reports.wording import percent
 
 if TYPE_CHECKING:
@@ -35,16 +35,16 @@ class SaliencyFindings:
         return f"the saliency map {is_}{self.verdict.word}"
 
 
-def look(run: Run, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
+def look(work: Work, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
     """Classify, attribute and judge; None for weights without a classifier."""
     from interp.attribution.saliency import guided_backprop
     from interp.attribution.sanity import quick_verdict
 
     if vgg.head is None:
         return None
-    image = picture.image_nchw01.to(run.device())
+    image = picture.image_nchw01.to(work.device())
     saliency = guided_backprop(vgg, image)
-    verdict = quick_verdict(vgg, image, saliency, seed=run.options.seed)
+    verdict = quick_verdict(vgg, image, saliency, seed=work.options.seed)
     return SaliencyFindings(saliency, verdict)
 
 

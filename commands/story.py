@@ -3,19 +3,18 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from commands.run import Run
 from commands.seeing import best_class
 
 if TYPE_CHECKING:
     from commands.job import Job
     from commands.parts import Part
+    from commands.restyling import Restyling
     from commands.seeing import SaliencyFindings
     from interp.network.features import FeatureMaps
     from interp.network.vgg import Vgg
     from interp.statistics.gram import GramStats
     from reports.record import Section
     from reports.store import RecordBuilder
-    from segment.segmentation import Segmentation
     from stylize.canvas import Canvas
     from stylize.isolate import Isolation
     from stylize.region import StyledRegion
@@ -35,11 +34,13 @@ class Restyled:
     painting: "Reading"
 
 
-def tell_stylize(
-    run: Run, vgg: "Vgg", job: "Job", parts: "list[Part]", findings: "SaliencyFindings | None",
-    segmentation: "Segmentation | None",
-) -> "RecordBuilder":  # fmt: skip
-    """Put a stylize run into a record, in reading order."""
+def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
+    """Put a restyling into a record, in reading order.
+
+    Args:
+        done: The restyling.
+        exact: Whether the picture is saved without loss.
+    """
     from reports import (
         features_section,
         gram_section,
@@ -57,6 +58,7 @@ def tell_stylize(
     from stylize.isolate import measure
     from stylize.texture import textures
 
+    vgg, job, parts, segmentation, findings = done.vgg, done.job, done.parts, done.segmentation, done.findings
     photo, scene, restyled = job.photo, job.last.scene, _read(vgg, job)
     first, named = scene.regions[0], " and ".join(part.name for part in parts)
     isolation = measure(vgg, photo.rgb_hwc_u8, job.result_hwc_u8, job.way, scene, job.last.restyled_rchw)
@@ -83,7 +85,7 @@ def tell_stylize(
     if job.way.sources:
         add(constants_section([job.way]))
     builder.data = {
-        "exact": run.exact,
+        "exact": exact,
         "interrupted": job.interrupted,
         "way": job.way,
         "steps": job.last.step,

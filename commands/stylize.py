@@ -1,121 +1,20 @@
 """`stylize`: restyle regions of a photo after paintings, and explain every choice."""
 
-from dataclasses import dataclass, fields, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import fields, replace
 
 import typer
 
-from commands.foreground import ForegroundOptions, find_foreground, region_alpha
-from commands.job import Job, do_job
-from commands.options import INTERRUPTED, ImageArgument, Region, RunOptions, command
-from commands.pairs import cutter
+from commands.foreground import ForegroundOptions
+from commands.options import INTERRUPTED, ImageArgument, RunOptions, command
 from commands.parts import Part, StyleOptions, read_parts
-from commands.run import Run, names_of
-from commands.seeing import SaliencyFindings, look
+from commands.restyling import LayerOptions, LoopOptions, Restyling, check_parts, restyle_parts
+from commands.run import Run
 from interp.errors import UsageError
-from interp.network.layer_names import RELU_NAMES, layer
 from stylize.ways import Way, way_named
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from interp.network.vgg import Vgg
-    from interp.pictures.images import Picture
-    from interp.statistics.layers import LayerChoice
-    from segment.segmentation import Segmentation
-    from stylize.region import StyledRegion
 
 # What every way leaves open, beside the options of the run and of finding the foreground.
 ALWAYS_OPEN = ("image", "style", "style_foreground", "style_background", "region", "preset", "size", "iterations")
-LOOP, LAYERS = "Optimisation", "Layers"
 STRENGTHS = ("strength", "strength_foreground", "strength_background")
-
-
-class LayerChoiceMode(StrEnum):
-    """Who chooses the layers."""
-
-    AUTO = "auto"
-    FIXED = "fixed"
-
-
-class Optimizer(StrEnum):
-    """Which optimiser."""
-
-    LBFGS = "lbfgs"
-    ADAM = "adam"
-
-
-class Start(StrEnum):
-    """Where the optimisation begins."""
-
-    PHOTO = "photo"
-    NOISE = "noise"
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """How to optimise."""
-
-    preset: Annotated[
-        str,
-        typer.Option(
-            "--preset",
-            metavar="NAME|FILE",
-            help="default, draft, a TOML file, or another's recipe: report-pytorch, report-tensorflow, "
-            "report-tensorflow-fixed, report-isolated, gatys.",
-            rich_help_panel=LOOP,
-        ),
-    ] = "default"
-    size: Annotated[
-        int | None,
-        typer.Option("--size", help="Working size: the long side in px.", show_default="512", rich_help_panel=LOOP),
-    ] = None
-    iterations: Annotated[
-        int | None, typer.Option("--iterations", help="Steps at the finest scale.", rich_help_panel=LOOP)
-    ] = None
-    optimizer: Annotated[
-        Optimizer | None,
-        typer.Option("--optimizer", help="Optimiser.", show_default="lbfgs", rich_help_panel=LOOP),
-    ] = None
-    init: Annotated[
-        Start | None, typer.Option("--init", help="Where to begin.", show_default="photo", rich_help_panel=LOOP)
-    ] = None
-
-    def way(self, named: "Way", style_scale: float | None, seed: int) -> "Way":
-        """The preset's way, changed by what was given."""
-        given = {"size_px": self.size, "iterations": self.iterations}
-        if not named.sources:
-            given |= {"style_scale": style_scale, "seed": seed}
-            given |= {"optimizer": self.optimizer and self.optimizer.value, "start": self.init and self.init.value}
-        return replace(named, **{name: value for name, value in given.items() if value is not None})
-
-
-@dataclass(frozen=True)
-class LayerOptions:
-    """Which layers carry style and content."""
-
-    layer_choice: Annotated[
-        LayerChoiceMode,
-        typer.Option("--layer-choice", help="The usual layers, or by evidence (auto).", rich_help_panel=LAYERS),
-    ] = LayerChoiceMode.FIXED
-    style_layers: Annotated[
-        str | None,
-        typer.Option("--style-layers", metavar="NAMES", help="Style layers, comma-separated.", rich_help_panel=LAYERS),
-    ] = None
-    content_layer: Annotated[
-        str | None, typer.Option("--content-layer", metavar="NAME", help="Content layer.", rich_help_panel=LAYERS)
-    ] = None
-
-    @property
-    def style_names(self) -> list[str]:
-        """The style layers given, if any."""
-        return names_of(self.style_layers, RELU_NAMES)
-
-    def check(self) -> None:
-        """Refuse unknown names before anything is loaded."""
-        for name in [*self.style_names, *([self.content_layer] if self.content_layer else [])]:
-            layer(name)
 
 
 @command
@@ -138,26 +37,21 @@ def stylize(
     named = way_named(loop.preset)
     _check_options(run, named)
     photo, parts = run.photo(image, "astronaut"), read_parts(run, style)
-    _check_parts(named, parts)
+    check_parts(named, parts)
     run.plan_outputs(photo.stem, {"image": "png", "mask": "png", "alpha": "png"}, _name_of(parts))
 
     way = loop.way(named, style.style_scale, options.seed)
     if way.strength is not None and not any(run.is_given(option) for option in STRENGTHS):
         parts = [replace(part, strength=way.strength) for part in parts]
-    findings, segmentation, vgg = _see(run, photo, parts, foreground)
-    regions = [_styled(run, vgg, photo, part, segmentation, way, layers) for part in parts]
-    kept = _kept(photo, regions, segmentation) if way.isolates and not foreground.feather else None
-    cut = cutter(run, segmentation, photo.size_hw_px, parts[0].region) if way.cut_result and segmentation else None
-    job = do_job(run, vgg, photo, regions, way, kept_hwc_u8=kept, cut=cut)
-    _warn_of_constants(run, vgg, job, named)
-    _write_pictures(run, job, segmentation, parts)
+    done = restyle_parts(run, photo, parts, foreground, layers, way)
+    _write_pictures(run, done)
     if not options.no_report:
         from commands.story import tell_stylize
 
         run.say("Measuring the result, and making a texture from each layer's statistics.")
-        run.write_report(tell_stylize(run, vgg, job, parts, findings, segmentation), vgg)
+        run.write_report(tell_stylize(done, exact=run.exact), done.vgg)
     run.finish()
-    if job.interrupted:
+    if done.job.interrupted:
         raise typer.Exit(INTERRUPTED)
 
 
@@ -173,108 +67,18 @@ def _check_options(run: Run, way: Way) -> None:
         )
 
 
-def _check_parts(way: Way, parts: list[Part]) -> None:
-    """Refuse more than a way can do."""
-    if not way.isolates and len(parts) > 1:
-        raise UsageError(f"Preset {way.name!r} makes one picture of everything; expected one painting and region.")
-    if way.cut_result and parts[0].region is Region.ALL:
-        raise UsageError(f"Preset {way.name!r} cuts a region out; expected --region foreground or background.")
-
-
 def _name_of(parts: list[Part]) -> str:
     return parts[0].region.value if len(parts) == 1 else "both"
 
 
-def _see(
-    run: Run, photo: "Picture", parts: list[Part], foreground: ForegroundOptions
-) -> "tuple[SaliencyFindings | None, Segmentation | None, Vgg]":
-    """Look at the photo and find the foreground; what needs no network fails before one is loaded."""
-    segmentation, whole = None, parts[0].region is Region.ALL
-    if not whole and not foreground.needs_saliency:
-        segmentation = find_foreground(run, photo, foreground, None)
-    vgg = run.network()
-    run.say("Looking at the photo.")
-    prompted = not whole and foreground.needs_saliency
-    findings = None if run.options.no_report and not prompted else look(run, vgg, photo)
-    if findings:
-        run.say(f"The network sees: {findings.sentence}.")
-    if not whole and segmentation is None:
-        segmentation = find_foreground(run, photo, foreground, findings)
-    return findings, segmentation, vgg
-
-
-def _styled(
-    run: Run, vgg: "Vgg", photo: "Picture", part: Part, segmentation: "Segmentation | None", way: Way,
-    given: LayerOptions,
-) -> "StyledRegion":  # fmt: skip
-    """A part with its region, and the layers to restyle it by."""
-    from stylize.region import StyledRegion
-
-    alpha, (size, _) = region_alpha(part.region, photo, segmentation), way.scales(photo.size_hw_px)[-1]
-    choice = _choose(run, vgg, photo, part, alpha, size, way, given)
-    named = ", ".join(choice.style_weights)
-    run.say(f"Layers for the {part.name}: style from {named}, content from {choice.content_layer} ({choice.mode}).")
-    if size != photo.size_hw_px:
-        (height, width), own = size, photo.size_hw_px
-        run.say(f"Working at {width}x{height} px; the restyled {part.name} is enlarged to {own[1]}x{own[0]} px.")
-    painting = part.painting.image_nchw01.to(run.device())
-    return StyledRegion(
-        alpha, painting, choice, part.strength, part.colour.value, part.painting_alpha_hw01, part.name
-    )  # fmt: skip
-
-
-def _choose(
-    run: Run, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", size_hw_px: tuple[int, int], way: Way,
-    given: LayerOptions,
-) -> "LayerChoice":  # fmt: skip
-    """The layers: the user's, else the way's, else the usual ones or the evidence's."""
-    from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01
-    from interp.statistics.layers import choose_layers, fixed_choice, override_choice, usual_layers
-
-    named = (given.style_names or way.style_layers) and (given.content_layer or way.content_layer)
-    fixed = given.layer_choice is LayerChoiceMode.FIXED
-    if named or (fixed and run.options.no_report):
-        choice = fixed_choice()
-    else:
-        run.say("Measuring how well each layer tells the painting from the photo.")
-        small = resize_nchw01(photo.image_nchw01, size_hw_px).to(run.device())
-        painting = fit_painting_nchw01(part.painting.image_nchw01, size_hw_px, way.style_scale).to(run.device())
-        choice = choose_layers(vgg, small, painting, resize_hw01(alpha, size_hw_px), run.options.seed)
-        choice = usual_layers(choice) if fixed else choice
-    return override_choice(way.choose(choice), given.style_names, given.content_layer)
-
-
-def _kept(photo: "Picture", regions: "list[StyledRegion]", segmentation: "Segmentation | None") -> "np.ndarray | None":
-    """The photo with the kept side's own colours at a soft edge."""
-    from segment.edge_colours import foreground_colours
-
-    if segmentation is None or len(regions) > 1:
-        return None
-    return foreground_colours(photo.rgb_hwc_u8, 1 - regions[0].alpha_hw01)
-
-
-def _warn_of_constants(run: Run, vgg: "Vgg", job: Job, named: Way) -> None:
-    """What a reader must know of a run by constants of other work."""
-    from reports.ways import way_notes
-    from stylize.descent import gradient_nchw
-
-    if named.sources:
-        canvas = job.last.scene.canvases[0]
-        first = float(gradient_nchw(canvas.loss, canvas.start_nchw01).norm())
-        for note in way_notes(named, job.way, vgg.info.name, first):
-            run.warn(note)
-
-
-def _write_pictures(run: Run, job: Job, segmentation: "Segmentation | None", parts: list[Part]) -> None:
+def _write_pictures(run: Run, done: Restyling) -> None:
     """The result, and mask and alpha, which always mean the foreground, so that --mask can read them back."""
-    from interp.pictures.images import encode_png, mask_u8, quantise_hw01
+    from interp.pictures.images import encode_png, mask_u8
 
-    run.write("image", encode_png(job.result_hwc_u8))
+    run.write("image", encode_png(done.job.result_hwc_u8))
     if not run.exact:
         run.warn("JPEG is lossy: pixels outside the region are close to the photo's, not identical. Use .png for that.")
-    alpha = job.last.scene.regions[0].alpha_hw01
-    if parts[0].region is Region.BACKGROUND:
-        alpha = quantise_hw01(1 - alpha)
-    mask = alpha >= 0.5 if segmentation is None or job.way.cut_result else segmentation.mask_hw
+    alpha, found = done.foreground_hw01, done.segmentation
+    mask = alpha >= 0.5 if found is None or done.job.way.cut_result else found.mask_hw
     run.write("mask", encode_png(mask_u8(mask)))
     run.write("alpha", encode_png(mask_u8(alpha)))

@@ -17,7 +17,7 @@ from cli import app
 from commands import streams
 from commands.outputs import _safe, plan_outputs
 from commands.reservation import reserve
-from commands.run import THREAD_VARIABLES
+from commands.work import THREAD_VARIABLES
 from interp.errors import is_out_of_memory
 
 ROOT = Path(__file__).parent.parent

@@ -6,6 +6,8 @@ Only what the pixels need is trusted to be sound: of the EXIF one number, of a P
 import io
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,10 +79,22 @@ def decode(data: bytes, name: str) -> Decoded:
         InputError: If it is no picture, damaged, smaller than 16 px or over 100 million pixels.
         OutOfMemoryError: If it does not fit into memory.
     """
+    with _as_input_errors(name, data):
+        return _decode(data, name)
+
+
+def decode_opened(image: Image.Image, name: str) -> Decoded:
+    """Decode a picture that Pillow has opened, at the frame where it stands; see `decode`."""
+    with _as_input_errors(name):
+        return _decoded(image, name, [], lossy=getattr(image, "format", None) in LOSSY_FORMATS)
+
+
+@contextmanager
+def _as_input_errors(name: str, data: bytes = b"") -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's size and metadata warnings: checked or irrelevant here
-            return _decode(data, name)
+            yield
     except (InputError, OutOfMemoryError):
         raise
     except MemoryError as error:
@@ -111,17 +125,21 @@ def _decode(data: bytes, name: str) -> Decoded:
         lossy = opened.format in LOSSY_FORMATS and b"VP8L" not in data[:64]  # a lossless WebP
         _check_size(opened, name)
         notes: list[str] = []
-        image = _full_resolution(opened, name, notes)
-        _check_size(image, name)
-        turned = _orientation(image)
-        image.load()
-        profile = profile or image.info.get("icc_profile")
-        left = _orientation(image)  # Pillow turns a TIFF itself while it loads it
-        upright = image.transpose(UPRIGHT[left]) if left in UPRIGHT else image
-        if turned in UPRIGHT:
-            notes.append("EXIF orientation applied")
-        eight = _to_8_bit(upright, name, notes)
-        return Decoded(eight.copy() if eight is opened else eight, profile, lossy, notes)
+        return _decoded(_full_resolution(opened, name, notes), name, notes, lossy, profile)
+
+
+def _decoded(image: Image.Image, name: str, notes: list[str], lossy: bool, profile: bytes | None = None) -> Decoded:
+    """One frame upright, in 8 bits, in memory of its own."""
+    _check_size(image, name)
+    turned = _orientation(image)
+    image.load()
+    profile = profile or image.info.get("icc_profile")
+    left = _orientation(image)  # Pillow turns a TIFF itself while it loads it
+    upright = image.transpose(UPRIGHT[left]) if left in UPRIGHT else image
+    if turned in UPRIGHT:
+        notes.append("EXIF orientation applied")
+    eight = _to_8_bit(upright, name, notes)
+    return Decoded(eight.copy() if eight is image else eight, profile, lossy, notes)
 
 
 def _register_heif() -> None:

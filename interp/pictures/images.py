@@ -5,7 +5,6 @@ Everything inside the project is float32 RGB NCHW in [0, 1], sRGB (`*_nchw01`), 
 Pillow and NumPy; torch is imported only by the converters that return tensors: inputs are checked before it loads.
 """
 
-import hashlib
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +15,12 @@ from PIL import Image
 
 from interp.pictures.decoding import MAX_PIXELS as MAX_PIXELS
 from interp.pictures.decoding import MIN_SIDE_PX as MIN_SIDE_PX
-from interp.pictures.decoding import decode, flatten
+from interp.pictures.decoding import flatten
 from interp.pictures.files import display_name as display_name
 from interp.pictures.files import read_bytes as read_bytes
 from interp.pictures.mask_files import load_mask as load_mask
+from interp.pictures.sources import Source as Source
+from interp.pictures.sources import decode_source
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +33,7 @@ class Picture:
     Attributes:
         rgb_hwc_u8: Pixels, (H, W, 3) uint8, RGB, sRGB.
         name: File name without folder, for titles and default output names.
-        sha256: Of the file's bytes.
+        sha256: Of the file's bytes; of the pixels where there was no file.
         notes: What was done beyond plain decoding, one sentence each ("alpha flattened on white").
     """
 
@@ -57,17 +58,20 @@ class Picture:
         return to_nchw01(self.rgb_hwc_u8)
 
 
-def load_picture(source: str | Path) -> Picture:
-    """Decode a picture file: first frame, EXIF orientation applied, sRGB, opaque on white, 8 bit.
+def load_picture(source: Source, name: str = "picture") -> Picture:
+    """Decode a picture: first frame, EXIF orientation applied, sRGB, opaque on white, 8 bit.
 
     Args:
-        source: Path of a PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF or JPEG 2000 file, or `-` for standard input.
+        source: Path of a PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF or JPEG 2000 file, or `-` for standard input; a
+            Pillow picture; or an array, (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or float in [0, 1].
+        name: What to call it where it has no name of its own.
 
     Returns:
         The picture with notes on every conversion.
 
     Raises:
-        InputError: If the file cannot be read or decoded, is smaller than 16 px or over 100 million pixels.
+        InputError: If the file cannot be read or decoded, the array is no picture, or it is smaller than 16 px or over
+            100 million pixels.
 
     Example:
         >>> import tempfile, pathlib
@@ -76,18 +80,19 @@ def load_picture(source: str | Path) -> Picture:
         >>> picture = load_picture(path)
         >>> picture.size_hw_px, picture.rgb_hwc_u8[0, 0].tolist(), picture.notes
         ((16, 32), [255, 255, 255], ('transparency flattened on white',))
+        >>> load_picture(np.ones((16, 32, 3))).rgb_hwc_u8.max()
+        np.uint8(255)
     """
-    data, name = read_bytes(source), display_name(source)
-    decoded = decode(data, name)
+    decoded, name, digest = decode_source(source, name)
     rgb = decoded.rgb_hwc_u8()
-    return Picture(rgb, name, hashlib.sha256(data).hexdigest(), tuple(decoded.notes))
+    return Picture(rgb, name, digest, tuple(decoded.notes))
 
 
-def load_image(path: str | Path) -> "Tensor":
-    """Load a picture file as a tensor.
+def load_image(source: Source) -> "Tensor":
+    """Load a picture as a tensor.
 
     Args:
-        path: Picture file.
+        source: A file, Pillow picture or array, as for `load_picture`.
 
     Returns:
         (1, 3, H, W) float32, RGB, sRGB, [0, 1].
@@ -103,7 +108,14 @@ def load_image(path: str | Path) -> "Tensor":
         >>> load_image(path).shape
         torch.Size([1, 3, 16, 32])
     """
-    return load_picture(path).image_nchw01
+    return load_picture(source).image_nchw01
+
+
+def as_image_nchw01(picture: "Tensor | Source") -> "Tensor":
+    """A tensor as it is; anything else as `load_image` reads it."""
+    import torch
+
+    return picture if isinstance(picture, torch.Tensor) else load_image(picture)
 
 
 def encode_png(pixels_u8: np.ndarray) -> bytes:

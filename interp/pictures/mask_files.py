@@ -1,24 +1,22 @@
 """Mask pictures: what of a file says inside and outside."""
 
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
 from interp.errors import UsageError
-from interp.pictures.decoding import Decoded, decode
-from interp.pictures.files import display_name, read_bytes
+from interp.pictures.decoding import Decoded
+from interp.pictures.sources import Source, decode_source
 
 LOSSY_BLACK, LOSSY_WHITE = 48, 207  # JPEG at quality 30 rings by less beside an edge
 NEAR = 24  # a limited range (video's 16 to 235, a slider not quite at its end) stays this near to black and white
 STRAY_SHARE = 0.001  # of the picture: more nearly black pixels than these are no soft edge
 
 
-def load_mask(source: str | Path, size_hw_px: tuple[int, int], notes: list[str] | None = None) -> np.ndarray:
+def load_mask(source: Source, size_hw_px: tuple[int, int], notes: list[str] | None = None) -> np.ndarray:
     """Load a mask picture: white = inside, black = outside, grey = partly; where it is partly transparent, its alpha.
 
     Args:
-        source: Picture file.
+        source: Picture file, Pillow picture, or array (H, W), uint8, bool or float in [0, 1].
         size_hw_px: The photo's height and width; a mask of the same shape but another size is resized.
         notes: What was done or is odd is added to it.
 
@@ -29,8 +27,7 @@ def load_mask(source: str | Path, size_hw_px: tuple[int, int], notes: list[str] 
         InputError: If the file is no picture.
         UsageError: If its aspect ratio is not the photo's, or it is transparent everywhere.
     """
-    name = display_name(source)
-    decoded = decode(read_bytes(source), name)
+    decoded, name, _ = decode_source(source, "mask")
     grey_hw_u8 = _levels(_meant(decoded, name), decoded)
     if notes is not None:
         notes += decoded.notes

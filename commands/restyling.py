@@ -1,0 +1,252 @@
+"""Restyling as a command or a Python call asks for it: the options of the loop, and one way from photo to result."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.foreground import ForegroundOptions, find_foreground, region_alpha
+from commands.job import Job, do_job
+from commands.options import Region
+from commands.pairs import cutter
+from commands.parts import Part
+from commands.run import names_of
+from commands.seeing import SaliencyFindings, look
+from commands.work import Work
+from interp.errors import UsageError
+from interp.network.layer_names import RELU_NAMES, layer
+from stylize.ways import Way, way_named
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture
+    from interp.statistics.layers import LayerChoice
+    from segment.segmentation import Segmentation
+    from stylize.region import StyledRegion
+
+LOOP, LAYERS = "Optimisation", "Layers"
+
+
+class LayerChoiceMode(StrEnum):
+    """Who chooses the layers."""
+
+    AUTO = "auto"
+    FIXED = "fixed"
+
+
+class Optimizer(StrEnum):
+    """Which optimiser."""
+
+    LBFGS = "lbfgs"
+    ADAM = "adam"
+
+
+class Start(StrEnum):
+    """Where the optimisation begins."""
+
+    PHOTO = "photo"
+    NOISE = "noise"
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How to optimise."""
+
+    preset: Annotated[
+        str,
+        typer.Option(
+            "--preset",
+            metavar="NAME|FILE",
+            help="default, draft, a TOML file, or another's recipe: report-pytorch, report-tensorflow, "
+            "report-tensorflow-fixed, report-isolated, gatys.",
+            rich_help_panel=LOOP,
+        ),
+    ] = "default"
+    size: Annotated[
+        int | None,
+        typer.Option("--size", help="Working size: the long side in px.", show_default="512", rich_help_panel=LOOP),
+    ] = None
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", help="Steps at the finest scale.", rich_help_panel=LOOP)
+    ] = None
+    optimizer: Annotated[
+        Optimizer | None,
+        typer.Option("--optimizer", help="Optimiser.", show_default="lbfgs", rich_help_panel=LOOP),
+    ] = None
+    init: Annotated[
+        Start | None, typer.Option("--init", help="Where to begin.", show_default="photo", rich_help_panel=LOOP)
+    ] = None
+
+    def way(self, named: "Way", style_scale: float | None, seed: int) -> "Way":
+        """The preset's way, changed by what was given."""
+        given = {"size_px": self.size, "iterations": self.iterations}
+        if not named.sources:
+            given |= {"style_scale": style_scale, "seed": seed}
+            given |= {"optimizer": self.optimizer and self.optimizer.value, "start": self.init and self.init.value}
+        return replace(named, **{name: value for name, value in given.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class LayerOptions:
+    """Which layers carry style and content."""
+
+    layer_choice: Annotated[
+        LayerChoiceMode,
+        typer.Option("--layer-choice", help="The usual layers, or by evidence (auto).", rich_help_panel=LAYERS),
+    ] = LayerChoiceMode.FIXED
+    style_layers: Annotated[
+        str | None,
+        typer.Option("--style-layers", metavar="NAMES", help="Style layers, comma-separated.", rich_help_panel=LAYERS),
+    ] = None
+    content_layer: Annotated[
+        str | None, typer.Option("--content-layer", metavar="NAME", help="Content layer.", rich_help_panel=LAYERS)
+    ] = None
+
+    @property
+    def style_names(self) -> list[str]:
+        """The style layers given, if any."""
+        return names_of(self.style_layers, RELU_NAMES)
+
+    def check(self) -> None:
+        """Refuse unknown names before anything is loaded."""
+        for name in [*self.style_names, *([self.content_layer] if self.content_layer else [])]:
+            layer(name)
+
+
+@dataclass(frozen=True)
+class Restyling:
+    """A photo restyled: the job, and what led to it."""
+
+    vgg: "Vgg"
+    job: Job
+    parts: list[Part]
+    findings: SaliencyFindings | None
+    segmentation: "Segmentation | None"
+
+    @property
+    def foreground_hw01(self) -> "np.ndarray":
+        """The alpha of the foreground, whichever side was restyled."""
+        from interp.pictures.images import quantise_hw01
+
+        alpha = self.job.last.scene.regions[0].alpha_hw01
+        return quantise_hw01(1 - alpha) if self.parts[0].region is Region.BACKGROUND else alpha
+
+
+def check_parts(way: Way, parts: list[Part]) -> None:
+    """Refuse more than a way can do."""
+    if not way.isolates and len(parts) > 1:
+        raise UsageError(f"Preset {way.name!r} makes one picture of everything; expected one painting and region.")
+    if way.cut_result and parts[0].region is Region.ALL:
+        raise UsageError(f"Preset {way.name!r} cuts a region out; expected --region foreground or background.")
+
+
+def restyle_parts(
+    work: Work,
+    photo: "Picture",
+    parts: list[Part],
+    foreground: ForegroundOptions,
+    layers: LayerOptions,
+    way: Way,
+    mask_hw01: "np.ndarray | None" = None,
+) -> Restyling:
+    """Find the foreground, choose the layers, restyle.
+
+    Args:
+        work: Inputs and words.
+        photo: The photo.
+        parts: What to restyle after which painting.
+        foreground: How to find it.
+        layers: Which layers the user named.
+        way: How to restyle.
+        mask_hw01: The foreground itself, (H, W) in [0, 1], for the prompt `mask`.
+    """
+    findings, segmentation, vgg = _see(work, photo, parts, foreground, mask_hw01)
+    regions = [_styled(work, vgg, photo, part, segmentation, way, layers) for part in parts]
+    kept = _kept(photo, regions, segmentation) if way.isolates and not foreground.feather else None
+    cut = cutter(work, segmentation, photo.size_hw_px, parts[0].region) if way.cut_result and segmentation else None
+    job = do_job(work, vgg, photo, regions, way, kept_hwc_u8=kept, cut=cut)
+    _warn_of_constants(work, vgg, job)
+    return Restyling(vgg, job, parts, findings, segmentation)
+
+
+def _see(
+    work: Work, photo: "Picture", parts: list[Part], foreground: ForegroundOptions, mask_hw01: "np.ndarray | None"
+) -> "tuple[SaliencyFindings | None, Segmentation | None, Vgg]":
+    """Look at the photo and find the foreground; what needs no network fails before one is loaded."""
+    segmentation, whole = None, parts[0].region is Region.ALL
+    if not whole and not foreground.needs_saliency:
+        segmentation = find_foreground(work, photo, foreground, None, mask_hw01)
+    vgg = work.network()
+    work.say("Looking at the photo.")
+    prompted = not whole and foreground.needs_saliency
+    findings = None if work.options.no_report and not prompted else look(work, vgg, photo)
+    if findings:
+        work.say(f"The network sees: {findings.sentence}.")
+    if not whole and segmentation is None:
+        segmentation = find_foreground(work, photo, foreground, findings, mask_hw01)
+    return findings, segmentation, vgg
+
+
+def _styled(
+    work: Work, vgg: "Vgg", photo: "Picture", part: Part, segmentation: "Segmentation | None", way: Way,
+    given: LayerOptions,
+) -> "StyledRegion":  # fmt: skip
+    """A part with its region, and the layers to restyle it by."""
+    from stylize.region import StyledRegion
+
+    alpha, (size, _) = region_alpha(part.region, photo, segmentation), way.scales(photo.size_hw_px)[-1]
+    choice = _choose(work, vgg, photo, part, alpha, size, way, given)
+    named = ", ".join(choice.style_weights)
+    work.say(f"Layers for the {part.name}: style from {named}, content from {choice.content_layer} ({choice.mode}).")
+    if size != photo.size_hw_px:
+        (height, width), own = size, photo.size_hw_px
+        work.say(f"Working at {width}x{height} px; the restyled {part.name} is enlarged to {own[1]}x{own[0]} px.")
+    painting = part.painting.image_nchw01.to(work.device())
+    return StyledRegion(
+        alpha, painting, choice, part.strength, part.colour.value, part.painting_alpha_hw01, part.name
+    )  # fmt: skip
+
+
+def _choose(
+    work: Work, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", size_hw_px: tuple[int, int], way: Way,
+    given: LayerOptions,
+) -> "LayerChoice":  # fmt: skip
+    """The layers: the user's, else the way's, else the usual ones or the evidence's."""
+    from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01
+    from interp.statistics.layers import choose_layers, fixed_choice, override_choice, usual_layers
+
+    named = (given.style_names or way.style_layers) and (given.content_layer or way.content_layer)
+    fixed = given.layer_choice is LayerChoiceMode.FIXED
+    if named or (fixed and work.options.no_report):
+        choice = fixed_choice()
+    else:
+        work.say("Measuring how well each layer tells the painting from the photo.")
+        small = resize_nchw01(photo.image_nchw01, size_hw_px).to(work.device())
+        painting = fit_painting_nchw01(part.painting.image_nchw01, size_hw_px, way.style_scale).to(work.device())
+        choice = choose_layers(vgg, small, painting, resize_hw01(alpha, size_hw_px), work.options.seed)
+        choice = usual_layers(choice) if fixed else choice
+    return override_choice(way.choose(choice), given.style_names, given.content_layer)
+
+
+def _kept(photo: "Picture", regions: "list[StyledRegion]", segmentation: "Segmentation | None") -> "np.ndarray | None":
+    """The photo with the kept side's own colours at a soft edge."""
+    from segment.edge_colours import foreground_colours
+
+    if segmentation is None or len(regions) > 1:
+        return None
+    return foreground_colours(photo.rgb_hwc_u8, 1 - regions[0].alpha_hw01)
+
+
+def _warn_of_constants(work: Work, vgg: "Vgg", job: Job) -> None:
+    """What a reader must know of a run by constants of other work."""
+    from reports.ways import way_notes
+    from stylize.descent import gradient_nchw
+
+    if job.way.sources:
+        canvas = job.last.scene.canvases[0]
+        first = float(gradient_nchw(canvas.loss, canvas.start_nchw01).norm())
+        for note in way_notes(way_named(job.way.name), job.way, vgg.info.name, first):
+            work.warn(note)

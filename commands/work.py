@@ -1,0 +1,132 @@
+"""What every job here needs, whether a command or a Python call asked for it: pictures, the network, words."""
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commands.options import Device, RunOptions
+from commands.streams import tell
+from interp.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from interp.network.classify import Classifier
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture, Source
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+class Work:
+    """A job's inputs, what it says, and the network it loads.
+
+    Args:
+        options: The shared options.
+    """
+
+    def __init__(self, options: RunOptions) -> None:
+        self.options = options
+        self.started = time.monotonic()
+        self.inputs: dict[str, Picture] = {}
+        self.warnings: list[str] = []
+        self._vgg: Vgg | None = None
+        if options.threads:  # NumPy's and SciPy's BLAS read it when they load, which is later
+            os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.threads)))
+
+    def say(self, message: str) -> None:
+        """Tell the user something on stderr."""
+        if not self.options.quiet:
+            stamp = f"[{time.monotonic() - self.started:6.1f} s] " if self.options.verbose else ""
+            tell(stamp + message)
+
+    def warn(self, message: str) -> None:
+        """Tell the user something that the report must repeat."""
+        self.warnings.append(message)
+        self.say(f"Note: {message}")
+
+    def load(self, role: str, source: "Source") -> "Picture":
+        """Load an input picture; say what was converted."""
+        from interp.pictures.images import load_picture
+
+        picture = load_picture(source, role)
+        for note in picture.notes:
+            self.warn(f"{picture.name}: {note}.")
+        self.inputs[role] = picture
+        return picture
+
+    def mask(self, source: "Source", size_hw_px: tuple[int, int]) -> "np.ndarray":
+        """Load a mask for a picture of a size, (H, W) in [0, 1]; say what was done to read it."""
+        from interp.pictures.images import display_name, load_mask
+
+        notes: list[str] = []
+        mask = load_mask(source, size_hw_px, notes)
+        name = display_name(source) if isinstance(source, str | Path) else "mask"
+        for note in notes:
+            self.warn(f"{name}: {note}.")
+        return mask
+
+    def network(self) -> "Vgg":
+        """Load the network as the options say, once, and say which."""
+        if self._vgg:
+            return self._vgg
+        import torch
+
+        from interp.network.weights import load_vgg
+
+        options = self.options
+        self._prepare_torch()
+        vgg = load_vgg(
+            options.weights, width=options.width, seed=options.seed, layout=options.weights_format, device=self.device()
+        ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- missing in torch's stub
+        self.say(f"Network: {vgg.info.name} ({vgg.info.note}).")
+        self._vgg = vgg
+        return vgg
+
+    def classifier(self, arch: str | None) -> "Classifier":
+        """Load one of torchvision's classifiers, or VGG-19 where none is named.
+
+        Raises:
+            UsageError: If an option is given that only VGG-19 has.
+        """
+        if arch is None:
+            return self.network()
+        if self.options.weights_format is not None:
+            raise UsageError(f"--weights-format is VGG-19's; leave it out with --arch {arch}.")
+        from interp.network.classifiers import load_classifier
+
+        self._prepare_torch()
+        loaded = load_classifier(arch, self.options.weights, seed=self.options.seed, device=self.device())
+        self.say(f"Network: {loaded.info.name} ({loaded.info.note}).")
+        return loaded
+
+    def _prepare_torch(self) -> None:
+        """Set what torch leaves to chance or to the machine."""
+        import torch
+
+        torch.set_flush_denormal(True)  # near-dead channels otherwise run twenty times slower
+        if self.options.threads:
+            torch.set_num_threads(self.options.threads)
+        torch.backends.cuda.matmul.allow_tf32 = False  # ten bits of mantissa are too few for Gram matrices
+        torch.backends.cudnn.allow_tf32 = False  # torch's default is True
+        torch.backends.cudnn.benchmark = False  # it chooses algorithms by their time
+        torch.backends.cudnn.deterministic = True
+
+    def device(self) -> str:
+        """Name of the device to compute on.
+
+        Raises:
+            UsageError: If the one asked for is not there.
+        """
+        asked = self.options.device
+        if asked is Device.CPU:
+            return asked.value
+        from commands.checks.machine import usable_devices
+
+        there = usable_devices()
+        if asked is Device.AUTO:
+            return there[-1]
+        if asked.value not in there:
+            raise UsageError(f"--device {asked.value}: there is none that torch can use. Here: {', '.join(there)}.")
+        return asked.value
