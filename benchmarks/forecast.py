@@ -53,9 +53,10 @@ def main() -> None:
         for side in sides:
             command = [sys.executable, __file__, "--steps", str(arguments.steps), "--case", width, str(side)]
             found.append([float(word) for word in subprocess.check_output(command, text=True).split()])
-        seconds, peaks = (" ".join(f"{value:.3g}" for value in column) for column in ([s for s, _ in found], [p / 1e9 for _, p in found]))
+        rates, peaks = [s for s, _ in found], [p / 1e9 for _, p in found]
+        seconds, gigabytes = (" ".join(f"{value:.3g}" for value in column) for column in (rates, peaks))
         slope = (found[-1][1] - found[0][1]) / (sides[-1] ** 2 - sides[0] ** 2)
-        print(f"{width:>6} {seconds:>20} {peaks:>20} {slope:14.0f}", flush=True)
+        print(f"{width:>6} {seconds:>20} {gigabytes:>20} {slope:14.0f}", flush=True)
 
 
 if __name__ == "__main__":

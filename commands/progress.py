@@ -1,4 +1,4 @@
-"""Progress on stderr: of an optimisation, from its events, or of all of a command's work, in stages of foreseen cost."""
+"""Progress on stderr: of an optimisation, from its events, or of all of a command's work, stage by stage."""
 
 import sys
 import time
@@ -91,26 +91,26 @@ class Moment:
     elapsed_s: float
 
 
-class Work:
-    """All the work from here to the command's end.
+class Stages:
+    """All the work from here to a command's end.
 
     Args:
-        stages: Foreseen cost of each stage by name, in order, in seconds or any other unit.
-        display: Shows it; nothing if none is given.
+        costs: Foreseen cost of each stage by name, in order, in seconds or any other unit.
+        display: Shows it.
     """
 
-    def __init__(self, stages: Mapping[str, float], display: Display | None = None) -> None:
-        self.stages, self.display, self.started = dict(stages), display or Display(), time.monotonic()
+    def __init__(self, costs: Mapping[str, float], display: Display) -> None:
+        self.costs, self.display, self.started = dict(costs), display, time.monotonic()
 
     def at(self, stage: str, share: float = 0.0, words: str = "") -> None:
         """Show that a share of a stage is done, and all of those before it."""
-        names, costs = list(self.stages), list(self.stages.values())
-        done = sum(costs[: names.index(stage)]) + share * self.stages[stage]
-        self.display.show(Moment(done, sum(costs), time.monotonic() - self.started), words or stage)
+        names, costs = list(self.costs), list(self.costs.values())
+        done = sum(costs[: names.index(stage)]) + share * self.costs[stage]
+        self._show(done, words or stage)
 
+    def finish(self) -> None:
+        """Show that everything is done."""
+        self._show(sum(self.costs.values()), "done")
 
-@contextmanager
-def working(stages: Mapping[str, float], mode: Progress, quiet: bool) -> Iterator[Work]:
-    """Open a display of all of a command's work; see `Work`."""
-    with progress(mode, quiet) as display:
-        yield Work(stages, display)
+    def _show(self, done: float, words: str) -> None:
+        self.display.show(Moment(done, sum(self.costs.values()), time.monotonic() - self.started), words)

@@ -47,6 +47,7 @@ class Run(Work):
     def __init__(self, context: typer.Context, options: RunOptions) -> None:
         super().__init__(options)
         self.context = context
+        context.call_on_close(self.end_display)
         self.command = context.info_name or "gramscope"
         self.sources: list[str] = []
         self.written: dict[str, Path] = {}
@@ -155,6 +156,7 @@ class Run(Work):
 
     def finish(self) -> None:
         """Print the results on stdout: the paths, or one JSON object."""
+        self.finish_stages()
         planned = [name for name in self.plan.paths if name in self.written and name != REPORT]  # the main one first
         names = dict.fromkeys([*planned, *self.written])
         outputs = {name: str(self.written[name]) for name in names if name != RECORD}

@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from commands.run import Run
+from commands.work import Work
+
+USABLE = 0.8  # of the machine's memory: others need some, too
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,44 +15,47 @@ if TYPE_CHECKING:
     from stylize.ways import Way
 
 
-def sized(run: Run, way: "Way", alphas_hw01: "list[np.ndarray]", vgg: "Vgg") -> "tuple[Way, Forecast]":
+def sized(
+    work: Work, way: "Way", alphas_hw01: "list[np.ndarray]", vgg: "Vgg", *, grows: bool
+) -> "tuple[Way, Forecast]":
     """The way at a size that this machine can take, and what it will take; both are said.
 
     Args:
-        run: The command's, with --size.
+        work: Says it.
         way: As named, with the size that was given. The default one is brought to the photo's usual size, or less;
             other presets were made for their own.
         alphas_hw01: (H, W) each, the regions.
         vgg: The network.
+        grows: Whether no size was asked for.
     """
     from stylize.forecast import Extent, affordable, forecast
 
     regions, width, machine = [Extent.of(alpha) for alpha in alphas_hw01], vgg.info.width, _machine()
-    if way.name == "default" and not run.is_given("size"):
+    if grows and way.name == "default":
         way = affordable(way, regions, width, machine)
-    else:
-        way = _fitting(run, way, regions, width, machine)
+    way = _fitting(work, way, regions, width, machine)
     found = forecast(way, regions, width, machine.threads)
-    _foretell(run, way, regions, found, machine)
+    _foretell(work, way, regions, found, machine)
+    work.foresee(found.stages(reported=not work.options.no_report))
     return way, found
 
 
-def _fitting(run: Run, way: "Way", regions: "list[Extent]", width: float, machine: "Machine") -> "Way":
-    """The way at a size asked for, or at the largest one that the memory takes."""
+def _fitting(work: Work, way: "Way", regions: "list[Extent]", width: float, machine: "Machine") -> "Way":
+    """The way, or where memory does not take its size, at the largest one that it takes."""
     from stylize.forecast import forecast, largest_size_px
 
     needed = forecast(way, regions, width, machine.threads).peak_bytes
     largest = largest_size_px(way, regions, width, machine.memory_bytes)
     if needed <= machine.memory_bytes or not largest:
         return way
-    run.warn(
-        f"{way.size_px} px would take about {_gigabytes(needed)} of memory and this machine has "
-        f"{_gigabytes(machine.memory_bytes)}: worked at {largest} px."
+    work.warn(
+        f"{way.size_px} px would take about {_gigabytes(needed)} of memory, and this machine should not be asked for "
+        f"more than {_gigabytes(machine.memory_bytes)}: worked at {largest} px."
     )
     return replace(way, size_px=largest)
 
 
-def _foretell(run: Run, way: "Way", regions: "list[Extent]", found: "Forecast", machine: "Machine") -> None:
+def _foretell(work: Work, way: "Way", regions: "list[Extent]", found: "Forecast", machine: "Machine") -> None:
     """Say at which size the work is done, what it will take, and what this machine could take."""
     from commands.checks.machine import available_bytes
     from stylize.forecast import FASTEST, SLOWEST, largest_size_px
@@ -59,18 +64,18 @@ def _foretell(run: Run, way: "Way", regions: "list[Extent]", found: "Forecast", 
     size, _ = way.scales(photo)[-1]
     enlarged = f", enlarged to {photo[1]}x{photo[0]} at the end" if size != photo else ""
     time = "time unknown on this device"
-    if run.device() == "cpu":
-        seconds = sum(found.stages(not run.options.no_report).values())
+    if work.device() == "cpu":
+        seconds = sum(found.stages(reported=not work.options.no_report).values())
         threads = "1 thread" if machine.threads == 1 else f"{machine.threads} threads"
         time = f"{_duration(FASTEST * seconds, SLOWEST * seconds)} with {threads}"
     largest = largest_size_px(way, regions, found.width, machine.memory_bytes)
-    more = f" (its memory takes --size {largest})" if largest > max(size) else ""
-    run.say(
-        f"Working at {size[1]}x{size[0]} px{enlarged}. Foreseen on this machine{more}: {time}, about "
-        f"{_gigabytes(found.peak_bytes)} of memory."
+    more = f" The machine's memory takes up to --size {largest}." if largest > max(size) else ""
+    work.say(
+        f"Working at {size[1]}x{size[0]} px{enlarged}. Foreseen on this machine: {time}, about "
+        f"{_gigabytes(found.peak_bytes)} of memory.{more}"
     )
     if found.peak_bytes > available_bytes():
-        run.warn(f"Only {_gigabytes(available_bytes())} of memory are free now: close other programs.")
+        work.warn(f"Only {_gigabytes(available_bytes())} of memory are free now: close other programs.")
 
 
 def _machine() -> "Machine":
@@ -79,7 +84,7 @@ def _machine() -> "Machine":
     from commands.checks.machine import total_bytes
     from stylize.forecast import Machine
 
-    return Machine(torch.get_num_threads(), total_bytes())
+    return Machine(torch.get_num_threads(), USABLE * total_bytes())
 
 
 def _duration(least_s: float, most_s: float) -> str:

@@ -15,15 +15,21 @@ from stylize.canvas import GRID_PX, MARGIN_PX
 from stylize.fill import BORDER_PX
 from stylize.ways import Way
 
-# One thread with AVX-512, compact and full width: seconds a million canvas pixels and evaluation, m = a w + b w² with w
-# the network's width; a fixed cost an evaluation.
-MEGAPIXEL_S, MEGAPIXEL_S_SQUARED, EVALUATION_S = 3.2, 17.0, 0.010
+# Measured on one thread with AVX-512 at widths w of 1/4, 1/2 and 1 of VGG-19's channels. An evaluation takes a fixed
+# time, and a million pixels of a canvas a w + b w² seconds: 1.9, 5.2 and 16.
+EVALUATION_S, MEGAPIXEL_S, MEGAPIXEL_S_SQUARED = 0.01, 4.8, 11.2
 THREAD_GAIN = 0.8  # n threads do n to this power of one's work
-FASTEST, SLOWEST = 0.6, 2.0  # of the forecast: with AVX2 alone, or a busy machine, twice the time
+FASTEST, SLOWEST = 0.6, 2.0  # of the forecast; with AVX2 alone, or on a busy machine, it takes twice the time
 
-# Bytes: in any case (a full network brings its classifier), a pixel of the largest canvas, a pixel of the photo.
-FIXED_BYTES, NETWORK_BYTES = 0.9e9, 1.9e9  # the latter times the square of the width
-CANVAS_BYTES, PHOTO_BYTES = 5000, 100  # the former times the square root of the width
+# The other stages, in evaluations at the finest scale ("looks") or seconds.
+LAYERS_LOOKS, READING_LOOKS, ISOLATION_LOOKS = 3.5, 2.7, 3.0
+TEXTURE_EVALUATIONS, TEXTURE_PIXELS = 60, 96 * 96
+COMPOSING_MEGAPIXEL_S, ISOLATION_MEGAPIXEL_S, REPORT_MEGAPIXEL_S = 0.85, 0.2, 0.15  # of the photo
+REPORT_S = 8.0
+
+# Peak memory, rounded up: in any case, by the network (its classifier's weights; times w²), a pixel of the largest
+# canvas (times √w), a pixel of the photo.
+FIXED_BYTES, NETWORK_BYTES, CANVAS_BYTES, PHOTO_BYTES = 0.8e9, 2.0e9, 3500, 100
 
 LONGEST_S = 180.0  # a size larger than the usual one is taken while a run stays below it
 LARGEST_PX, STEP_PX = 1024, 64
@@ -83,7 +89,7 @@ class Machine:
 
     Attributes:
         threads: Of the processor.
-        memory_bytes: In all, within a container's limit: what is free just now would change from run to run.
+        memory_bytes: Not what is free just now: that would change from run to run.
     """
 
     threads: int
@@ -96,12 +102,14 @@ class Forecast:
 
     Attributes:
         jobs: Scale by scale, region by region, as they are done.
+        regions: How many.
         threads: That share the work.
         photo_pixels: Of the photo.
         width: Of the network.
     """
 
     jobs: tuple[Job, ...]
+    regions: int
     threads: int
     photo_pixels: int
     width: float
@@ -110,6 +118,28 @@ class Forecast:
     def painting_s(self) -> float:
         """Of the optimisation."""
         return sum(job.seconds for job in self.jobs) / self.threads**THREAD_GAIN
+
+    def stages(self, *, reported: bool) -> dict[str, float]:
+        """Seconds of each stage from the choice of layers to the end, in order.
+
+        Args:
+            reported: Whether a report is written.
+        """
+        gain = self.threads**THREAD_GAIN
+        finest = self.jobs[-self.regions :]
+        look = sum(job.seconds / job.evaluations for job in finest) / gain
+        photo = self.photo_pixels / 1e6
+        textures = self.regions * Job(TEXTURE_EVALUATIONS, TEXTURE_PIXELS, self.width).seconds
+        told = {
+            "layers": LAYERS_LOOKS * look,
+            "painting": self.painting_s,
+            "composing": COMPOSING_MEGAPIXEL_S * photo * self.regions,
+            "reading": READING_LOOKS * look,
+            "isolation": ISOLATION_LOOKS * look + ISOLATION_MEGAPIXEL_S * photo,
+            "textures": textures / gain,
+            "report": REPORT_S + REPORT_MEGAPIXEL_S * photo,
+        }
+        return told if reported else {name: told[name] for name in ("layers", "painting", "composing")}
 
     @property
     def shares(self) -> list[float]:
@@ -148,7 +178,7 @@ def forecast(way: Way, regions: Sequence[Extent], width: float, threads: int) ->
         for size, count in way.scales(photo)
         for region in regions
     )
-    return Forecast(jobs, threads, math.prod(photo), width)
+    return Forecast(jobs, len(regions), threads, math.prod(photo), width)
 
 
 def usual_size_px(photo_hw_px: tuple[int, int], least_px: int) -> int:
@@ -192,6 +222,14 @@ def largest_size_px(way: Way, regions: Sequence[Extent], width: float, memory_by
 
 def peak_bytes(canvas_pixels: int, photo_pixels: int, width: float) -> float:
     """Peak memory of a run whose largest canvas has so many pixels."""
-    network = FIXED_BYTES + NETWORK_BYTES * width**2
-    return network + CANVAS_BYTES * math.sqrt(width) * canvas_pixels + PHOTO_BYTES * photo_pixels
+    return fixed_bytes(width) + pixel_bytes(width) * canvas_pixels + PHOTO_BYTES * photo_pixels
 
+
+def fixed_bytes(width: float) -> float:
+    """What a run takes whatever its size."""
+    return FIXED_BYTES + NETWORK_BYTES * width**2
+
+
+def pixel_bytes(width: float) -> float:
+    """What a run takes for each pixel of its largest canvas."""
+    return CANVAS_BYTES * math.sqrt(width)
