@@ -3,7 +3,7 @@
 Each case is a process of its own on one thread, a whole square picture at one scale. Seconds are those between the
 second evaluation and the last; bytes a pixel come from the two sizes.
 
-    PYTHONPATH=. python benchmarks/forecast.py [--sizes 256,512] [--widths 0.25,0.5,1] [--steps 6]
+    PYTHONPATH=. python benchmarks/forecast.py [--sizes 256,512] [--widths 0.25,0.5,1] [--steps 6] [--precision float32]
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 import time
 
 
-def case(width: float, side: int, steps: int) -> tuple[float, float]:
+def case(width: float, side: int, steps: int, precision: str) -> tuple[float, float]:
     """CPU seconds per million pixels and evaluation; peak bytes."""
     import numpy as np
     import torch
@@ -27,7 +27,7 @@ def case(width: float, side: int, steps: int) -> tuple[float, float]:
     vgg = load_vgg("random", width=width).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     photo, painting = (torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     region = StyledRegion(np.ones((side, side), np.float32), painting, fixed_choice())
-    settings = Settings(size_px=side, coarsest_px=side, iterations=steps)
+    settings = Settings(size_px=side, coarsest_px=side, iterations=steps, precision=precision)
     began, pixels = 0.0, 1
     for event in stylize(vgg, photo, [region], settings):
         pixels = event.scene.canvases[0].alpha_hw01.numel()
@@ -41,17 +41,19 @@ def main() -> None:
     parser.add_argument("--sizes", default="256,512", help="two sides in px")
     parser.add_argument("--widths", default="0.25,0.5,1")
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--case", nargs=2, type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case:
-        print(*case(arguments.case[0], int(arguments.case[1]), arguments.steps))
+        print(*case(arguments.case[0], int(arguments.case[1]), arguments.steps, arguments.precision))
         return
     sides = [int(side) for side in arguments.sizes.split(",")]
     print(f"{'width':>6} {'s / MP, each size':>20} {'peak GB, each size':>20} {'bytes a pixel':>14}")
     for width in arguments.widths.split(","):
         found = []
         for side in sides:
-            command = [sys.executable, __file__, "--steps", str(arguments.steps), "--case", width, str(side)]
+            command = [sys.executable, __file__, "--steps", str(arguments.steps), "--precision", arguments.precision]
+            command += ["--case", width, str(side)]
             found.append([float(word) for word in subprocess.check_output(command, text=True).split()])
         rates, peaks = [s for s, _ in found], [p / 1e9 for _, p in found]
         seconds, gigabytes = (" ".join(f"{value:.3g}" for value in column) for column in (rates, peaks))

@@ -1,6 +1,6 @@
 """The foreground as a user asks for it: its options, shared by every command that has a region, and the cut."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -119,6 +119,11 @@ class ForegroundOptions:
     features: FeaturesOption = Features.VGG
     rounds: RoundsOption = 5
     feather: FeatherOption = None
+
+    @property
+    def given(self) -> list[str]:
+        """Names of the fields that say something."""
+        return [item.name for item in fields(self) if getattr(self, item.name) != item.default]
 
     @property
     def needs_saliency(self) -> bool:

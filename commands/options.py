@@ -18,6 +18,7 @@ from commands.outputs import is_folder
 from commands.streams import tell
 from interp.errors import UsageError
 
+MAX_SEED = 2**31  # OpenCV's generator is the narrowest of the three that a seed goes to
 RUN, OUT, LOOK = "Run", "Output", "Network"
 FOREGROUND = (  # what finds it
     "mask", "box", "hints", "point", "not_point", "segmenter", "segmenter_mean", "segmenter_std", "prompt", "features",
@@ -115,8 +116,7 @@ class RunOptions:
     ] = None
     seed: Annotated[
         int,
-        # OpenCV's generator is the narrowest of the three that it goes to.
-        typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything random.", rich_help_panel=RUN),
+        typer.Option("--seed", min=0, max=MAX_SEED - 1, help="Seed of everything random.", rich_help_panel=RUN),
     ] = 0
     output: Annotated[
         str | None,
@@ -222,21 +222,27 @@ def _refuse_idle(given: dict[str, Any]) -> None:
     Raises:
         UsageError: If a foreground is described where none is looked for, or a width where the weights have their own.
     """
-    idle = [
-        name.removesuffix("_point").replace("_", "-")
-        for name in FOREGROUND
-        if name in given and _is_given(given["context"], name)
-    ]
+    idle = [name for name in FOREGROUND if name in given and _is_given(given["context"], name)]
     paintings = given.get("style_foreground") or given.get("style_background")
     if idle and given.get("region") is Region.ALL and not paintings:
-        raise UsageError(
-            f"--{idle[0]} does nothing with --region all; expected --region foreground or background, found by --box, "
-            "--mask, --hints or --prompt."
-        )
+        raise idle_with_all(idle[0])
     if idle and "rank" in given and (given["rank"] != "contrast" or given["channels"] is not None):
-        raise UsageError(f"--{idle[0]} does nothing without --rank contrast; add it, or drop --{idle[0]}.")
+        option = _option(idle[0])
+        raise UsageError(f"{option} does nothing without --rank contrast; add it, or drop {option}.")
     if given["weights"] != "random" and _is_given(given["context"], "width"):
         raise UsageError(f"--width does nothing with --weights {given['weights']}; expected --weights random.")
+
+
+def idle_with_all(name: str) -> UsageError:
+    """The error where a foreground is described and none is looked for."""
+    return UsageError(
+        f"{_option(name)} does nothing with --region all; expected --region foreground or background, found by --box, "
+        "--mask, --hints or --prompt."
+    )
+
+
+def _option(name: str) -> str:
+    return f"--{name.removesuffix('_point').replace('_', '-')}"
 
 
 def _is_given(context: typer.Context, option: str) -> bool:

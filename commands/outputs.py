@@ -12,6 +12,7 @@ from interp.errors import OutputError, UsageError
 
 REPORT, RECORD = "report", "record"
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+PNG = b"\x89PNG\r\n\x1a\n"
 FORBIDDEN = '/\\:*?"<>|'  # somewhere: on Windows, exFAT, network shares
 # Windows' names of devices, with any extension (learn.microsoft.com/windows/win32/fileio/naming-a-file).
 DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
@@ -54,6 +55,22 @@ def write_atomically(path: Path, data: bytes) -> None:
     finally:
         if temporary:
             temporary.unlink(missing_ok=True)
+
+
+def in_format_of(path: Path, data: bytes) -> bytes:
+    """A PNG in the format that a path's name says; anything else as it is.
+
+    Raises:
+        OutputError: If that format cannot hold it.
+    """
+    if not data.startswith(PNG) or path.suffix.lower() == ".png":
+        return data
+    from interp.pictures.images import reencode
+
+    try:
+        return reencode(data, path.suffix)
+    except (OSError, ValueError) as error:  # WebP ends at 16,383 px a side, JPEG at 65,535
+        raise OutputError(f"Cannot write {str(path)!r}: {error}. Choose a name in .png.") from error
 
 
 def plan_outputs(
@@ -100,6 +117,14 @@ def plan_outputs(
     raise AssertionError("numbers do not end")
 
 
+def check_suffix(output: Path) -> None:
+    """Refuse a name that is no picture's."""
+    if output.suffix.lower() not in PICTURE_SUFFIXES:
+        raise UsageError(
+            f"Output {str(output)!r} ends in {output.suffix!r}; expected {', '.join(PICTURE_SUFFIXES)}, or a folder."
+        )
+
+
 def is_folder(output: str) -> bool:
     """Whether an explicit output names a folder: one that is there, or a name that ends like one."""
     return output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 -- Path drops the last slash
@@ -125,10 +150,7 @@ def check_replaceable(path: Path, overwrite: bool, inputs: Iterable[str | Path])
 
 
 def _explicit(output: Path, extensions: dict[str, str], overwrite: bool, inputs: Iterable[str | Path]) -> OutputPlan:
-    if output.suffix.lower() not in PICTURE_SUFFIXES:
-        raise UsageError(
-            f"Output {str(output)!r} ends in {output.suffix!r}; expected {', '.join(PICTURE_SUFFIXES)}, or a folder."
-        )
+    check_suffix(output)
     _make_writable(output.parent)
     paths = {**_named(output.parent, output.stem, 1, extensions), next(iter(extensions)): output}
     hold = reserve(output.parent, output.stem)

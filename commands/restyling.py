@@ -46,6 +46,14 @@ class Optimizer(StrEnum):
     ADAM = "adam"
 
 
+class Precision(StrEnum):
+    """Numbers of the convolutions."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 class Start(StrEnum):
     """Where the optimisation begins."""
 
@@ -84,12 +92,22 @@ class LoopOptions:
         Start | None, typer.Option("--init", help="Where to begin.", show_default="photo", rich_help_panel=LOOP)
     ] = None
 
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            "--precision",
+            help="Numbers of the convolutions; auto: bfloat16 where the CPU knows it, two to four times as fast.",
+            rich_help_panel=LOOP,
+        ),
+    ] = Precision.AUTO
+
     def way(self, named: "Way", style_scale: float | None, seed: int) -> "Way":
         """The preset's way, changed by what was given."""
         given = {"size_px": self.size, "iterations": self.iterations}
         if not named.sources:
             given |= {"style_scale": style_scale, "seed": seed}
             given |= {"optimizer": self.optimizer and self.optimizer.value, "start": self.init and self.init.value}
+            given |= {"precision": self.precision.value}
         return replace(named, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -146,6 +164,15 @@ def check_parts(way: Way, parts: list[Part]) -> None:
         raise UsageError(f"Preset {way.name!r} makes one picture of everything; expected one painting and region.")
     if way.cut_result and parts[0].region is Region.ALL:
         raise UsageError(f"Preset {way.name!r} cuts a region out; expected --region foreground or background.")
+
+
+def fixed_by_recipe(way: Way, names: list[str]) -> UsageError:
+    """The error where a recipe of other work leaves no room for options."""
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+    return UsageError(
+        f"{options} cannot be combined with preset {way.name!r}, which fixes every constant; of the loop's "
+        "options only --size and --iterations go with it."
+    )
 
 
 def restyle_parts(

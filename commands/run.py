@@ -3,10 +3,8 @@
 import contextlib
 import hashlib
 import json
-import platform
 import shlex
 import sys
-import time
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +14,7 @@ import typer
 
 from commands import samples
 from commands.options import Device, RunOptions
-from commands.outputs import RECORD, REPORT, OutputPlan, plan_outputs
+from commands.outputs import RECORD, REPORT, OutputPlan, in_format_of, plan_outputs
 from commands.reservation import reserve
 from commands.streams import as_typed, show
 from commands.work import Work
@@ -25,15 +23,7 @@ from interp.errors import InputError, OutputError
 if TYPE_CHECKING:
     from interp.network.classify import Classifier
     from interp.pictures.images import Picture
-    from reports.record import Section
     from reports.store import RecordBuilder
-
-
-PNG = b"\x89PNG\r\n\x1a\n"
-PACKAGES = (
-    "gramscope", "torch", "torchvision", "captum", "opencv-python", "opencv-python-headless", "numpy", "scipy",
-    "Pillow", "scikit-image", "matplotlib", "safetensors", "Jinja2", "typer", "optuna",
-)  # fmt: skip
 
 
 class Run(Work):
@@ -127,13 +117,7 @@ class Run(Work):
     def write(self, name: str, data: bytes) -> None:
         """Write one planned output; a picture in the format that its name says."""
         path = self.plan.paths[name]
-        if data.startswith(PNG) and path.suffix.lower() != ".png":
-            from interp.pictures.images import reencode
-
-            try:
-                data = reencode(data, path.suffix)
-            except (OSError, ValueError) as error:  # WebP ends at 16,383 px a side, JPEG at 65,535
-                raise OutputError(f"Cannot write {str(path)!r}: {error}. Choose a name in .png.") from error
+        data = in_format_of(path, data)
         self.written[name] = self.plan.write(name, data)
         self.hashes[path] = hashlib.sha256(data).hexdigest()
 
@@ -147,10 +131,9 @@ class Run(Work):
         from reports.html import render_html
 
         self.say("Writing the report.")
-        builder.warnings.extend(self.warnings)
-        builder.data["weights"] = vgg.info if vgg else None
-        builder.reproduce = self._reproduce(vgg, extra or {})
-        record = builder.build()
+        line = as_typed(shlex.join(["python", "cli.py", *sys.argv[1:]]))
+        outputs = {path.name: digest for path, digest in self.hashes.items()}
+        record = self.record(builder, vgg, line, self._options_with_origin(), outputs, extra or {})
         self.write(RECORD, to_json(record).encode())
         self.write(REPORT, render_html(record).encode())
 
@@ -178,22 +161,6 @@ class Run(Work):
                 path.unlink()
                 self.say(f"{path} was removed: it told of the picture that was overwritten.")
 
-    def _reproduce(self, vgg: "Classifier | None", facts: Mapping[str, str]) -> "Section":
-        from interp.pictures.files import printable
-        from reports.reproduce import reproduce_section
-
-        inputs = [(f"{role}: {picture.name}", picture.sha256) for role, picture in self.inputs.items()]
-        outputs = [(printable(path.name), digest) for path, digest in self.hashes.items()]
-        return reproduce_section(
-            command_line=printable(as_typed(shlex.join(["python", "cli.py", *sys.argv[1:]]))),
-            options=self._options_with_origin(),
-            versions=versions(),
-            weights=vgg.info if vgg else None,
-            inputs=inputs,
-            outputs=outputs,
-            facts={"Seed": str(self.options.seed), **self._machine(), **facts},
-        )
-
     def _options_with_origin(self) -> list[tuple[str, str, str]]:
         from interp.pictures.files import printable
 
@@ -203,25 +170,6 @@ class Run(Work):
             origin = "default" if source is None or source.name == "DEFAULT" else source.name.lower().replace("_", " ")
             rows.append((name.replace("_", "-"), printable(plain(value)), origin))
         return rows
-
-    def _machine(self) -> dict[str, str]:
-        facts = {"Processor": platform.machine(), "Seconds so far": f"{time.monotonic() - self.started:.1f}"}
-        if "torch" in sys.modules:
-            import torch
-
-            return facts | {"Threads": str(torch.get_num_threads()), "Device": self.device()}
-        return facts | {"Threads": str(self.options.threads or "OpenCV's choice"), "Device": "cpu"}
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that touch the result, read without importing them."""
-    from importlib import metadata
-
-    found = {"Python": platform.python_version(), "Platform": platform.system()}
-    for package in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
 
 
 def names_of(text: str | None, every: Sequence[str]) -> list[str]:

@@ -7,9 +7,8 @@ import typer
 from commands.foreground import ForegroundOptions
 from commands.options import INTERRUPTED, ImageArgument, RunOptions, command
 from commands.parts import Part, StyleOptions, read_parts
-from commands.restyling import LayerOptions, LoopOptions, Restyling, check_parts, restyle_parts
+from commands.restyling import LayerOptions, LoopOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
 from commands.run import Run
-from interp.errors import UsageError
 from stylize.ways import Way, way_named
 
 # What every way leaves open, beside the options of the run and of finding the foreground.
@@ -59,11 +58,7 @@ def _check_options(run: Run, way: Way) -> None:
     shared = {item.name for group in (RunOptions, ForegroundOptions) for item in fields(group)}
     given = [name for name in run.context.params if name not in {*shared, *ALWAYS_OPEN} and run.is_given(name)]
     if way.sources and given:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UsageError(
-            f"{options} cannot be combined with preset {way.name!r}, which fixes every constant; of the loop's "
-            "options only --size and --iterations go with it."
-        )
+        raise fixed_by_recipe(way, given)
 
 
 def _name_of(parts: list[Part]) -> str:

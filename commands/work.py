@@ -1,9 +1,11 @@
 """What every job here needs, whether a command or a Python call asked for it: pictures, the network, words."""
 
+import contextlib
 import os
+import platform
+import sys
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +20,16 @@ if TYPE_CHECKING:
     from interp.network.classify import Classifier
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture, Source
+    from reports.record import Record
+    from reports.store import RecordBuilder
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+PACKAGES = (
+    "gramscope", "torch", "torchvision", "captum", "opencv-python", "opencv-python-headless", "numpy", "scipy",
+    "Pillow", "scikit-image", "matplotlib", "safetensors", "Jinja2", "typer", "optuna",
+)  # fmt: skip
+
+Rows = Sequence[tuple[str, str, str]]  # name, value and origin of options
 
 
 class Work:
@@ -36,7 +46,7 @@ class Work:
         self.warnings: list[str] = []
         self._vgg: Vgg | None = None
         self._stages: Stages | None = None
-        self._display = ExitStack()
+        self._display = contextlib.ExitStack()
         if options.threads:  # NumPy's and SciPy's BLAS read it when they load, which is later
             os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.threads)))
 
@@ -161,3 +171,43 @@ class Work:
         if asked.value not in there:
             raise UsageError(f"--device {asked.value}: there is none that torch can use. Here: {', '.join(there)}.")
         return asked.value
+
+    def record(
+        self, builder: "RecordBuilder", vgg: "Classifier | None", command_line: str, options: Rows,
+        outputs: Mapping[str, str], extra: Mapping[str, str],
+    ) -> "Record":  # fmt: skip
+        """Complete a record with the job's own facts: what was read and written, by which software, on what."""
+        from interp.pictures.files import printable
+        from reports.reproduce import reproduce_section
+
+        builder.warnings.extend(self.warnings)
+        builder.data["weights"] = vgg.info if vgg else None
+        builder.reproduce = reproduce_section(
+            command_line=printable(command_line),
+            options=options,
+            versions=versions(),
+            weights=vgg.info if vgg else None,
+            inputs=[(f"{role}: {picture.name}", picture.sha256) for role, picture in self.inputs.items()],
+            outputs=[(printable(name), digest) for name, digest in outputs.items()],
+            facts={"Seed": str(self.options.seed), **self._machine(), **extra},
+        )
+        return builder.build()
+
+    def _machine(self) -> dict[str, str]:
+        facts = {"Processor": platform.machine(), "Seconds so far": f"{time.monotonic() - self.started:.1f}"}
+        if "torch" in sys.modules:
+            import torch
+
+            return facts | {"Threads": str(torch.get_num_threads()), "Device": self.device()}
+        return facts | {"Threads": str(self.options.threads or "OpenCV's choice"), "Device": "cpu"}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that touch the result, read without importing them."""
+    from importlib import metadata
+
+    found = {"Python": platform.python_version(), "Platform": platform.system()}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found

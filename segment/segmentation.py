@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from interp.pictures.images import quantise_hw01
+from interp.pictures.images import Source, load_picture, quantise_hw01
 from segment.deepcut import Describe
 from segment.hints import Hints
 from segment.masks import Box, count_components, outline_hw
@@ -56,7 +56,7 @@ class Segmentation:
 
 
 def segment(
-    rgb_hwc_u8: np.ndarray,
+    photo: Source,
     *,
     prompt: str = "auto",
     box_xywh_px: Box | None = None,
@@ -73,7 +73,7 @@ def segment(
     """Find the foreground of a photo.
 
     Args:
-        rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
+        photo: File, Pillow picture or array, such as (H, W, 3) uint8 RGB; see `interp.load_picture`.
         prompt: Name of a class in `segment.prompts`; "auto" asks several in turn.
         box_xywh_px: Left, top, width, height around the subject; implies "box".
         mask_hw01: A finished mask, (H, W) in [0, 1], 1 = inside; implies "mask". With hints, an earlier mask to be
@@ -93,6 +93,7 @@ def segment(
     Raises:
         MaskError: If no usable region is found; the message says what to try.
         UsageError: If an option is unknown, missing, in conflict with another, or does not fit the photo.
+        InputError: If the photo is no picture.
 
     Example:
         >>> photo = np.full((120, 160, 3), 60, np.uint8)
@@ -101,6 +102,7 @@ def segment(
         >>> region.prompt, int(region.mask_hw.sum())
         ('box', 3600)
     """
+    rgb_hwc_u8 = load_picture(photo).rgb_hwc_u8
     request = Request(rgb_hwc_u8, box_xywh_px, mask_hw01, hints, saliency_hw, describe, person, segmenter, seed, rounds)
     trimap, mask = prompt_named(chosen_name(prompt, request)).find(request)
     if mask_hw01 is not None and hints is None:  # a given mask stays as it is unless a feather is asked for

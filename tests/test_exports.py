@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = ("interp", "segment", "stylize", "reports")
+MODULES = (*PACKAGES, "gramscope")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -29,7 +30,7 @@ def test_every_function_of_the_python_face_has_an_example() -> None:
 
 
 def test_importing_the_packages_loads_no_torch() -> None:
-    code = f"import sys, {', '.join(PACKAGES)}; print('torch' in sys.modules)"
+    code = f"import sys, {', '.join(MODULES)}; print('torch' in sys.modules)"
     root = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

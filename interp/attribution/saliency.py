@@ -12,6 +12,7 @@ from torch import Tensor
 from interp.attribution.methods import GUIDED, METHODS, MethodOptions, attribute
 from interp.attribution.targets import Scored, Target, class_count, class_target, no_classifier
 from interp.network.classify import Classifier, Prediction, classify, native_size_hw_px
+from interp.pictures.images import Source, as_image_nchw01
 from interp.pictures.sizes import resize_nchw01
 
 PROMPT_SIGMA = 0.025  # of the side: joins a map's speckle into parts, keeps the parts apart
@@ -66,7 +67,7 @@ class SaliencyMap:
 
 def saliency_map(
     classifier: Classifier,
-    image_nchw01: Tensor,
+    image: Tensor | Source,
     method: str = GUIDED,
     target: Target | None = None,
     *,
@@ -77,7 +78,7 @@ def saliency_map(
 
     Args:
         classifier: The network.
-        image_nchw01: (1, 3, H, W) float RGB in [0, 1], any size.
+        image: (1, 3, H, W) float RGB in [0, 1], any size; or a file, Pillow picture or array.
         method: One of `attribution.METHODS`.
         target: What to explain; None for the most probable class.
         size_hw_px: Size to look at the picture; None for the network's native one (`classify.native_size_hw_px`).
@@ -96,6 +97,7 @@ def saliency_map(
         >>> saliency_map(load_vgg("compact"), torch.zeros(1, 3, 64, 64), "grad-cam").map_chw.shape
         (1, 64, 64)
     """
+    image_nchw01 = as_image_nchw01(image).to(classifier.normalise.mean.device)
     size_hw_px = size_hw_px or native_size_hw_px(classifier, image_nchw01)
     if class_count(classifier):
         prediction = classify(classifier, image_nchw01, size_hw_px)
@@ -105,14 +107,14 @@ def saliency_map(
         if not prediction.indices:
             raise no_classifier(classifier)
         target = class_target(classifier, prediction.indices[0])
-    image = resize_nchw01(image_nchw01.detach(), size_hw_px)
+    looked_at = resize_nchw01(image_nchw01.detach(), size_hw_px)
     options = options or MethodOptions()
-    values_nchw = attribute(Scored(classifier, target), image, method, options)
+    values_nchw = attribute(Scored(classifier, target), looked_at, method, options)
     return SaliencyMap(
         method=method,
         target=target,
         map_chw=values_nchw[0].cpu().numpy(),
-        input_chw01=image[0].cpu().numpy(),
+        input_chw01=looked_at[0].cpu().numpy(),
         prediction=prediction,
         options=options,
     )

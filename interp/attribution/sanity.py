@@ -29,6 +29,7 @@ from interp.attribution.targets import class_count, class_target
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord, word_for
 from interp.errors import UsageError
 from interp.network.classify import Classifier, class_name
+from interp.pictures.images import Source, as_image_nchw01
 from interp.pictures.sizes import resize_nchw01
 
 RANDOM_RANKINGS = 20
@@ -61,7 +62,7 @@ class SanityCheck:
 
 def quick_verdict(
     classifier: Classifier,
-    image_nchw01: Tensor,
+    image: Tensor | Source,
     saliency: SaliencyMap,
     *,
     seed: int = 0,
@@ -81,7 +82,7 @@ def quick_verdict(
 
     Args:
         classifier: The network the map was made with.
-        image_nchw01: (1, 3, H, W) the picture it was made from, any size.
+        image: The picture it was made from, as for `saliency_map`.
         saliency: The map.
         seed: Of the rankings, the other logit and the head.
         steps: Points of each curve beyond the first; None for 32, fewer (8 at least) where pixels x width² exceed
@@ -113,12 +114,13 @@ def quick_verdict(
         raise UsageError(f"Cannot repeat a map by {saliency.method!r}; expected one by {', '.join(METHODS)}.")
     if not np.isfinite(saliency.map_chw).all():
         return SaliencyVerdict(VerdictWord.NOT_TESTED, finite=False)
-    image = resize_nchw01(image_nchw01.detach(), saliency.prediction.size_hw_px)
+    image_nchw01 = as_image_nchw01(image).to(classifier.normalise.mean.device)
+    looked_at = resize_nchw01(image_nchw01.detach(), saliency.prediction.size_hw_px)
     quantile = random_quantile95
     if quantile is None:
-        quantile = random_margin95(classifier, image, saliency, seed=seed, steps=steps)
+        quantile = random_margin95(classifier, looked_at, saliency, seed=seed, steps=steps)
     order = ranking(saliency.heat_hw, np.random.default_rng(seed))
-    own = _perturbed(classifier, image, saliency, order, steps)
+    own = _perturbed(classifier, looked_at, saliency, order, steps)
 
     heat = np.abs(saliency.heat_hw)
     others = other_classes(classifier, saliency.target.index, seed, 1)

@@ -4,6 +4,7 @@ Architecture: Simonyan & Zisserman 2015, table 1, column E; parameter names and 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from interp.errors import UsageError, WeightsError
 from interp.network.layer_names import CHANNELS_PER_BLOCK, CONVS_PER_BLOCK, LAYERS, deepest, layer
+from interp.pictures.images import Source, as_image_nchw01
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's model zoo: RGB, for input in [0, 1]
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -137,13 +139,18 @@ class Vgg(nn.Module):
         names = {str(place.index): name for name, place in LAYERS.items()}
         return names[rest] if group == "features" else path.removesuffix(".linear")
 
-    def activations(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> dict[str, Tensor]:
+    def activations(
+        self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max", precision: str = "float32"
+    ) -> dict[str, Tensor]:
         """Capture the values of named layers in one pass that stops at the deepest.
 
         Args:
             image_nchw01: (N, 3, H, W) float RGB in [0, 1]; gradients flow back to it.
             layers: Names such as `relu4_2`; `convX_Y` is the value before the ReLU.
-            pooling: `max`, as trained, or `average`, whose gradient reaches every pixel (Gatys et al. 2016, section 2).
+            pooling: `max`, as trained; `average`, whose gradient reaches every pixel (Gatys et al. 2016, section 2);
+                or `mixed`, the mean of both.
+            precision: `float32`, or `bfloat16` for the convolutions, their gradients and the values returned
+                (`precision.resolve_precision`).
 
         Returns:
             For each name (N, C, H / stride, W / stride), in the order asked for.
@@ -151,7 +158,11 @@ class Vgg(nn.Module):
         Raises:
             UsageError: If a name is unknown or the image has no cell at the deepest layer.
         """
-        captured = dict(self.stream(image_nchw01, layers, pooling))
+        half = precision == "bfloat16"
+        if half:
+            image_nchw01 = image_nchw01.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(image_nchw01.device.type, torch.bfloat16) if half else nullcontext():
+            captured = dict(self.stream(image_nchw01, layers, pooling))
         return {name: captured[name] for name in layers}
 
     def stream(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> Iterator[tuple[str, Tensor]]:
@@ -178,6 +189,8 @@ class Vgg(nn.Module):
                 value = F.relu(value, inplace=name.replace("relu", "conv") not in layers)
             elif pooling == "average" and isinstance(module, nn.MaxPool2d):
                 value = F.avg_pool2d(value, 2)
+            elif pooling == "mixed" and isinstance(module, nn.MaxPool2d):
+                value = (F.avg_pool2d(value, 2) + F.max_pool2d(value, 2)) / 2
             else:
                 value = module(value)
             if name in layers:
@@ -186,8 +199,13 @@ class Vgg(nn.Module):
                 break
 
 
-def activations(vgg: Vgg, image_nchw01: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+def activations(vgg: Vgg, image: Tensor | Source, layers: Sequence[str]) -> dict[str, Tensor]:
     """Capture the values of named layers; see `Vgg.activations`.
+
+    Args:
+        vgg: The network.
+        image: (1, 3, H, W) float RGB in [0, 1]; or a file, Pillow picture or array, at its own size.
+        layers: Names, in any order.
 
     Example:
         >>> vgg = Vgg(width=1 / 16)
@@ -195,7 +213,7 @@ def activations(vgg: Vgg, image_nchw01: Tensor, layers: Sequence[str]) -> dict[s
         >>> {name: tuple(value.shape) for name, value in maps.items()}
         {'conv1_1': (1, 4, 32, 48), 'relu4_1': (1, 32, 4, 6)}
     """
-    return vgg.activations(image_nchw01, layers)
+    return vgg.activations(as_image_nchw01(image).to(vgg.normalise.mean), layers)
 
 
 def channels_at(width: float) -> tuple[int, ...]:
