@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from commands.options import Progress
-from commands.streams import tell
+from commands.streams import DISPLAY, tell
 
 
 class Step(Protocol):
@@ -80,6 +80,12 @@ def progress(mode: Progress, quiet: bool) -> Iterator[Display]:
                     bar.update(task, total=event.total, completed=event.step, description=text)
 
             yield Bar()
+
+
+def open_display(mode: Progress, quiet: bool) -> Display:
+    """Open a display that stays until `DISPLAY` is closed; there is one at a time."""
+    DISPLAY.close()
+    return DISPLAY.enter_context(progress(mode, quiet))
 
 
 @dataclass(frozen=True)

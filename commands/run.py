@@ -37,7 +37,6 @@ class Run(Work):
     def __init__(self, context: typer.Context, options: RunOptions) -> None:
         super().__init__(options)
         self.context = context
-        context.call_on_close(self.end_display)
         self.command = context.info_name or "gramscope"
         self.sources: list[str] = []
         self.written: dict[str, Path] = {}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.options import Device, RunOptions
-from commands.progress import Stages, progress
-from commands.streams import tell
+from commands.progress import Stages, open_display
+from commands.streams import DISPLAY, tell
 from interp.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ class Work:
         self.warnings: list[str] = []
         self._vgg: Vgg | None = None
         self._stages: Stages | None = None
-        self._display = contextlib.ExitStack()
         if options.threads:  # NumPy's and SciPy's BLAS read it when they load, which is later
             os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.threads)))
 
@@ -63,7 +62,7 @@ class Work:
 
     def foresee(self, costs: Mapping[str, float]) -> None:
         """Begin to show how much is done of all the work that is left: the cost of each stage by name, in order."""
-        self._stages = Stages(costs, self._display.enter_context(progress(self.options.progress, self.options.quiet)))
+        self._stages = Stages(costs, open_display(self.options.progress, self.options.quiet))
 
     def begin(self, stage: str, sentence: str) -> None:
         """Say what is done next, and show all before it as done."""
@@ -83,7 +82,7 @@ class Work:
 
     def end_display(self) -> None:
         """Take the progress display away; again does no harm."""
-        self._display.close()
+        DISPLAY.close()
         self._stages = None
 
     def load(self, role: str, source: "Source") -> "Picture":

@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from interp.network.precision import resolve_precision
 from stylize.canvas import GRID_PX, MARGIN_PX
 from stylize.fill import BORDER_PX
 from stylize.ways import Way
 
 # Measured on one thread with AVX-512 at widths w of 1/4, 1/2 and 1 of VGG-19's channels. An evaluation takes a fixed
-# time, and a million pixels of a canvas a w + b w² seconds: 1.9, 5.2 and 16.
-EVALUATION_S, MEGAPIXEL_S, MEGAPIXEL_S_SQUARED = 0.01, 4.8, 11.2
+# time, and a million pixels of a canvas a w + b w² seconds: 1.9, 5.2, 16 in float32; 1.05 (1/4), 6.5 (1) in bfloat16.
+EVALUATION_S = 0.01
+MEGAPIXEL_S = {"float32": (4.8, 11.2), "bfloat16": (3.4, 3.1)}  # a, b
 THREAD_GAIN = 0.8  # n threads do n to this power of one's work
 FASTEST, SLOWEST = 0.6, 2.0  # of the forecast; with AVX2 alone, or on a busy machine, it takes twice the time
 
@@ -69,18 +71,17 @@ class Job:
     Attributes:
         evaluations: Of its loss.
         pixels: Of its canvas.
-        width: Of the network.
+        megapixel_s: Seconds that a million pixels take in one evaluation.
     """
 
     evaluations: int
     pixels: int
-    width: float
+    megapixel_s: float
 
     @property
     def seconds(self) -> float:
         """On one thread."""
-        rate = MEGAPIXEL_S * self.width + MEGAPIXEL_S_SQUARED * self.width**2
-        return self.evaluations * (EVALUATION_S + self.pixels / 1e6 * rate)
+        return self.evaluations * (EVALUATION_S + self.pixels / 1e6 * self.megapixel_s)
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Forecast:
         finest = self.jobs[-self.regions :]
         look = sum(job.seconds / job.evaluations for job in finest) / gain
         photo = self.photo_pixels / 1e6
-        textures = self.regions * Job(TEXTURE_EVALUATIONS, TEXTURE_PIXELS, self.width).seconds
+        textures = self.regions * Job(TEXTURE_EVALUATIONS, TEXTURE_PIXELS, self.jobs[-1].megapixel_s).seconds
         told = {
             "layers": LAYERS_LOOKS * look,
             "painting": self.painting_s,
@@ -173,8 +174,10 @@ def forecast(way: Way, regions: Sequence[Extent], width: float, threads: int) ->
         [25600, 82944, 295936]
     """
     photo = regions[0].photo_hw_px
+    linear, square = MEGAPIXEL_S[resolve_precision(way.precision, "cpu")]
+    rate = linear * width + square * width**2
     jobs = tuple(
-        Job(count, region.canvas_pixels(size) if way.isolates else math.prod(size), width)
+        Job(count, region.canvas_pixels(size) if way.isolates else math.prod(size), rate)
         for size, count in way.scales(photo)
         for region in regions
     )

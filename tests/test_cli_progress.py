@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from PIL import Image
 
 from tests.helpers import call
 
+ROOT = Path(__file__).resolve().parent.parent
 QUICK = ("--size", "64", "--iterations", "2", "--weights", "compact", "--prompt", "contrast")
 
 
@@ -66,3 +70,26 @@ def test_a_size_beyond_the_memory_is_reduced_and_said(tmp_path: Path, monkeypatc
     assert result.exit_code == 0, result.stderr
     found = re.search(r"1300 px would take about .* GB of memory, .* worked at (\d+) px", result.stderr)
     assert found and 64 <= int(found[1]) < 1300 and f"Working at {found[1]}x" in result.stderr, result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_comparison_keeps_what_is_finished(number: int, photo: Path, tmp_path: Path) -> None:
+    """The second way has five thousand steps to go when the signal comes."""
+    command = [sys.executable, str(ROOT / "cli.py"), "compare", str(photo), "--presets", "draft,report-pytorch"]
+    options = ["--size", "64", "--jitters", "0", "--weights", "compact", "--threads", "1", "--out-dir", str(tmp_path)]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr and process.stdout
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("draft: "):
+                process.send_signal(number)
+        printed = process.stdout.read().split()
+    assert process.returncode == 130, said
+    assert any("Interrupted: 1 of 2 ways were finished" in line for line in said), said
+    assert [Path(path).suffix for path in printed] == [".png", ".html"] and all(
+        Path(path).is_file() for path in printed
+    )
+    outcomes = json.loads((tmp_path / "me.compare.report.json").read_text())["data"]["outcomes"]
+    assert [[entry["way"]["name"] for entry in outcome] for outcome in outcomes.values()] == [["draft"]]

@@ -1,5 +1,7 @@
 """What a run is foreseen to take, and the size that follows from it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ from stylize.region import StyledRegion
 from tests.helpers import stripes
 
 PHONE = Extent((3024, 4032), (3024, 4032))
-DEFAULT = PRESETS["default"]
+DEFAULT = replace(PRESETS["default"], precision="float32")
 PLENTY = 64e9
 
 
@@ -72,7 +74,9 @@ def test_a_slow_network_or_little_memory_get_a_smaller_size() -> None:
 
 def test_the_largest_size_is_the_last_that_fits() -> None:
     largest = largest_size_px(DEFAULT, [PHONE], 0.25, 8e9)
-    fits, exceeds = (forecast(Preset(size_px=size), [PHONE], 0.25, 1).peak_bytes for size in (largest, largest + 64))
+    fits, exceeds = (
+        forecast(replace(DEFAULT, size_px=size), [PHONE], 0.25, 1).peak_bytes for size in (largest, largest + 64)
+    )
     assert fits <= 8e9 < exceeds and largest % 64 == 0
     assert largest_size_px(DEFAULT, [PHONE], 0.25, 1e9) == 0
 
