@@ -37,6 +37,14 @@ class Display:
         """Show one event with a few words."""
 
 
+def left(event: Step) -> str:
+    """The time left, at the pace until now."""
+    if not event.step:
+        return ""
+    seconds = round(event.elapsed_s / event.step * (event.total - event.step))
+    return f"{seconds} s left" if seconds < 100 else f"{seconds / 60:.0f} min left"
+
+
 class Lines(Display):
     """A line for every tenth of the work."""
 
@@ -48,8 +56,7 @@ class Lines(Display):
         tenths = int(10 * event.step / event.total)
         if tenths > self.tenths:
             self.tenths = tenths
-            left_s = event.elapsed_s / event.step * (event.total - event.step)
-            tell(f"{tenths * 10:3d} %  {text}  {left_s:.0f} s left")
+            tell(f"{tenths * 10:3d} %  {text}  {left(event)}")
 
 
 @contextmanager
@@ -63,21 +70,20 @@ def progress(mode: Progress, quiet: bool) -> Iterator[Display]:
         yield Lines()
     else:
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
         columns = (
             BarColumn(),
             TextColumn("{task.percentage:3.0f} %  {task.description}"),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
         )
         with RichProgress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task("starting", total=None)
 
             class Bar(Display):
                 def show(self, event: Step, text: str) -> None:
-                    bar.update(task, total=event.total, completed=event.step, description=text)
+                    bar.update(task, total=event.total, completed=event.step, description=f"{text}  {left(event)}")
 
             yield Bar()
 

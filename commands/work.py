@@ -63,6 +63,7 @@ class Work:
     def foresee(self, costs: Mapping[str, float]) -> None:
         """Begin to show how much is done of all the work that is left: the cost of each stage by name, in order."""
         self._stages = Stages(costs, open_display(self.options.progress, self.options.quiet))
+        self.at(next(iter(costs)))
 
     def begin(self, stage: str, sentence: str) -> None:
         """Say what is done next, and show all before it as done."""
