@@ -39,6 +39,7 @@ def result_section(
     alpha_hw01: np.ndarray | None = None,
     *,
     region: str = "region",
+    painted_hw_px: tuple[int, int] | None = None,
 ) -> Section:
     """The photo before and after.
 
@@ -48,6 +49,7 @@ def result_section(
         result_hwc_u8: (H, W, 3) uint8 RGB, the result.
         alpha_hw01: (H, W) in [0, 1], what was restyled; None for all of it.
         region: What that is called: "foreground", "background".
+        painted_hw_px: Size at which the result was painted, where it was enlarged afterwards.
 
     Returns:
         Section `result`.
@@ -59,10 +61,20 @@ def result_section(
         before=store.photo(photo_hwc_u8, f"The photo, {width} by {height} pixels."),
         after=store.photo(result_hwc_u8, f"The photo with {what} restyled."),
         outline=None if alpha_hw01 is None else store.outline(alpha_hw01, f"Outline of the {region}."),
-        caption=f"{width}×{height} px; restyled: {what}, {percent(share)} of the picture.",
+        caption=f"{width}×{height} px; restyled: {what}, {percent(share)} of the picture{_enlarging(painted_hw_px)}.",
     )
     intro = "The photo before and after. The line between them can be dragged, or moved with the arrow keys."
     return Section("result", "Before and after", intro, (compare,))
+
+
+def _enlarging(painted_hw_px: tuple[int, int] | None) -> str:
+    if painted_hw_px is None:
+        return ""
+    height, width = painted_hw_px
+    return (
+        f"; painted at {width}×{height} px and enlarged: strokes were sharpened without halos, and the photo's finer "
+        "detail was added where the paint follows its luminance"
+    )
 
 
 class Losses(Protocol):
@@ -119,6 +131,8 @@ def optimisation_section(
     ends = "; ".join(f"{name} from {start} to {end}" for name, start, end, _ in rows)
     alt = f"Loss curves over {last.step} evaluations: {ends}."
     caption = "Each term without its weight, and the weighted total, on a logarithmic axis. Dashed: a new scale."
+    if any(name.endswith(", held") for name in last.losses):
+        caption += " Held: the faces in the region, whose small shapes a finer layer keeps."
     shown = tuple(Figure(store.photo(image, f"Snapshot: {words}."), words) for words, image in snapshots)
     blocks: tuple[Block, ...] = (
         Facts(tuple(facts)),

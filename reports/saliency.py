@@ -81,7 +81,7 @@ def saliency_row(store: ImageStore, photo_hwc_u8: np.ndarray, saliency: "Salienc
     )
     tables = tuple(block for block in prediction_blocks(saliency.prediction) if isinstance(block, Table))
     photo = Figure(store.photo(photo_hwc_u8, "The photo."), "The photo")
-    return Row((*tables, photo, Figure(store.photo(over, f"Map over the photo. Verdict: {verdict.word}."), caption)))
+    return Row((photo, Figure(store.photo(over, f"Map over the photo. Verdict: {verdict.word}."), caption), *tables))
 
 
 def _over_photo(photo_hwc_u8: np.ndarray, strength_hw: np.ndarray) -> np.ndarray:
