@@ -63,7 +63,7 @@ def record_with(text: str) -> Record:
         title=text,
         headline=text,
         sections=sections,
-        lead=(Row((Figure(before, text), Table(text, (text, text), ((text, f"{text} words"),)))),),
+        lead=(Row((Figure(before, text), Table(text, (text, "Words"), ((text, "words"), ("words", text))))),),
         conclusion=Conclusion(text, text, text, "bad"),
         warnings=(text,),
         reproduce=Section("reproduce", text, text, (Code(text),)),
