@@ -46,11 +46,9 @@ def segment(
     vgg = run.network() if foreground.needs_saliency else None
     findings = look(run, vgg, picture) if vgg else None
     segmentation = find_foreground(run, picture, foreground, findings)
-    if not run.exact:
-        run.warn("JPEG knows no transparency: the cut-out is on white. Use .png or .webp.")
     run.write("mask", encode_png(mask_u8(segmentation.mask_hw)))
     run.write("alpha", encode_png(mask_u8(segmentation.alpha_hw01)))
-    run.write("cutout", encode_png(cutout(picture.rgb_hwc_u8, segmentation.alpha_hw01)))
+    run.write_photo("cutout", cutout(picture.original, segmentation.alpha_hw01), picture)
     run.write("overlay", encode_png(overlay(picture.rgb_hwc_u8, segmentation)))
     measured = measures(segmentation, replay(run.sources[0], foreground, segmentation, options))
     run.write("measures", json.dumps(measured, indent=1).encode())

@@ -61,14 +61,15 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     vgg, job, parts, segmentation, findings = done.vgg, done.job, done.parts, done.segmentation, done.findings
     photo, scene, restyled = job.photo, job.last.scene, _read(vgg, job)
     first, named = scene.regions[0], " and ".join(part.name for part in parts)
-    isolation = measure(vgg, photo.rgb_hwc_u8, job.result_hwc_u8, job.way, scene, job.last.restyled_rchw)
+    isolation = measure(vgg, photo.original, job.result_hwc, job.way, job.last)
+    seen = photo.original.on_white(job.result_hwc_u8)
     after = " and ".join(part.painting.name for part in parts)
     by = f", by {job.way.title}" if job.way.sources else ""
     builder = RecordBuilder("stylize", f"{photo.name}, {named} after {after}{by}", _headline(restyled, isolation))
     store, add = builder.images, builder.sections.append
     paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
     alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None
-    add(result_section(store, photo.rgb_hwc_u8, job.result_hwc_u8, alpha, region=named, paintings=paintings))
+    add(result_section(store, photo.rgb_hwc_u8, seen, alpha, region=named, paintings=paintings))
     if segmentation:
         add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, isolation, region=first.name))
     add(features_section(store, _maps(vgg, job)))
@@ -79,7 +80,7 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         add(_of(gram_section(store, _grams(vgg, job, number)), several))
         carried = textures(vgg, without_border(entry.canvas.painting_nchw01))
         add(_of(layers_section(store, entry.region.choice, carried), several))
-    pictures = [*job.snapshots, ("result", job.result_hwc_u8)]
+    pictures = [*job.snapshots, ("result", seen)]
     add(optimisation_section(store, job.steps, pictures, seconds=job.last.elapsed_s))
     add(_outcome_section(vgg, job, restyled, findings))
     if job.way.sources:
