@@ -36,20 +36,24 @@ Marks = tuple[float, float, float]  # distances in a random network and of patch
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to restyle: changes to the default settings, the usual layers instead of the evidence's, a strength."""
+    """One way to restyle: changes to the default settings, the evidence's layers or the usual ones, a strength."""
 
     settings: dict[str, Any] = field(default_factory=dict)
-    fixed: bool = False
+    evidence: bool = False
     strength: float = 1.0
     crowsonkb: bool = False
 
 
 VARIANTS: dict[str, Variant] = {
     "default": Variant(),
-    "fixed": Variant(fixed=True),
+    "evidence": Variant(evidence=True),
     "max pools": Variant({"pooling": "max"}),
     "noise": Variant({"start": "noise"}),
     "adam": Variant({"optimizer": "adam"}),
+    "float32": Variant({"precision": "float32"}),
+    "mixed": Variant({"pooling": "mixed"}),
+    "adam 2": Variant({"optimizer": "adam", "learning_rate": 0.02}),
+    "mixed adam": Variant({"pooling": "mixed", "optimizer": "adam", "learning_rate": 0.02}),
     "tv": Variant({"total_variation": 0.1}),
     "one scale": Variant({"coarsest_px": 8192, "iterations": 100}),
     "crowsonkb": Variant(crowsonkb=True),
@@ -158,7 +162,7 @@ def restyle(
     settings = replace(Settings(size_px=size_px), **variant.settings)
     size = working_size_hw_px(photo.size_hw_px, size_px)
     choice = fixed_choice()
-    if not variant.fixed:
+    if variant.evidence:
         small = resize_nchw01(photo.image_nchw01, size)
         fitted = fit_painting_nchw01(painting.image_nchw01, size)
         choice = choose_layers(vgg, small, fitted, resize_hw01(alpha, size))

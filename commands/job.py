@@ -61,6 +61,7 @@ def do_job(
     from stylize.composite import compose
     from stylize.optimise import cut_out
 
+    way = way.resolved(work.device())
     steps, snapshots, last, interrupted = _run(work, vgg, photo, regions, way)
     if interrupted:
         work.warn(f"Interrupted at step {last.step} of {last.total}: this is the picture until then.")

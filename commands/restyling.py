@@ -44,6 +44,14 @@ class Optimizer(StrEnum):
     ADAM = "adam"
 
 
+class Precision(StrEnum):
+    """Numbers of the convolutions."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 class Start(StrEnum):
     """Where the optimisation begins."""
 
@@ -80,12 +88,22 @@ class LoopOptions:
         Start | None, typer.Option("--init", help="Where to begin.", show_default="photo", rich_help_panel=LOOP)
     ] = None
 
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            "--precision",
+            help="Numbers of the convolutions; auto: bfloat16 where the CPU knows it, two to four times as fast.",
+            rich_help_panel=LOOP,
+        ),
+    ] = Precision.AUTO
+
     def way(self, named: "Way", style_scale: float | None, seed: int) -> "Way":
         """The preset's way, changed by what was given."""
         given = {"size_px": self.size, "iterations": self.iterations}
         if not named.sources:
             given |= {"style_scale": style_scale, "seed": seed}
             given |= {"optimizer": self.optimizer and self.optimizer.value, "start": self.init and self.init.value}
+            given |= {"precision": self.precision.value}
         return replace(named, **{name: value for name, value in given.items() if value is not None})
 
 

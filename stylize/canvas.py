@@ -16,6 +16,7 @@ from torch import Tensor
 
 from interp.errors import MaskError
 from interp.network.layer_names import LAYERS, layer
+from interp.network.precision import resolve_precision
 from interp.network.vgg import Vgg
 from interp.pictures.sizes import resize_hw01, resize_nchw01
 from interp.statistics.gram import region_moments
@@ -104,7 +105,7 @@ def build_canvas(
         own_photo_nchw01: (1, 3, H, W) at the photo's size, as `own_photo` returns it.
         region: What to restyle, at the photo's size.
         size_hw_px: Height and width of this scale.
-        settings: Style scale, pooling, total variation and seed are used.
+        settings: Style scale, pooling, precision, total variation and seed are used.
 
     Returns:
         The canvas.
@@ -120,9 +121,10 @@ def build_canvas(
     draft, painting, learned = region.pictures(photo, alpha, size_hw_px, settings.style_scale)
     content = region.choice.content_layer
     names = [*region.choice.style_weights, *([] if content in region.choice.style_weights else [content])]
+    precision = resolve_precision(settings.precision, photo.device)
     with torch.no_grad():
-        style = vgg.activations(painting, list(region.choice.style_weights), settings.pooling)
-        own = vgg.activations(draft, names, settings.pooling)
+        style = vgg.activations(painting, list(region.choice.style_weights), settings.pooling, precision)
+        own = vgg.activations(draft, names, settings.pooling, precision)
     terms: list[StyleLoss] = []
     dropped = {}
     for name, weight in region.choice.style_weights.items():
@@ -149,7 +151,7 @@ def build_canvas(
         dropped[content] = "the photo's region leaves the content layer silent"
     if settings.total_variation > 0:
         more.append(TotalVariation(alpha, settings.total_variation))
-    loss = RegionLoss(vgg, [*terms, *more], float(alpha.sum()), settings.pooling)
+    loss = RegionLoss(vgg, [*terms, *more], float(alpha.sum()), settings.pooling, precision)
     return Canvas(crop, alpha, _start(draft, settings), painting, learned, loss, dropped)
 
 

@@ -54,12 +54,12 @@ class ContentLoss:
 
     def __init__(self, layer: str, target_nchw: Tensor, mask_hw01: Tensor, weight: float) -> None:
         self.layer, self.weight, self.name = layer, weight, f"content {layer}"
-        self.target_nchw, self.mask_hw01 = target_nchw, mask_hw01
-        self.energy = float((target_nchw.square() * mask_hw01).sum())
+        self.target_nchw, self.mask_hw01 = target_nchw.to(mask_hw01), mask_hw01
+        self.energy = float((self.target_nchw.square() * mask_hw01).sum())
 
     def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
         """Distance at the current image, unweighted."""
-        difference = features[self.layer] - self.target_nchw
+        difference = features[self.layer].to(image_nchw01) - self.target_nchw
         return (difference.square() * self.mask_hw01).sum() / self.energy
 
 
@@ -94,6 +94,7 @@ class RegionLoss:
         terms: The terms.
         pixels: N, the region's pixel count.
         pooling: As in `Vgg.activations`.
+        precision: Likewise.
 
     Attributes:
         style_layers: Layers of the style terms.
@@ -101,8 +102,10 @@ class RegionLoss:
         weights: Of each term, by name.
     """
 
-    def __init__(self, vgg: Vgg, terms: Sequence[Term], pixels: float, pooling: str) -> None:
-        self.vgg, self.terms, self.pixels, self.pooling = vgg, terms, pixels, pooling
+    def __init__(
+        self, vgg: Vgg, terms: Sequence[Term], pixels: float, pooling: str, precision: str = "float32"
+    ) -> None:
+        self.vgg, self.terms, self.pixels, self.pooling, self.precision = vgg, terms, pixels, pooling, precision
         self.style_layers = tuple(term.layer for term in terms if isinstance(term, StyleLoss))
         content = [term.layer for term in terms if isinstance(term, ContentLoss)]
         self.layers = tuple(dict.fromkeys([*self.style_layers, *content]))
@@ -117,7 +120,7 @@ class RegionLoss:
         Returns:
             The loss to minimise; each term's unweighted value by name, and `total`, their weighted sum.
         """
-        features = self.vgg.activations(image_nchw01, self.layers, self.pooling)
+        features = self.vgg.activations(image_nchw01, self.layers, self.pooling, self.precision)
         values = {term.name: term(features, image_nchw01) for term in self.terms}
         total = torch.stack([term.weight * values[term.name] for term in self.terms]).sum()
         figures = {name: float(value.detach()) for name, value in values.items()}

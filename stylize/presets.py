@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from interp.errors import UsageError, unknown_name
+from interp.network.precision import PRECISIONS, resolve_precision
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from interp.network.vgg import Vgg
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("none", "luminance", "match")
 OPTIMIZERS = ("lbfgs", "adam")
-POOLINGS = ("average", "max")
+POOLINGS = ("average", "max", "mixed")
 STARTS = ("photo", "noise")
 ADAM_BETAS = (0.9, 0.99)  # crowsonkb/style-transfer-pytorch
 SHOWN_AT = (0.1, 0.3, 0.5, 0.75)  # of the run
@@ -36,7 +38,8 @@ class Settings:
         optimizer: `lbfgs` (history 10, tolerances off) or `adam`.
         learning_rate: Adam's first, in units of the [0, 1] range, falling to 0 along a half cosine.
         style_scale: Size of the painting's strokes; 1 brings the painting to the working photo's area.
-        pooling: `average` or `max`, in place of the network's own: averages let the gradient reach every pixel.
+        pooling: `average`, `max` or `mixed`, instead of the network's own: averages let the gradient reach every pixel.
+        precision: Of the convolutions: `float32`, `bfloat16`, or `auto`, the latter where the CPU knows it.
         start: `photo` or `noise`, where the coarsest scale begins.
         total_variation: tau, 0 for none; a little takes the finest ripple away.
         seed: Of the noise.
@@ -50,6 +53,7 @@ class Settings:
     learning_rate: float = 0.05
     style_scale: float = 1.0
     pooling: str = "average"
+    precision: str = "auto"
     start: str = "photo"
     total_variation: float = 0.07
     seed: int = 0
@@ -68,6 +72,8 @@ class Settings:
             raise unknown_name("optimizer", self.optimizer, OPTIMIZERS)
         if self.pooling not in POOLINGS:
             raise unknown_name("pooling", self.pooling, POOLINGS)
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", self.precision, PRECISIONS)
         if self.start not in STARTS:
             raise unknown_name("start", self.start, STARTS)
 
@@ -85,6 +91,10 @@ class Settings:
             sides.insert(0, sides[0] // 2)
         *coarse, finest = dict.fromkeys(working_size_hw_px(photo_hw_px, side) for side in sides)
         return [*((size, self.coarse_iterations) for size in coarse), (finest, self.iterations)]
+
+    def resolved(self, device: "str | torch.device") -> Self:
+        """The same, with the precision that `auto` stands for on a device."""
+        return replace(self, precision=resolve_precision(self.precision, device))
 
     def shows(self, step: int, total: int) -> bool:
         """Four pictures on the way."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from interp.network.vgg import Vgg
@@ -86,6 +87,10 @@ class Recipe:
     def limited(self, size_px: int, iterations: int | None) -> "Recipe":
         """The same at another size, with at most so many iterations."""
         return replace(self, size_px=size_px, iterations=min(self.iterations, iterations or self.iterations))
+
+    def resolved(self, device: "str | torch.device") -> "Recipe":
+        """Itself: other work computed in float32."""
+        return self
 
     def uncut(self) -> "Recipe":
         """The part that decides what is painted."""

@@ -187,7 +187,7 @@ def test_where_a_mask_is_transparent_its_alpha_counts(
         image = image.convert("L")
     if kind in ("palette.png", "gif.gif"):
         index = np.where(mask_u8 > 0, 1, 0).astype(np.uint8)
-        image = Image.fromarray(index, "P")
+        image = Image.fromarray(index)
         image.putpalette([255, 255, 255, 10, 20, 30])
         image.save(path, transparency=0)
     else:

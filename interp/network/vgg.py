@@ -4,6 +4,7 @@ Architecture: Simonyan & Zisserman 2015, table 1, column E; parameter names and 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -138,13 +139,18 @@ class Vgg(nn.Module):
         names = {str(place.index): name for name, place in LAYERS.items()}
         return names[rest] if group == "features" else path.removesuffix(".linear")
 
-    def activations(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> dict[str, Tensor]:
+    def activations(
+        self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max", precision: str = "float32"
+    ) -> dict[str, Tensor]:
         """Capture the values of named layers in one pass that stops at the deepest.
 
         Args:
             image_nchw01: (N, 3, H, W) float RGB in [0, 1]; gradients flow back to it.
             layers: Names such as `relu4_2`; `convX_Y` is the value before the ReLU.
-            pooling: `max`, as trained, or `average`, whose gradient reaches every pixel (Gatys et al. 2016, section 2).
+            pooling: `max`, as trained; `average`, whose gradient reaches every pixel (Gatys et al. 2016, section 2);
+                or `mixed`, the mean of both.
+            precision: `float32`, or `bfloat16` for the convolutions, their gradients and the values returned
+                (`precision.resolve_precision`).
 
         Returns:
             For each name (N, C, H / stride, W / stride), in the order asked for.
@@ -152,7 +158,11 @@ class Vgg(nn.Module):
         Raises:
             UsageError: If a name is unknown or the image has no cell at the deepest layer.
         """
-        captured = dict(self.stream(image_nchw01, layers, pooling))
+        half = precision == "bfloat16"
+        if half:
+            image_nchw01 = image_nchw01.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(image_nchw01.device.type, torch.bfloat16) if half else nullcontext():
+            captured = dict(self.stream(image_nchw01, layers, pooling))
         return {name: captured[name] for name in layers}
 
     def stream(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> Iterator[tuple[str, Tensor]]:
@@ -179,6 +189,8 @@ class Vgg(nn.Module):
                 value = F.relu(value, inplace=name.replace("relu", "conv") not in layers)
             elif pooling == "average" and isinstance(module, nn.MaxPool2d):
                 value = F.avg_pool2d(value, 2)
+            elif pooling == "mixed" and isinstance(module, nn.MaxPool2d):
+                value = (F.avg_pool2d(value, 2) + F.max_pool2d(value, 2)) / 2
             else:
                 value = module(value)
             if name in layers:

@@ -66,18 +66,38 @@ def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> Mo
     """Mean and covariance of the channels under a mask: the Gram matrix taken apart, G = covariance + mean meanᵀ.
 
     Args:
-        features_nchw: (1, C, h, w) activations of one layer.
-        mask_hw01: (h, w) weights in [0, 1]; None for the whole picture.
+        features_nchw: (1, C, h, w) activations of one layer; in bfloat16 they are summed in float32.
+        mask_hw01: (h, w) weights in [0, 1]; None for the whole picture. No gradient flows to it.
 
     Returns:
         (C,) mean and (C, C) covariance.
     """
     flat = features_nchw.flatten(2)[0]  # (C, h*w)
-    weights = torch.ones_like(flat[0]) if mask_hw01 is None else mask_hw01.flatten()
-    weights = weights / weights.sum()
-    mean = flat @ weights
-    centred = flat - mean[:, None]
-    return mean, (centred * weights) @ centred.T
+    weights = torch.ones_like(flat[0], dtype=torch.float32) if mask_hw01 is None else mask_hw01.flatten()
+    return _Moments.apply(flat, weights / weights.sum())
+
+
+class _Moments(torch.autograd.Function):
+    """Mean and covariance, keeping nothing for the gradient but the features, which their layer keeps anyway.
+
+    m = F w,  C = (F - m) w (F - m)^T;   dF = ((dC + dC^T) (F - m) + dm) w,   since (F - m) w sums to 0
+    """
+
+    @staticmethod
+    def forward(ctx, flat: Tensor, weights: Tensor) -> Moments:
+        wide = flat.to(torch.promote_types(flat.dtype, weights.dtype))
+        weights = weights.to(wide)
+        mean = wide @ weights
+        centred = wide - mean[:, None]
+        ctx.save_for_backward(flat, weights, mean)
+        return mean, (centred * weights) @ centred.T
+
+    @staticmethod
+    def backward(ctx, mean_gradient: Tensor, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        flat, weights, mean = ctx.saved_tensors
+        both = gradient + gradient.T
+        offset = mean_gradient - both @ mean
+        return torch.addmm(offset[:, None].to(flat), both.to(flat), flat).mul_(weights.to(flat)), None
 
 
 def moments_contrast(first: Moments, second: Moments) -> Tensor:
