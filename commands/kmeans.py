@@ -80,11 +80,8 @@ def kmeans(
     run.write("stats", json.dumps(clusters.facts(), indent=1).encode())
     if not options.no_report:
         builder = RecordBuilder("kmeans", f"Clusters of {picture.name}", neutrality(clusters))
-        builder.sections.append(
-            clusters_section(
-                builder.images, picture.rgb_hwc_u8, clusters, black(picture.rgb_hwc_u8, clusters, numbers), numbers
-            )
-        )
+        seen = black(picture.rgb_hwc_u8, clusters, numbers)
+        builder.sections.append(clusters_section(builder.images, picture.rgb_hwc_u8, clusters, seen, numbers))
         builder.data = {"clusters": clusters.facts()}
         run.write_report(builder, run.network() if describe else None)
     run.finish()

@@ -125,5 +125,6 @@ def _isolation_verdict(isolation: "Isolation") -> Verdict:
     outside = f"{isolation.outside_pixels:,} pixels outside the region"
     if isolation.max_abs_outside == 0:
         return Verdict("Unchanged outside", f"Each of the {outside} equals the photo's, in all three channels.", "good")
-    sentence = f"Among the {outside}, values differ from the photo's by up to {isolation.max_abs_outside} of {isolation.white}."
+    largest = f"{isolation.max_abs_outside} of {isolation.white}"
+    sentence = f"Among the {outside}, values differ from the photo's by up to {largest}."
     return Verdict("Changed outside", sentence, "bad")

@@ -68,7 +68,7 @@ class Decoded:
         colours = np.array(to_srgb(plain, self.profile, []), dtype=np.uint8)
         if self.deep is None:
             return Original(colours, alpha)
-        if not np.array_equal(colours, plain.convert("RGB")):
+        if not np.array_equal(colours, np.asarray(plain.convert("RGB"))):
             self.notes.append("its 16 bits a channel are reduced to 8: only so its colours can be converted")
             return None if alpha is None else Original(colours, alpha)
         rgb = self.deep[..., :3] if self.deep.shape[2] > 1 else self.deep.repeat(3, axis=2)

@@ -40,7 +40,7 @@ def read_deep(data: bytes, eight: Image.Image, orientation: int) -> np.ndarray |
     order = [2, 1, 0, 3][: found.shape[2]]
     upper = np.asarray(eight.convert("RGBA" if len(order) == 4 else "RGB"))
     for values in (found, turned(found, orientation)):
-        if values.shape == upper.shape and np.array_equal(values[..., order] >> 8, upper):
+        if values.shape == upper.shape and np.array_equal(values[..., order] // 256, upper):
             return np.ascontiguousarray(values[..., order])
     return None
 
