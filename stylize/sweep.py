@@ -139,7 +139,7 @@ def sweep(
     if not np.isfinite([rulers.photo.patches, rulers.photo.edges_kept]).all():
         height, width = pair.alpha_hw01.shape
         raise MaskError(
-            f"The region is too small to judge results by, in {width}x{height} px. Use a larger --size, region or photo."
+            f"The region is too small to judge results by, in {width}x{height} px. Use a larger --size, region, photo."
         )
     failures = 0
     while (done := len(finished(study))) < trials:
