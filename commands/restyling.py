@@ -44,6 +44,13 @@ class Optimizer(StrEnum):
     ADAM = "adam"
 
 
+class Faces(StrEnum):
+    """What becomes of faces inside the region."""
+
+    HELD = "held"
+    FREE = "free"
+
+
 class Precision(StrEnum):
     """Numbers of the convolutions."""
 
@@ -122,6 +129,9 @@ class LayerOptions:
     content_layer: Annotated[
         str | None, typer.Option("--content-layer", metavar="NAME", help="Content layer.", rich_help_panel=LAYERS)
     ] = None
+    faces: Annotated[
+        Faces, typer.Option("--faces", help="Hold eyes and mouths to the photo, or not.", rich_help_panel=LAYERS)
+    ] = Faces.HELD
 
     @property
     def style_names(self) -> list[str]:
@@ -234,9 +244,23 @@ def _styled(
         (height, width), own = size, photo.size_hw_px
         work.say(f"Working at {width}x{height} px; the restyled {part.name} is enlarged to {own[1]}x{own[0]} px.")
     painting = part.painting.image_nchw01.to(work.device())
+    held = _faces(work, photo, alpha, part) if given.faces is Faces.HELD and way.isolates else None
     return StyledRegion(
-        alpha, painting, choice, part.strength, part.colour.value, part.painting_alpha_hw01, part.name
+        alpha, painting, choice, part.strength, part.colour.value, part.painting_alpha_hw01, part.name, held
     )  # fmt: skip
+
+
+def _faces(work: Work, photo: "Picture", alpha_hw01: "np.ndarray", part: Part) -> "np.ndarray | None":
+    """Where faces lie in a region, (H, W) in [0, 1]; None where none does."""
+    from segment.faces import face_map
+
+    found = face_map(photo.rgb_hwc_u8)
+    if found is None or not (found * alpha_hw01 >= 0.5).any():
+        return None
+    work.say(
+        f"A face lies in the {part.name}: its eyes and mouth are held to the photo (--faces free paints them too)."
+    )
+    return found
 
 
 def _choose(

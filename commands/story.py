@@ -93,6 +93,7 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         "regions": {
             entry.region.name: {
                 "strength": entry.region.strength,
+                "faces_held": entry.region.held_hw01 is not None,
                 "colour": entry.region.colour,
                 "choice": choice_data(entry.region.choice),
                 "readings": {"photo": entry.photo, "result": entry.result, "painting": entry.painting},

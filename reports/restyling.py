@@ -110,6 +110,8 @@ def optimisation_section(
     ends = "; ".join(f"{name} from {start} to {end}" for name, start, end, _ in rows)
     alt = f"Loss curves over {last.step} evaluations: {ends}."
     caption = "Each term without its weight, and the weighted total, on a logarithmic axis. Dashed: a new scale."
+    if any(name.endswith(", held") for name in last.losses):
+        caption += " Held: the faces in the region, whose small shapes a finer layer keeps."
     shown = tuple(Figure(store.photo(image, f"Snapshot: {words}."), words) for words, image in snapshots)
     blocks: tuple[Block, ...] = (
         Facts(tuple(facts)),

@@ -24,6 +24,8 @@ SAME_PLACE_IOU = 0.4  # detections that overlap this much speak of the same face
 # of 21 and 10.
 MIN_CONFIRMED = 10
 MIN_GREY_SPREAD = 24.0
+HAIR_TO_CHIN = 1.2  # of a detection's height
+EDGE_SHARE = 0.06  # of its width: sigma of a face's soft edge
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,27 @@ def find_faces(rgb_hwc_u8: np.ndarray) -> tuple[Face, ...]:
     mirrored[:, 0] = small_width - mirrored[:, 0] - mirrored[:, 2]
     faces = [Face(_scale(box, width / small_width), count) for box, count in _confirm(grey, found, mirrored)]
     return tuple(sorted(faces, key=lambda face: -_prominence(face, height, width)))
+
+
+def face_map(rgb_hwc_u8: np.ndarray) -> np.ndarray | None:
+    """Where faces are: soft ellipses from the hair line to the chin.
+
+    Args:
+        rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
+
+    Returns:
+        (H, W) float32 in [0, 1]; None if no face is found.
+    """
+    faces = find_faces(rgb_hwc_u8)
+    if not faces:
+        return None
+    found = np.zeros(rgb_hwc_u8.shape[:2], np.float32)
+    for face in faces:
+        x, y, w, h = face.box_xywh_px
+        one = np.zeros_like(found)
+        cv2.ellipse(one, ((x + w / 2, y + h / 2), (w, HAIR_TO_CHIN * h), 0), 1.0, cv2.FILLED)
+        found = np.maximum(found, cv2.GaussianBlur(one, (0, 0), EDGE_SHARE * w))
+    return found.clip(max=1)
 
 
 @functools.cache

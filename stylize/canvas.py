@@ -22,7 +22,16 @@ from interp.pictures.sizes import resize_hw01, resize_nchw01
 from interp.statistics.gram import region_moments
 from interp.statistics.regions import MIN_EFFECTIVE_CELLS, effective_cells, pool_mask
 from stylize.fill import continue_outside, with_border
-from stylize.losses import CONTENT_SHARE, ContentLoss, RegionLoss, StyleLoss, Term, TotalVariation
+from stylize.losses import (
+    CONTENT_SHARE,
+    HELD_LAYER,
+    HELD_SHARE,
+    ContentLoss,
+    RegionLoss,
+    StyleLoss,
+    Term,
+    TotalVariation,
+)
 from stylize.presets import Settings
 from stylize.region import StyledRegion
 
@@ -120,11 +129,13 @@ def build_canvas(
     photo = with_border(resize_nchw01(own_photo_nchw01, size_hw_px))[crop.here]
     draft, painting, learned = region.pictures(photo, alpha, size_hw_px, settings.style_scale)
     content = region.choice.content_layer
-    names = [*region.choice.style_weights, *([] if content in region.choice.style_weights else [content])]
+    names = dict.fromkeys(
+        [*region.choice.style_weights, content, *([HELD_LAYER] if region.held_hw01 is not None else [])]
+    )
     precision = resolve_precision(settings.precision, photo.device)
     with torch.no_grad():
         style = vgg.activations(painting, list(region.choice.style_weights), settings.pooling, precision)
-        own = vgg.activations(draft, names, settings.pooling, precision)
+        own = vgg.activations(draft, list(names), settings.pooling, precision)
     terms: list[StyleLoss] = []
     dropped = {}
     for name, weight in region.choice.style_weights.items():
@@ -149,10 +160,21 @@ def build_canvas(
         more.append(held)
     else:
         dropped[content] = "the photo's region leaves the content layer silent"
+    if region.held_hw01 is not None:
+        held = with_border(torch.from_numpy(resize_hw01(region.held_hw01, size_hw_px)).to(alpha), "constant")
+        more += _held(own[HELD_LAYER], held[crop.here] * alpha, alpha, region.strength)
     if settings.total_variation > 0:
         more.append(TotalVariation(alpha, settings.total_variation))
     loss = RegionLoss(vgg, [*terms, *more], float(alpha.sum()), settings.pooling, precision)
     return Canvas(crop, alpha, _start(draft, settings), painting, learned, loss, dropped)
+
+
+def _held(own_nchw: Tensor, held_hw01: Tensor, alpha_hw01: Tensor, strength: float) -> list[Term]:
+    """What holds a part of the region; its pull on a pixel is the same for a small part and a large one."""
+    share = float(held_hw01.sum() / alpha_hw01.sum())
+    mask = pool_mask(held_hw01, layer(HELD_LAYER))
+    term = ContentLoss(HELD_LAYER, own_nchw, mask, HELD_SHARE * share / strength, "held")
+    return [term] if term.energy > VANISHING * float(own_nchw.square().sum()) else []
 
 
 def _start(draft_nchw01: Tensor, settings: Settings) -> Tensor:

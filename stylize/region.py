@@ -27,6 +27,7 @@ class StyledRegion:
             painting to the photo's region instead; `luminance` does too, and takes only light and dark from the result.
         painting_alpha_hw01: (h, w) float32, the part of the painting to learn from; None for all of it.
         name: What the region is called in figures and messages.
+        held_hw01: (H, W) float32, where the photo's small shapes are held too, as a face's; None for nowhere.
     """
 
     alpha_hw01: np.ndarray = field(repr=False)
@@ -36,6 +37,7 @@ class StyledRegion:
     colour: str = "none"
     painting_alpha_hw01: np.ndarray | None = field(default=None, repr=False)
     name: str = "region"
+    held_hw01: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.strength) and self.strength > 0):
