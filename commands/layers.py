@@ -38,6 +38,7 @@ def layers(
     choice = choose_layers(vgg, photo_small, painting_small, seed=options.seed)
     for sentence in layer_sentences(choice):
         run.say(sentence)
+    run.say("Drawing the evidence.")
     run.write("figure", layer_evidence(choice))
     if not options.no_report:
         run.say("Making a texture from each layer's statistics.")

@@ -67,6 +67,7 @@ def saliency(
     from reports.verdict import verdict_sentence
 
     classifier = run.classifier(asked.arch)
+    run.say(f"Making the map{'s' if several else ''}.")
     maps = attributions(run, classifier, picture, names, asked)
     announce(run, maps[0])
     if not (no_verdict and options.no_report):

@@ -46,6 +46,7 @@ def segment(
     vgg = run.network() if foreground.needs_saliency else None
     findings = look(run, vgg, picture) if vgg else None
     segmentation = find_foreground(run, picture, foreground, findings)
+    run.say("Writing the cut-out.")
     run.write("mask", encode_png(mask_u8(segmentation.mask_hw)))
     run.write("alpha", encode_png(mask_u8(segmentation.alpha_hw01)))
     run.write_photo("cutout", cutout(picture.original, segmentation.alpha_hw01), picture)

@@ -59,17 +59,23 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     from stylize.texture import textures
 
     vgg, job, parts, segmentation, findings = done.vgg, done.job, done.parts, done.segmentation, done.findings
+    done.work.begin("reading", "Measuring the result.")
     photo, scene, restyled = job.photo, job.last.scene, _read(vgg, job)
     first, named = scene.regions[0], " and ".join(part.name for part in parts)
+    done.work.begin("isolation", "Measuring whether anything outside reached the inside.")
     isolation = measure(vgg, photo.original, job.result_hwc, job.way, job.last)
     seen = photo.original.on_white(job.result_hwc_u8)
     after = " and ".join(part.painting.name for part in parts)
     by = f", by {job.way.title}" if job.way.sources else ""
     builder = RecordBuilder("stylize", f"{photo.name}, {named} after {after}{by}", _headline(restyled, isolation))
     store, add = builder.images, builder.sections.append
+    done.work.begin("textures", "Making a texture from each layer's statistics.")
+    carried = [textures(vgg, without_border(entry.canvas.painting_nchw01)) for entry in restyled]
+    done.work.begin("report", "Drawing the report.")
     paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
     alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None
-    add(result_section(store, photo.rgb_hwc_u8, seen, alpha, region=named, paintings=paintings))
+    painted = job.last.size_hw_px if job.enlarged else None
+    add(result_section(store, photo.rgb_hwc_u8, seen, alpha, region=named, paintings=paintings, painted_hw_px=painted))
     if segmentation:
         add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, isolation, region=first.name))
     add(features_section(store, _maps(vgg, job)))
@@ -78,8 +84,7 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     for number, entry in enumerate(restyled):
         several = entry.region.name if len(restyled) > 1 else ""
         add(_of(gram_section(store, _grams(vgg, job, number)), several))
-        carried = textures(vgg, without_border(entry.canvas.painting_nchw01))
-        add(_of(layers_section(store, entry.region.choice, carried), several))
+        add(_of(layers_section(store, entry.region.choice, carried[number]), several))
     pictures = [*job.snapshots, ("result", seen)]
     add(optimisation_section(store, job.steps, pictures, seconds=job.last.elapsed_s))
     add(_outcome_section(vgg, job, restyled, findings))
@@ -90,6 +95,8 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         "interrupted": job.interrupted,
         "way": job.way,
         "steps": job.last.step,
+        "painted_hw_px": job.last.size_hw_px,
+        "enlarged": "guided" if job.enlarged else "no",
         "regions": {
             entry.region.name: {
                 "strength": entry.region.strength,

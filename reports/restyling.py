@@ -26,6 +26,7 @@ def result_section(
     *,
     region: str = "region",
     paintings: Mapping[str, np.ndarray] | None = None,
+    painted_hw_px: tuple[int, int] | None = None,
 ) -> Section:
     """The photo before and after, and the paintings.
 
@@ -36,6 +37,7 @@ def result_section(
         alpha_hw01: (H, W) in [0, 1], what was restyled; None for all of it.
         region: What that is called: "foreground", "background".
         paintings: (h, w, 3) uint8 RGB by name.
+        painted_hw_px: Size at which the result was painted, where it was enlarged afterwards.
 
     Returns:
         Section `result`.
@@ -47,13 +49,23 @@ def result_section(
         before=store.photo(photo_hwc_u8, f"The photo, {width} by {height} pixels."),
         after=store.photo(result_hwc_u8, f"The photo with {what} restyled."),
         outline=None if alpha_hw01 is None else store.outline(alpha_hw01, f"Outline of the {region}."),
-        caption=f"{width}×{height} px; restyled: {what}, {percent(share)} of the picture.",
+        caption=f"{width}×{height} px; restyled: {what}, {percent(share)} of the picture{_enlarging(painted_hw_px)}.",
     )
     named = (paintings or {}).items()
     shown = tuple(Figure(store.photo(image, f"The painting {name}."), f"Style from {name}") for name, image in named)
     blocks: tuple[Block, ...] = (compare, Gallery(shown)) if shown else (compare,)
     intro = "The photo before and after. The line between them can be dragged, or moved with the arrow keys."
     return Section("result", "Result", intro, blocks)
+
+
+def _enlarging(painted_hw_px: tuple[int, int] | None) -> str:
+    if painted_hw_px is None:
+        return ""
+    height, width = painted_hw_px
+    return (
+        f"; painted at {width}×{height} px and enlarged: strokes were sharpened without halos, and the photo's finer "
+        "detail was added where the paint follows its luminance"
+    )
 
 
 class Losses(Protocol):

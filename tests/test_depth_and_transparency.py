@@ -240,6 +240,6 @@ def test_clusters_of_what_is_seen(clear_u8: np.ndarray, tmp_path: Path) -> None:
 
 def test_alpha_in_the_range_of_its_colours() -> None:
     rgb = np.full((2, 2, 3), 1000, np.uint16)
-    whole, twelve = np.uint16([[0, 65535], [32768, 65535]]), np.uint16([[0, 4095], [2048, 4095]])
+    whole, twelve = (np.array([[0, top], [(top + 1) // 2, top]], np.uint16) for top in (65535, 4095))
     for alpha in (whole, twelve):
         np.testing.assert_array_equal(Original(rgb, alpha, 4095).alpha_hw_u8, [[0, 255], [128, 255]])
