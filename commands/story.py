@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from commands.seeing import best_class
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from commands.job import Job
     from commands.parts import Part
     from commands.restyling import Restyling
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from interp.network.features import FeatureMaps
     from interp.network.vgg import Vgg
     from interp.statistics.gram import GramStats
-    from reports.record import Section
+    from reports.record import Conclusion, Section
     from reports.store import RecordBuilder
     from stylize.canvas import Canvas
     from stylize.isolate import Isolation
@@ -33,6 +35,13 @@ class Restyled:
     result: "Reading"
     painting: "Reading"
 
+    @property
+    def style_share(self) -> float:
+        """Share of the distance to the painting's style that is gone, at layers not in the loss if there are any."""
+        unseen = [name for name in self.result.gram if name not in self.canvas.loss.layers]
+        layers = unseen or self.canvas.loss.style_layers
+        return 1 - self.result.mean_gram(layers) / self.photo.mean_gram(layers)
+
 
 def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     """Put a restyling into a record, in reading order.
@@ -50,7 +59,9 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         result_section,
         saliency_section,
     )
+    from reports.foreground import doubts
     from reports.layers import choice_data
+    from reports.restyling import restyled_row
     from reports.store import RecordBuilder
     from reports.verdict import verdict_data
     from reports.ways import constants_section
@@ -74,8 +85,10 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     done.work.begin("report", "Drawing the report.")
     paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
     alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None
+    builder.lead.append(restyled_row(store, photo.rgb_hwc_u8, paintings, seen))
+    builder.conclusion = _conclusion(job, restyled, isolation, doubts(segmentation) if segmentation else ())
     painted = job.last.size_hw_px if job.enlarged else None
-    add(result_section(store, photo.rgb_hwc_u8, seen, alpha, region=named, paintings=paintings, painted_hw_px=painted))
+    add(result_section(store, photo.rgb_hwc_u8, seen, alpha, region=named, painted_hw_px=painted))
     if segmentation:
         add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, isolation, region=first.name))
     add(features_section(store, _maps(vgg, job)))
@@ -115,6 +128,19 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         "losses": job.last.losses,
     }
     return builder
+
+
+def _conclusion(job: "Job", restyled: list[Restyled], isolation: "Isolation", doubts: "Sequence[str]") -> "Conclusion":
+    from reports.conclusions import stylize_conclusion
+
+    photo_px, worked_px = max(job.photo.size_hw_px), max(job.last.size_hw_px)
+    return stylize_conclusion(
+        [(entry.region.name, entry.style_share, entry.result.edges_kept) for entry in restyled],
+        isolation,
+        doubts,
+        interrupted=job.interrupted,
+        finer_px=min(photo_px, 2 * worked_px) if photo_px > worked_px else None,
+    )
 
 
 def _read(vgg: "Vgg", job: "Job") -> list[Restyled]:

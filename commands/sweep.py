@@ -160,7 +160,8 @@ def _tell(
     preset_path: Path, tried: "Preset",
 ) -> "RecordBuilder":  # fmt: skip
     """Put a sweep into a record."""
-    from reports.restyling import result_section
+    from reports.conclusions import sweep_conclusion
+    from reports.restyling import restyled_row, result_section
     from reports.store import RecordBuilder
     from reports.sweep import sweep_sections
     from stylize.sweep import OBJECTIVES, preset_of, result_of
@@ -174,9 +175,11 @@ def _tell(
     builder.sections.append(
         result_section(
             builder.images, shared.photo_hwc_u8, result, None if everywhere else shared.alpha_hw01,
-            paintings={pair.painting.name: pair.painting.rgb_hwc_u8},
         )
     )  # fmt: skip
+    paintings = {pair.painting.name: pair.painting.rgb_hwc_u8}
+    builder.lead.append(restyled_row(builder.images, shared.photo_hwc_u8, paintings, result))
+    builder.conclusion = sweep_conclusion(attempts, best, preset_path.name)
     preset_text = preset_path.read_text("utf-8")
     builder.sections += sweep_sections(builder.images, attempts, best, shares, OBJECTIVES, preset_text)
     builder.data = {"attempts": attempts, "best": best, "importances": shares, "objectives": OBJECTIVES}
