@@ -13,7 +13,6 @@ from commands.run import Run, names_of
 from commands.seeing import look
 from interp.errors import UsageError
 from interp.network.layer_names import LAYERS, layer
-from interp.pictures.sizes import working_size_hw_px
 
 if TYPE_CHECKING:
     from interp.network.features import FeatureMaps, Selection
@@ -76,6 +75,8 @@ def featuremaps(
     shown = parse_channels(channels) if channels is not None else None
     foreground.check()
     picture = run.photo(image, "chelsea")
+    from interp.pictures.sizes import working_size_hw_px
+
     looked_at = working_size_hw_px(picture.size_hw_px, size)
     names = _with_a_map(run, names, looked_at, whole=layers is not None and layers.strip() == "all")
     grids = {"grid" if len(names) == 1 else f"grid:{name}": "png" for name in names}
