@@ -35,7 +35,6 @@ DASHES = ("-", "--", "-.", ":")
 
 
 P = ParamSpec("P")
-SVG_TEXT = {"svg.fonttype": "none", "svg.hashsalt": "gramscope"}  # text as text, in the reader's fonts; equal ids
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 DARK_PAPER, DARK_INK = (23, 24, 26), (231, 229, 225)  # as in report.css
 DARK = {INK: "#e7e5e1", SOFT: "#a3a6ac", PALE: "#50545b", GRID: "#35373b", ON_MAP: ON_MAP}
@@ -63,7 +62,8 @@ class Drawing(Generic[P]):
         """Draw an SVG that follows the page's theme."""
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
-            matplotlib.rcParams.update(SVG_TEXT)
+            matplotlib.rcParams["svg.fonttype"] = "none"  # text as text, in the reader's fonts
+            matplotlib.rcParams["svg.hashsalt"] = "gramscope"  # equal figures, equal ids
             return svg(self.figure(*args, **kwargs))
 
 
@@ -223,10 +223,8 @@ def dark_colour(colour: str) -> str:
     if colour in DARK:
         return DARK[colour]
     rgb = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)], float)
-    for mixed in np.linspace(0, 1, 21):
-        shade = (1 - mixed) * rgb + mixed * np.array(DARK_INK)
-        if contrast(shade, np.array(DARK_PAPER)) >= LEGIBLE:
-            break
+    shades = [(1 - mixed) * rgb + mixed * np.array(DARK_INK) for mixed in np.linspace(0, 1, 21)]
+    shade = next(shade for shade in shades if contrast(shade, np.array(DARK_PAPER)) >= LEGIBLE)
     return "#" + "".join(f"{round(value):02x}" for value in shade)
 
 

@@ -25,6 +25,7 @@ from reports.canvas import (
     plain_log,
     styled,
 )
+from reports.gram_matrices import matrices_section
 from reports.record import Block, Figure, Paragraph, Row, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -47,13 +48,14 @@ def gram_sections(store: ImageStore, comparison: "GramComparison", names: Sequen
         names: Of the pictures.
 
     Returns:
-        Section `gram`, before it `distances` where there are several pictures.
+        Sections `matrices` and `gram`, before them `distances` where there are several pictures.
     """
     stats = {name: [entry.stats for entry in style] for name, style in zip(names, comparison.styles, strict=True)}
     section = gram_section(store, stats)
     tables: tuple[Block, ...] = (_stationarity_table(comparison, names), _pairs_table(comparison, names))
     own = Section(section.id, section.title, section.intro, (*section.blocks, *tables))
-    return [_distances_section(store, comparison, names), own] if comparison.layers else [own]
+    matrices = matrices_section(store, comparison, names)
+    return [_distances_section(store, comparison, names), matrices, own] if comparison.layers else [matrices, own]
 
 
 def pictures_row(store: ImageStore, pictures: Mapping[str, np.ndarray]) -> Row:
