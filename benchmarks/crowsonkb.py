@@ -7,7 +7,8 @@ Whole pictures only. Its settings, from its own source as of May 2023:
 - max pools, replicate padding in conv1_1; scales from 128 px by √2; the painting's long side is the photo's;
 - Adam .02, betas .9 and .99, moments carried to the next scale; image clamped; iterates averaged, .99.
 
-Convolutions run in bfloat16 where the CPU knows it, as ours do. Its 1000 + 500 evaluations a scale are given as arguments: on a CPU they take an hour.
+Convolutions run in bfloat16 where the CPU knows it, as ours do. Its 1000 + 500 evaluations a scale are given as
+arguments: on a CPU they take an hour.
 """
 
 import copy
