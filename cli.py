@@ -1,6 +1,7 @@
 """Gramscope's command line: registers the commands, nothing else."""
 
 import os
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -83,6 +84,7 @@ def main() -> None:
     """Entry point of the console script."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 -- closed by the caller: nobody listens
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what is finished is kept
     try:
         app()
     except OSError as error:  # help or version that cannot be printed; commands have their own message

@@ -163,7 +163,8 @@ def restyle(
         photo: File, Pillow picture, or array: (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or float in [0, 1].
         painting: Likewise.
         region: `background`, `foreground` or `all`.
-        size: Long side to work at, in px; the result has the photo's size anyway. None for the preset's.
+        size: Long side to work at, in px; the result has the photo's size anyway. None for the
+            preset's; the default one's grows with the photo.
         preset: `default`, `draft` (for a first look), a TOML file, or a recipe of other work.
         iterations: Steps at the finest scale; None for the preset's.
         strength: Painting against photo; None for the preset's, else 1, which is balanced.
@@ -218,12 +219,14 @@ def restyle(
         parts = [Part(side, learnt, None, strength, colour)]
         check_parts(named, parts)
         given = None if mask is None else work.mask(mask, picture.size_hw_px)
-        done = restyle_parts(work, picture, parts, foreground, LayerOptions(), way, given)
+        done = restyle_parts(work, picture, parts, foreground, LayerOptions(), way, given, grows=size is None)
         record = _record(work, done, call) if report else None
     except Exception as error:
         if not is_out_of_memory(error) or isinstance(error, OutOfMemoryError):
             raise
         raise OutOfMemoryError("Out of memory. Use a smaller size.") from error
+    finally:
+        work.end_display()
     return _restyled(work, done, record, [each for each in (photo, painting, mask) if isinstance(each, str | Path)])
 
 

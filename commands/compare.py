@@ -1,6 +1,5 @@
 """`compare`: several ways to restyle one photo, judged alike; `--why` asks which difference matters."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,16 +8,16 @@ import typer
 from commands.foreground import ForegroundOptions
 from commands.options import INTERRUPTED, ImageArgument, Region, RegionOption, RunOptions, StyleOption, command
 from commands.pairs import PicturePair, prepare
-from commands.progress import progress
 from commands.run import Run, names_of
 from interp.errors import UsageError
 from stylize.ways import Way, ways_named
 
 if TYPE_CHECKING:
     from interp.pictures.images import Picture
-    from stylize.compare import Outcome, Tick
+    from stylize.compare import Outcome
     from stylize.factors import Factorial
 
+WHY, REPORT_S = "which difference matters", 8.0
 EVERY_WAY = ("default", "report-pytorch", "report-tensorflow", "report-tensorflow-fixed", "report-isolated", "gatys")
 
 PresetsOption = Annotated[
@@ -93,18 +92,31 @@ def compare(
     pairs = [
         prepare(run, vgg, *pair, region, foreground, size, iterations=iterations, jitters=jitters) for pair in pictures
     ]
+    run.foresee(_costs(pairs, ways, (why_size, why_iterations) if why else None))
     outcomes, interrupted = _compete(run, pairs, ways)
     factorial, stopped = _explain(run, pairs[0], why_size, why_iterations) if why and not interrupted else (None, False)
     if stopped:
         run.warn("Interrupted: the section on which difference matters is left out.")
     from commands.compare_story import sheet, tell_compare
 
+    run.begin("report", "Drawing the results.")
     run.write("figure", sheet(pairs[0], outcomes[0]))
     if not options.no_report:
         run.write_report(tell_compare(pairs, outcomes, factorial), vgg)
     run.finish()
     if interrupted or stopped:
         raise typer.Exit(INTERRUPTED)
+
+
+def _costs(pairs: list[PicturePair], ways: list[Way], why: tuple[int, int] | None) -> dict[str, float]:
+    """Foreseen seconds of each stage; `why`: side in px and steps of a run."""
+    from stylize.compare import foreseen_s
+    from stylize.factors import foreseen_s as factorial_s
+
+    costs = {pair.name: foreseen_s(pair.pair, ways) for pair in pairs}
+    if why:
+        costs[WHY] = factorial_s(pairs[0].pair.vgg, *why)
+    return costs | {"report": REPORT_S * len(pairs)}
 
 
 def _usual_ways(region: Region) -> list[str]:
@@ -135,43 +147,35 @@ def _compete(run: Run, pairs: list[PicturePair], ways: list[Way]) -> "tuple[list
     for number, pair in enumerate(pairs, start=1):
         outcomes: list[Outcome] = []
         words = f"pair {number} of {len(pairs)}: " if len(pairs) > 1 else ""
-        with progress(run.options.progress, run.options.quiet) as display:
+        run.begin(pair.name, f"Restyling {pair.name} in {len(ways)} ways.")
 
-            def watch(tick: "Tick", name: str, show: "Callable" = display.show, words: str = words) -> None:
-                show(tick, words + name)
+        def watch(share: float, name: str, stage: str = pair.name, words: str = words) -> None:
+            run.at(stage, share, words + name)
 
-            try:
-                for outcome in compete(pair.pair, ways, watch):
-                    outcomes.append(outcome)
-                    run.say(f"{words}{outcome.name}: {outcome.steps:,} steps in {outcome.seconds:.1f} s.")
-            except KeyboardInterrupt:
-                if not finished and not outcomes:
-                    raise
-                run.warn(f"Interrupted: {len(outcomes)} of {len(ways)} ways were finished on {pair.name}.")
-                return finished or [outcomes], True  # pairs compare only where all ways ran
+        try:
+            for outcome in compete(pair.pair, ways, watch):
+                outcomes.append(outcome)
+                run.say(f"{words}{outcome.name}: {outcome.steps:,} steps in {outcome.seconds:.1f} s.")
+        except KeyboardInterrupt:
+            if not finished and not outcomes:
+                raise
+            run.warn(f"Interrupted: {len(outcomes)} of {len(ways)} ways were finished on {pair.name}.")
+            return finished or [outcomes], True  # pairs compare only where all ways ran
         finished.append(outcomes)
     return finished, False
 
 
 def _explain(run: Run, pair: PicturePair, size_px: int, iterations: int) -> "tuple[Factorial | None, bool]":
     """Run the factorial; None and True if it was interrupted."""
-    import time
-
-    from stylize.compare import Tick
     from stylize.factors import factorial
 
-    started = time.monotonic()
     shared = pair.pair
-    with progress(run.options.progress, run.options.quiet) as display:
-
-        def watch(step: int, total: int) -> None:
-            display.show(Tick(step, total, time.monotonic() - started), "which difference matters")
-
-        try:
-            found = factorial(
-                shared.vgg, shared.photo_nchw01, shared.painting_nchw01,
-                size_px=size_px, iterations=iterations, watch=watch,
-            )  # fmt: skip
-        except KeyboardInterrupt:
-            return None, True
+    run.begin(WHY, "Asking which difference matters.")
+    try:
+        found = factorial(
+            shared.vgg, shared.photo_nchw01, shared.painting_nchw01, size_px=size_px, iterations=iterations,
+            watch=lambda step, total: run.at(WHY, step / total),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        return None, True
     return found, False

@@ -24,6 +24,7 @@ def tell_compare(
 ) -> "RecordBuilder":
     """Put a study into a record, in reading order."""
     from reports import study
+    from reports.conclusions import compare_conclusion
     from reports.factors import factors_section
     from reports.standings import claim_sentence, standings_section
     from reports.store import RecordBuilder
@@ -40,6 +41,10 @@ def tell_compare(
     builder = RecordBuilder("compare", f"Comparison: {', '.join(pair.name for pair, _ in done)}", headline)
     store, add = builder.images, builder.sections.append
     weights = pairs[0].pair.vgg.info.name
+    builder.lead.append(
+        study.results_row(store, done[0][0].pair.photo_hwc_u8, done[0][0].painting.rgb_hwc_u8, outcomes[0])
+    )
+    builder.conclusion = compare_conclusion(ranked, claimed[0], len(done))
     for place, ((pair, entry), sentence) in enumerate(zip(done, claimed, strict=True), start=1):
         pictures = pair.pair.photo_hwc_u8, pair.painting.rgb_hwc_u8
         add(study.results_section(store, pair.name, *pictures, entry, weights, sentence, place))

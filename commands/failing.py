@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from commands.streams import tell
+from commands.streams import DISPLAY, tell
 from interp.errors import GramscopeError, OutOfMemoryError, is_out_of_memory
 
 INTERRUPTED = 130
@@ -40,6 +40,7 @@ def with_errors(action: Callable[[], None], debug: bool, has_size: bool = False)
 
 def fail(message: str, code: int, error: BaseException, debug: bool) -> NoReturn:
     """Print one message and exit."""
+    DISPLAY.close()
     if debug:
         tell("".join(traceback.format_exception(error)).rstrip())
     tell(f"Error: {message}" if code != INTERRUPTED else message)

@@ -1,6 +1,7 @@
 """`featuremaps`: the maps of VGG-19's layers in a grid."""
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -163,11 +164,18 @@ def _stats(entry: "FeatureMaps", selection: "Selection") -> dict[str, Any]:
 def _told(
     vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", looked_at: tuple[int, int], scale: Scale
 ) -> "RecordBuilder":
+    from reports.conclusions import features_conclusion
     from reports.features import features_section
+    from reports.record import Figure, Row
     from reports.store import RecordBuilder
 
     several = "s" if len(maps) > 1 else ""
     seen = f"{len(maps)} layer{several} of {vgg.info.name} at {looked_at[1]}x{looked_at[0]} px."
     builder = RecordBuilder("featuremaps", f"Feature maps of {picture.name}", seen)
-    builder.sections.append(features_section(builder.images, maps, shared_scale=scale is Scale.SHARED))
+    section = features_section(builder.images, maps, shared_scale=scale is Scale.SHARED)
+    photo = Figure(builder.images.photo(picture.rgb_hwc_u8, "The photo."), "The photo")
+    grid = next(block for block in section.blocks if isinstance(block, Figure))
+    builder.lead.append(Row((photo, replace(grid, caption=f"{maps[0].layer}: what each of its channels sees in it"))))
+    builder.conclusion = features_conclusion(maps, scale is Scale.SHARED)
+    builder.sections.append(section)
     return builder

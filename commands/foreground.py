@@ -166,6 +166,7 @@ def find_foreground(
         UsageError: If a box and a mask are given together, or box or hints make no sense.
         MaskError: If nothing usable is found.
     """
+    work.say("Looking for the foreground.")
     from reports.foreground import doubts, how_found
     from segment import segment
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from commands.progress import progress
 from commands.work import Work
 
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
     from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
+    from stylize.forecast import Forecast
     from stylize.optimise import Step, StepEvent
     from stylize.region import StyledRegion
     from stylize.ways import Way
@@ -29,6 +29,7 @@ class Job:
     snapshots: "list[tuple[str, np.ndarray]]"
     result_hwc_u8: "np.ndarray"
     interrupted: bool
+    enlarged: bool  # from the working size, guided by the photo
 
 
 def do_job(
@@ -37,6 +38,7 @@ def do_job(
     photo: "Picture",
     regions: "list[StyledRegion]",
     way: "Way",
+    foreseen: "Forecast",
     *,
     kept_hwc_u8: "np.ndarray | None" = None,
     cut: "Callable[[np.ndarray], np.ndarray] | None" = None,
@@ -49,6 +51,7 @@ def do_job(
         photo: The photo.
         regions: What to restyle.
         way: How.
+        foreseen: What it will take.
         kept_hwc_u8: The kept side's own colours; see `compose`.
         cut: What cuts the region out of the result, for a way that does.
     """
@@ -56,7 +59,7 @@ def do_job(
     from stylize.optimise import cut_out
 
     way = way.resolved(work.device())
-    steps, snapshots, last, interrupted = _run(work, vgg, photo, regions, way)
+    steps, snapshots, last, interrupted = _run(work, vgg, photo, regions, way, foreseen)
     if interrupted:
         work.warn(f"Interrupted at step {last.step} of {last.total}: this is the picture until then.")
     if not math.isfinite(last.losses["total"]):
@@ -66,12 +69,14 @@ def do_job(
             work.warn(f"Layer {name} was left out of the {region.name} at the finest scale: {reason}.")
     if cut:
         last = cut_out(last, photo.rgb_hwc_u8, cut)
+    enlarged = last.size_hw_px != photo.size_hw_px
+    work.begin("composing", "Enlarging what was painted, guided by the photo." if enlarged else "Composing.")
     result = compose(photo.rgb_hwc_u8, last.scene.regions, last.restyled_rchw, kept_hwc_u8)
-    return Job(photo, way, steps, last, snapshots, result, interrupted)
+    return Job(photo, way, steps, last, snapshots, result, interrupted, enlarged)
 
 
 def _run(
-    work: Work, vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way"
+    work: Work, vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way", foreseen: "Forecast"
 ) -> "tuple[list[Step], list[tuple[str, np.ndarray]], StepEvent, bool]":
     """Every step's figures, pictures on the way, the last event, and whether Ctrl-C ended it."""
     from interp.pictures.images import to_hwc_u8
@@ -79,17 +84,18 @@ def _run(
 
     last: StepEvent | None = None
     steps, snapshots = [], []
-    image = photo.image_nchw01.to(work.device())
-    with progress(work.options.progress, work.options.quiet) as display:
-        try:
-            for last in optimise(vgg, image, regions, way):
-                steps.append(last.figures)
-                display.show(last, f"{last.size_hw_px[1]}x{last.size_hw_px[0]} px  loss {last.losses['total']:.4g}")
-                if way.shows(last.step, last.total):
-                    snapshots.append((f"step {last.step:,}", to_hwc_u8(last.image_nchw01)))
-        except KeyboardInterrupt:
-            if last is None:
-                raise
-            return steps, snapshots, last, True
+    work.begin("painting", "Painting.")
+    image, shares = photo.image_nchw01.to(work.device()), foreseen.shares
+    try:
+        for last in optimise(vgg, image, regions, way):
+            steps.append(last.figures)
+            words = f"{last.size_hw_px[1]}x{last.size_hw_px[0]} px  loss {last.losses['total']:.4g}"
+            work.at("painting", shares[last.step - 1], words)
+            if way.shows(last.step, last.total):
+                snapshots.append((f"step {last.step:,}", to_hwc_u8(last.image_nchw01)))
+    except KeyboardInterrupt:
+        if last is None:
+            raise
+        return steps, snapshots, last, True
     assert last is not None
     return steps, snapshots, last, False

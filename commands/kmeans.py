@@ -56,7 +56,8 @@ def kmeans(
     run.plan_outputs(picture.stem, {"map": "png", "blackout": "png", "figure": "png", "stats": "json"})
 
     from interp.pictures.images import encode_png
-    from reports.clusters import clusters_figure, clusters_section, neutrality, why_so_many
+    from reports.clusters import clusters_figure, clusters_row, clusters_section, neutrality, why_so_many
+    from reports.conclusions import clusters_conclusion
     from reports.store import RecordBuilder
     from segment.kmeans import blackout as black
     from segment.kmeans import cluster
@@ -78,7 +79,9 @@ def kmeans(
     run.write("stats", json.dumps(clusters.facts(), indent=1).encode())
     if not options.no_report:
         builder = RecordBuilder("kmeans", f"Clusters of {picture.name}", neutrality(clusters))
-        builder.sections.append(clusters_section(builder.images, picture.rgb_hwc_u8, clusters, blackened, numbers))
+        builder.lead.append(clusters_row(builder.images, picture.rgb_hwc_u8, clusters, blackened, numbers))
+        builder.conclusion = clusters_conclusion(clusters, why_so_many(clusters), neutrality(clusters))
+        builder.sections.append(clusters_section(builder.images, clusters))
         builder.data = {"clusters": clusters.facts()}
         run.write_report(builder, run.network() if describe else None)
     run.finish()

@@ -26,7 +26,9 @@ def layers(
 
     from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
     from interp.statistics.layers import choose_layers
+    from reports.conclusions import layers_conclusion
     from reports.layers import choice_data, layer_evidence, layer_sentences, layers_section
+    from reports.record import Figure, Row
     from reports.store import RecordBuilder
     from stylize.texture import textures
 
@@ -38,11 +40,22 @@ def layers(
     choice = choose_layers(vgg, photo_small, painting_small, seed=options.seed)
     for sentence in layer_sentences(choice):
         run.say(sentence)
+    run.say("Drawing the evidence.")
     run.write("figure", layer_evidence(choice))
     if not options.no_report:
         run.say("Making a texture from each layer's statistics.")
         builder = RecordBuilder("layers", f"Layers for {photo.name} after {painting.name}")
         builder.headline = f"Style from {', '.join(choice.style_weights)}; content from {choice.content_layer}."
+        shown = (("The photo", photo), ("The painting", painting))
+        builder.lead.append(
+            Row(
+                tuple(
+                    Figure(builder.images.photo(picture.rgb_hwc_u8, f"{role}."), f"{role}: {picture.name}")
+                    for role, picture in shown
+                )
+            )
+        )
+        builder.conclusion = layers_conclusion(choice)
         builder.sections.append(layers_section(builder.images, choice, textures(vgg, painting_small)))
         builder.data = {"choice": choice_data(choice)}
         run.write_report(builder, vgg)

@@ -13,6 +13,7 @@ from commands.pairs import cutter
 from commands.parts import Part
 from commands.run import names_of
 from commands.seeing import SaliencyFindings, look
+from commands.sizing import sized
 from commands.work import Work
 from interp.errors import UsageError
 from interp.network.layer_names import RELU_NAMES, layer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from stylize.region import StyledRegion
 
 LOOP, LAYERS = "Optimisation", "Layers"
+USUAL_SIZE = "half the photo's, 512 to 1024"
 
 
 class LayerChoiceMode(StrEnum):
@@ -82,7 +84,9 @@ class LoopOptions:
     ] = "default"
     size: Annotated[
         int | None,
-        typer.Option("--size", help="Working size: the long side in px.", show_default="512", rich_help_panel=LOOP),
+        typer.Option(
+            "--size", help="Working size: the long side in px.", show_default=USUAL_SIZE, rich_help_panel=LOOP
+        ),
     ] = None
     iterations: Annotated[
         int | None, typer.Option("--iterations", help="Steps at the finest scale.", rich_help_panel=LOOP)
@@ -148,6 +152,7 @@ class LayerOptions:
 class Restyling:
     """A photo restyled: the job, and what led to it."""
 
+    work: Work
     vgg: "Vgg"
     job: Job
     parts: list[Part]
@@ -188,6 +193,8 @@ def restyle_parts(
     layers: LayerOptions,
     way: Way,
     mask_hw01: "np.ndarray | None" = None,
+    *,
+    grows: bool = False,
 ) -> Restyling:
     """Find the foreground, choose the layers, restyle.
 
@@ -199,14 +206,17 @@ def restyle_parts(
         layers: Which layers the user named.
         way: How to restyle.
         mask_hw01: The foreground itself, (H, W) in [0, 1], for the prompt `mask`.
+        grows: Whether the working size may grow with the photo.
     """
     findings, segmentation, vgg = _see(work, photo, parts, foreground, mask_hw01)
-    regions = [_styled(work, vgg, photo, part, segmentation, way, layers) for part in parts]
+    alphas = [region_alpha(part.region, photo, segmentation) for part in parts]
+    way, foreseen = sized(work, way, alphas, vgg, grows=grows)
+    regions = [_styled(work, vgg, photo, *each, way, layers) for each in zip(parts, alphas, strict=True)]
     kept = _kept(photo, regions, segmentation) if way.isolates and not foreground.feather else None
     cut = cutter(work, segmentation, photo.size_hw_px, parts[0].region) if way.cut_result and segmentation else None
-    job = do_job(work, vgg, photo, regions, way, kept_hwc_u8=kept, cut=cut)
+    job = do_job(work, vgg, photo, regions, way, foreseen, kept_hwc_u8=kept, cut=cut)
     _warn_of_constants(work, vgg, job)
-    return Restyling(vgg, job, parts, findings, segmentation)
+    return Restyling(work, vgg, job, parts, findings, segmentation)
 
 
 def _see(
@@ -228,19 +238,15 @@ def _see(
 
 
 def _styled(
-    work: Work, vgg: "Vgg", photo: "Picture", part: Part, segmentation: "Segmentation | None", way: Way,
-    given: LayerOptions,
-) -> "StyledRegion":  # fmt: skip
+    work: Work, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", way: Way, given: LayerOptions
+) -> "StyledRegion":
     """A part with its region, and the layers to restyle it by."""
     from stylize.region import StyledRegion
 
-    alpha, (size, _) = region_alpha(part.region, photo, segmentation), way.scales(photo.size_hw_px)[-1]
+    size, _ = way.scales(photo.size_hw_px)[-1]
     choice = _choose(work, vgg, photo, part, alpha, size, way, given)
     named = ", ".join(choice.style_weights)
     work.say(f"Layers for the {part.name}: style from {named}, content from {choice.content_layer} ({choice.mode}).")
-    if size != photo.size_hw_px:
-        (height, width), own = size, photo.size_hw_px
-        work.say(f"Working at {width}x{height} px; the restyled {part.name} is enlarged to {own[1]}x{own[0]} px.")
     painting = part.painting.image_nchw01.to(work.device())
     held = _faces(work, photo, alpha, part) if given.faces is Faces.HELD and way.isolates else None
     return StyledRegion(

@@ -138,6 +138,7 @@ class Run(Work):
 
     def finish(self) -> None:
         """Print the results on stdout: the paths, or one JSON object."""
+        self.finish_stages()
         planned = [name for name in self.plan.paths if name in self.written and name != REPORT]  # the main one first
         names = dict.fromkeys([*planned, *self.written])
         outputs = {name: str(self.written[name]) for name in names if name != RECORD}

@@ -62,11 +62,13 @@ def saliency(
     several = len(names) > 1
     run.plan_outputs(picture.stem, {"figure": "png", **({"stats": "json"} if several else {"map": "png"})})
 
-    from reports.saliency import method_sheet, methods_section, saliency_panels, saliency_section
+    from reports.conclusions import saliency_conclusion
+    from reports.saliency import method_sheet, methods_section, saliency_panels, saliency_row, saliency_section
     from reports.store import RecordBuilder
     from reports.verdict import verdict_sentence
 
     classifier = run.classifier(asked.arch)
+    run.say(f"Making the map{'s' if several else ''}.")
     maps = attributions(run, classifier, picture, names, asked)
     announce(run, maps[0])
     if not (no_verdict and options.no_report):
@@ -86,6 +88,8 @@ def saliency(
         run.write("map", _grey(maps[0]))
     if not options.no_report:
         builder = RecordBuilder("saliency", f"Saliency of {picture.name}", _headline(maps, judged))
+        builder.conclusion = saliency_conclusion(maps, judged)
+        builder.lead.append(saliency_row(builder.images, picture.rgb_hwc_u8, maps[0], judged[0]))
         if alone:
             builder.sections.append(saliency_section(builder.images, maps[0], judged[0]))
         else:

@@ -1,8 +1,6 @@
 """`sanity`: is a saliency map to be believed? Every test at length."""
 
 import json
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +15,6 @@ from commands.attributing import (
     method_names,
 )
 from commands.options import ImageArgument, RunOptions, command
-from commands.progress import progress
 from commands.run import Run
 
 if TYPE_CHECKING:
@@ -25,6 +22,9 @@ if TYPE_CHECKING:
     from interp.attribution.sanity import SanityCheck
     from interp.network.classify import Classifier
     from interp.pictures.images import Picture
+
+
+MAP_S, CHANCE_S, NETWORK_S = 1.0, 3.0, 1.0  # rough costs of a map, of chance and of a draw of every random network
 
 
 @command
@@ -47,31 +47,30 @@ def sanity(
     picture = run.photo(image, "coffee")
     run.plan_outputs(picture.stem, {"figure": "png", "stats": "json"})
 
+    from reports.conclusions import saliency_conclusion
+    from reports.saliency import saliency_row
     from reports.sanity import sanity_figure, sanity_section
     from reports.store import RecordBuilder, plain
 
     classifier = run.classifier(asked.arch)
+    costs = [MAP_S, NETWORK_S * draws]
+    run.foresee({"maps": costs[0] * len(names), "chance": CHANCE_S, "networks": costs[1] * len(names), "report": 3.0})
+    run.begin("maps", f"Making {len(names)} map{'s' if len(names) > 1 else ''}.")
     maps = attributions(run, classifier, picture, names, asked)
     announce(run, maps[0])
     checks = _check(run, classifier, picture, maps, draws)
+    run.begin("report", "Drawing the results.")
     run.write("figure", sanity_figure(checks))
     stats = {check.saliency.method: plain(_stats(check)) for check in checks}
     run.write("stats", json.dumps({"target": maps[0].target.name, "methods": stats}, indent=1).encode())
     if not options.no_report:
         builder = RecordBuilder("sanity", f"Are the saliency maps of {picture.name} to be believed?", _headline(checks))
+        builder.conclusion = saliency_conclusion(maps, [check.verdict for check in checks])
+        builder.lead.append(saliency_row(builder.images, picture.rgb_hwc_u8, maps[0], checks[0].verdict))
         builder.sections.append(sanity_section(builder.images, checks))
         builder.data = {"target": maps[0].target.name, "methods": stats}
         run.write_report(builder, classifier)
     run.finish()
-
-
-@dataclass(frozen=True)
-class Stage:
-    """How far the cascades are."""
-
-    step: int
-    total: int
-    elapsed_s: float
 
 
 def _check(
@@ -81,23 +80,22 @@ def _check(
     from interp.attribution.sanity import sanity_check
 
     image = picture.image_nchw01.to(run.device())
+    run.begin("chance", "Measuring what random maps reach.")
     margin95 = margin95_of(run, classifier, picture, maps)
     checks: list[SanityCheck] = []
-    started = time.monotonic()
-    with progress(run.options.progress, run.options.quiet) as display:
 
-        def on_stage(stage: int, stages: int) -> None:
-            title = maps[len(checks)].title
-            step = Stage(len(checks) * stages + stage, len(maps) * stages, time.monotonic() - started)
-            display.show(step, f"{title}, random network {stage} of {stages}")
+    def on_stage(stage: int, stages: int) -> None:
+        share = (len(checks) + stage / stages) / len(maps)
+        run.at("networks", share, f"{maps[len(checks)].title}, random network {stage} of {stages}")
 
-        for entry in maps:
-            checks.append(
-                sanity_check(
-                    classifier, image, entry, seed=run.options.seed, draws=draws, random_quantile95=margin95,
-                    on_stage=on_stage,
-                )
-            )  # fmt: skip
+    run.begin("networks", "Making the network random, from the top down.")
+    for entry in maps:
+        checks.append(
+            sanity_check(
+                classifier, image, entry, seed=run.options.seed, draws=draws, random_quantile95=margin95,
+                on_stage=on_stage,
+            )
+        )  # fmt: skip
     for check in checks:
         run.say(in_one_line(check.saliency, check.verdict))
     return checks

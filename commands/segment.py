@@ -37,8 +37,9 @@ def segment(
     run.plan_outputs(picture.stem, {**pictures, "measures": "json"})
 
     from interp.pictures.images import encode_png, mask_u8
-    from reports.foreground import how_found
-    from reports.region import region_section
+    from reports.conclusions import segment_conclusion
+    from reports.foreground import doubts, how_found
+    from reports.region import region_row, region_section
     from reports.store import RecordBuilder
     from segment.edge_colours import cutout
     from segment.overlay import overlay
@@ -46,6 +47,7 @@ def segment(
     vgg = run.network() if foreground.needs_saliency else None
     findings = look(run, vgg, picture) if vgg else None
     segmentation = find_foreground(run, picture, foreground, findings)
+    run.say("Writing the cut-out.")
     if not run.exact:
         run.warn("JPEG knows no transparency: the cut-out is on white. Use .png or .webp.")
     run.write("mask", encode_png(mask_u8(segmentation.mask_hw)))
@@ -56,6 +58,9 @@ def segment(
     run.write("measures", json.dumps(measured, indent=1).encode())
     if not options.no_report:
         builder = RecordBuilder("segment", f"Foreground of {picture.name}", how_found(segmentation))
+        shown = overlay(picture.rgb_hwc_u8, segmentation), cutout(picture.rgb_hwc_u8, segmentation.alpha_hw01)
+        builder.lead.append(region_row(builder.images, *shown))
+        builder.conclusion = segment_conclusion(segmentation, how_found(segmentation), doubts(segmentation))
         builder.sections.append(
             region_section(builder.images, picture.rgb_hwc_u8, segmentation, segmentation.alpha_hw01)
         )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from commands.seeing import best_class
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from commands.job import Job
     from commands.parts import Part
     from commands.restyling import Restyling
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from interp.network.features import FeatureMaps
     from interp.network.vgg import Vgg
     from interp.statistics.gram import GramStats
-    from reports.record import Section
+    from reports.record import Conclusion, Section
     from reports.store import RecordBuilder
     from stylize.canvas import Canvas
     from stylize.isolate import Isolation
@@ -33,6 +35,13 @@ class Restyled:
     result: "Reading"
     painting: "Reading"
 
+    @property
+    def style_share(self) -> float:
+        """Share of the distance to the painting's style that is gone, at layers not in the loss if there are any."""
+        unseen = [name for name in self.result.gram if name not in self.canvas.loss.layers]
+        layers = unseen or self.canvas.loss.style_layers
+        return 1 - self.result.mean_gram(layers) / self.photo.mean_gram(layers)
+
 
 def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     """Put a restyling into a record, in reading order.
@@ -50,7 +59,9 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         result_section,
         saliency_section,
     )
+    from reports.foreground import doubts
     from reports.layers import choice_data
+    from reports.restyling import restyled_row
     from reports.store import RecordBuilder
     from reports.verdict import verdict_data
     from reports.ways import constants_section
@@ -59,16 +70,24 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     from stylize.texture import textures
 
     vgg, job, parts, segmentation, findings = done.vgg, done.job, done.parts, done.segmentation, done.findings
+    done.work.begin("reading", "Measuring the result.")
     photo, scene, restyled = job.photo, job.last.scene, _read(vgg, job)
     first, named = scene.regions[0], " and ".join(part.name for part in parts)
+    done.work.begin("isolation", "Measuring whether anything outside reached the inside.")
     isolation = measure(vgg, photo.rgb_hwc_u8, job.result_hwc_u8, job.way, scene, job.last.restyled_rchw)
     after = " and ".join(part.painting.name for part in parts)
     by = f", by {job.way.title}" if job.way.sources else ""
     builder = RecordBuilder("stylize", f"{photo.name}, {named} after {after}{by}", _headline(restyled, isolation))
     store, add = builder.images, builder.sections.append
+    done.work.begin("textures", "Making a texture from each layer's statistics.")
+    carried = [textures(vgg, without_border(entry.canvas.painting_nchw01)) for entry in restyled]
+    done.work.begin("report", "Drawing the report.")
     paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
     alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None
-    add(result_section(store, photo.rgb_hwc_u8, job.result_hwc_u8, alpha, region=named, paintings=paintings))
+    builder.lead.append(restyled_row(store, photo.rgb_hwc_u8, paintings, job.result_hwc_u8))
+    builder.conclusion = _conclusion(job, restyled, isolation, doubts(segmentation) if segmentation else ())
+    painted = job.last.size_hw_px if job.enlarged else None
+    add(result_section(store, photo.rgb_hwc_u8, job.result_hwc_u8, alpha, region=named, painted_hw_px=painted))
     if segmentation:
         add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, isolation, region=first.name))
     add(features_section(store, _maps(vgg, job)))
@@ -77,8 +96,7 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     for number, entry in enumerate(restyled):
         several = entry.region.name if len(restyled) > 1 else ""
         add(_of(gram_section(store, _grams(vgg, job, number)), several))
-        carried = textures(vgg, without_border(entry.canvas.painting_nchw01))
-        add(_of(layers_section(store, entry.region.choice, carried), several))
+        add(_of(layers_section(store, entry.region.choice, carried[number]), several))
     pictures = [*job.snapshots, ("result", job.result_hwc_u8)]
     add(optimisation_section(store, job.steps, pictures, seconds=job.last.elapsed_s))
     add(_outcome_section(vgg, job, restyled, findings))
@@ -89,6 +107,8 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         "interrupted": job.interrupted,
         "way": job.way,
         "steps": job.last.step,
+        "painted_hw_px": job.last.size_hw_px,
+        "enlarged": "guided" if job.enlarged else "no",
         "regions": {
             entry.region.name: {
                 "strength": entry.region.strength,
@@ -107,6 +127,19 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         "losses": job.last.losses,
     }
     return builder
+
+
+def _conclusion(job: "Job", restyled: list[Restyled], isolation: "Isolation", doubts: "Sequence[str]") -> "Conclusion":
+    from reports.conclusions import stylize_conclusion
+
+    photo_px, worked_px = max(job.photo.size_hw_px), max(job.last.size_hw_px)
+    return stylize_conclusion(
+        [(entry.region.name, entry.style_share, entry.result.edges_kept) for entry in restyled],
+        isolation,
+        doubts,
+        interrupted=job.interrupted,
+        finer_px=min(photo_px, 2 * worked_px) if photo_px > worked_px else None,
+    )
 
 
 def _read(vgg: "Vgg", job: "Job") -> list[Restyled]:

@@ -9,6 +9,7 @@ import typer
 
 from interp.errors import OutputError
 
+DISPLAY = contextlib.ExitStack()  # the progress display that is open, if any
 SCRIPT = "python cli.py"  # how texts name the program
 
 

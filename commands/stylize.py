@@ -42,12 +42,12 @@ def stylize(
     way = loop.way(named, style.style_scale, options.seed)
     if way.strength is not None and not any(run.is_given(option) for option in STRENGTHS):
         parts = [replace(part, strength=way.strength) for part in parts]
-    done = restyle_parts(run, photo, parts, foreground, layers, way)
+    done = restyle_parts(run, photo, parts, foreground, layers, way, grows=loop.size is None)
+    run.say("Writing the pictures.")
     _write_pictures(run, done)
     if not options.no_report:
         from commands.story import tell_stylize
 
-        run.say("Measuring the result, and making a texture from each layer's statistics.")
         run.write_report(tell_stylize(done, exact=run.exact), done.vgg)
     run.finish()
     if done.job.interrupted:

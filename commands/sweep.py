@@ -1,7 +1,6 @@
 """`sweep`: search strength, layer weights, optimiser, learning rate and start; leave the best as a preset."""
 
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,6 @@ import typer
 from commands.foreground import ForegroundOptions
 from commands.options import INTERRUPTED, ImageArgument, Region, RegionOption, RunOptions, StyleOption, command
 from commands.pairs import PicturePair, prepare
-from commands.progress import progress
 from commands.run import Run
 from interp.errors import UsageError
 from stylize.preset_file import SETTINGS
@@ -76,12 +74,14 @@ def sweep(
     with open_study(store, identity, options.seed, resume=resume is not None) as study:
         earlier = len(finished(study))
         run.say(f"{earlier} trials finished earlier." if resume else f"Trials are kept in {store}: --resume goes on.")
+        run.foresee({"trials": _trial_s(pair, tried) * max(1, trials - earlier), "report": 8.0})
         interrupted = _search(run, study, pair, tried, trials)
         attempts, shares = finished(study), importances(study)
     if not attempts:
         raise KeyboardInterrupt
     best = choose(attempts)
     chosen = preset_of(best.values, base)
+    run.begin("report", "Drawing the results.")
     from reports.sweep import pareto_front
 
     run.write("figure", pareto_front(attempts, best))
@@ -120,23 +120,26 @@ def _identity(run: Run, pair: PicturePair, weights_sha256: str, tried: "Preset",
     }
 
 
+def _trial_s(pair: PicturePair, tried: "Preset") -> float:
+    """Foreseen seconds of a trial: a run, and another from a jittered photo."""
+    from stylize.forecast import Extent, forecast
+
+    shared = pair.pair
+    return 2 * forecast(shared.as_run(tried), [Extent.of(shared.alpha_hw01)], shared.vgg.info.width, 1).painting_s
+
+
 def _search(run: Run, study: "optuna.Study", pair: PicturePair, base: "Preset", trials: int) -> bool:
     """Run the trials; True if interrupted."""
-    from stylize.compare import Tick
     from stylize.sweep import finished, sweep
 
-    earlier, started = len(finished(study)), time.monotonic()
-    with progress(run.options.progress, run.options.quiet) as display:
-        try:
-            for number, attempt in enumerate(sweep(study, pair.pair, base, trials), start=1):
-                words = ", ".join(f"{value:.3g}" for value in attempt.objectives)
-                display.show(
-                    Tick(number, max(1, trials - earlier), time.monotonic() - started),
-                    f"trial {earlier + number}: {words}",
-                )
-        except KeyboardInterrupt:
-            run.warn("Interrupted: --resume goes on from here.")
-            return True
+    earlier = len(finished(study))
+    try:
+        for number, attempt in enumerate(sweep(study, pair.pair, base, trials), start=1):
+            words = ", ".join(f"{value:.3g}" for value in attempt.objectives)
+            run.at("trials", number / max(1, trials - earlier), f"trial {earlier + number}: {words}")
+    except KeyboardInterrupt:
+        run.warn("Interrupted: --resume goes on from here.")
+        return True
     return False
 
 
@@ -157,7 +160,8 @@ def _tell(
     preset_path: Path, tried: "Preset",
 ) -> "RecordBuilder":  # fmt: skip
     """Put a sweep into a record."""
-    from reports.restyling import result_section
+    from reports.conclusions import sweep_conclusion
+    from reports.restyling import restyled_row, result_section
     from reports.store import RecordBuilder
     from reports.sweep import sweep_sections
     from stylize.sweep import OBJECTIVES, preset_of, result_of
@@ -171,9 +175,11 @@ def _tell(
     builder.sections.append(
         result_section(
             builder.images, shared.photo_hwc_u8, result, None if everywhere else shared.alpha_hw01,
-            paintings={pair.painting.name: pair.painting.rgb_hwc_u8},
         )
     )  # fmt: skip
+    paintings = {pair.painting.name: pair.painting.rgb_hwc_u8}
+    builder.lead.append(restyled_row(builder.images, shared.photo_hwc_u8, paintings, result))
+    builder.conclusion = sweep_conclusion(attempts, best, preset_path.name)
     preset_text = preset_path.read_text("utf-8")
     builder.sections += sweep_sections(builder.images, attempts, best, shares, OBJECTIVES, preset_text)
     builder.data = {"attempts": attempts, "best": best, "importances": shares, "objectives": OBJECTIVES}

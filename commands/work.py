@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.options import Device, RunOptions
-from commands.streams import tell
+from commands.progress import Stages, open_display
+from commands.streams import DISPLAY, tell
 from interp.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Work:
         self.inputs: dict[str, Picture] = {}
         self.warnings: list[str] = []
         self._vgg: Vgg | None = None
+        self._stages: Stages | None = None
         if options.threads:  # NumPy's and SciPy's BLAS read it when they load, which is later
             os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.threads)))
 
@@ -57,6 +59,32 @@ class Work:
         """Tell the user something that the report must repeat."""
         self.warnings.append(message)
         self.say(f"Note: {message}")
+
+    def foresee(self, costs: Mapping[str, float]) -> None:
+        """Begin to show how much is done of all the work that is left: the cost of each stage by name, in order."""
+        self._stages = Stages(costs, open_display(self.options.progress, self.options.quiet))
+        self.at(next(iter(costs)))
+
+    def begin(self, stage: str, sentence: str) -> None:
+        """Say what is done next, and show all before it as done."""
+        self.say(sentence)
+        self.at(stage)
+
+    def at(self, stage: str, share: float = 0.0, words: str = "") -> None:
+        """Show that a share of a stage is done; nothing where no work was foreseen."""
+        if self._stages:
+            self._stages.at(stage, share, words)
+
+    def finish_stages(self) -> None:
+        """Show that all that was foreseen is done."""
+        if self._stages:
+            self._stages.finish()
+        self.end_display()
+
+    def end_display(self) -> None:
+        """Take the progress display away; again does no harm."""
+        DISPLAY.close()
+        self._stages = None
 
     def load(self, role: str, source: "Source") -> "Picture":
         """Load an input picture; say what was converted."""
@@ -83,6 +111,7 @@ class Work:
         """Load the network as the options say, once, and say which."""
         if self._vgg:
             return self._vgg
+        self.say("Loading the network.")
         import torch
 
         from interp.network.weights import load_vgg

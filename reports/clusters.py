@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, closed, png, styled
-from reports.record import Facts, Figure, Gallery, Section, Table, Verdict
+from reports.record import Facts, Figure, Row, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
 
@@ -68,14 +68,14 @@ def clusters_figure(clusters: "Clusters") -> bytes:
     return png(figure)
 
 
-def clusters_section(
+def clusters_row(
     store: ImageStore,
     photo_hwc_u8: np.ndarray,
     clusters: "Clusters",
     blackened_hwc_u8: np.ndarray,
     numbers: Sequence[int],
-) -> Section:
-    """The photo's clusters in their mean colours, which of them were painted black, and is the background neutral.
+) -> Row:
+    """The photo, its clusters in their mean colours, and the photo without some of them.
 
     Args:
         store: Where pictures go.
@@ -83,21 +83,22 @@ def clusters_section(
         clusters: Of that photo.
         blackened_hwc_u8: (H, W, 3) uint8 RGB, the photo without some clusters.
         numbers: Which, counted from 1.
-
-    Returns:
-        Section `clusters`.
     """
     named = f"cluster{'s' if len(numbers) > 1 else ''} {', '.join(str(one) for one in numbers)}"
-    gallery = Gallery(
+    return Row(
         (
-            Figure(store.photo(photo_hwc_u8, "The photo."), "The photo."),
+            Figure(store.photo(photo_hwc_u8, "The photo."), "The photo"),
             Figure(
                 store.photo(clusters.map_hwc_u8, f"The photo in {clusters.k} flat colours."),
-                "Every pixel in the mean colour of its cluster.",
+                "Every pixel in the mean colour of its cluster",
             ),
-            Figure(store.photo(blackened_hwc_u8, f"The photo with {named} black."), f"Without {named}."),
+            Figure(store.photo(blackened_hwc_u8, f"The photo with {named} black."), f"Without {named}"),
         )
     )
+
+
+def clusters_section(store: ImageStore, clusters: "Clusters") -> Section:
+    """How large the clusters are, why there are so many, and is the background neutral; section `clusters`."""
     rows = tuple(
         (str(index), colour, percent(share), percent(border))
         for index, (colour, share, border) in enumerate(
@@ -114,7 +115,7 @@ def clusters_section(
     intro = "K-means: groups of pixels that look alike, learned on a sample and then given to every pixel."
     header = ("Cluster", "Mean colour", "Share of the picture", "Share of the border")
     verdict = Verdict(WORDS[clusters.neutral], neutrality(clusters), clusters.neutral)
-    return Section("clusters", "Clusters", intro, (verdict, gallery, facts, chart, Table("Legend", header, rows)))
+    return Section("clusters", "Clusters", intro, (verdict, facts, chart, Table("Legend", header, rows)))
 
 
 def _legend(axis: Axes, clusters: "Clusters") -> None:

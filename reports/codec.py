@@ -14,8 +14,7 @@ from interp.errors import InputError, UsageError
 from interp.pictures.files import read_text
 from reports.record import SCHEMA_VERSION, Block, Record
 
-_BLOCKS = {block.kind: block for block in get_args(Block)}
-_KINDS = {block: kind for kind, block in _BLOCKS.items()}
+_KINDS = {block: block.kind for block in get_args(Block)}
 _EXPECTED = "a .report.json of this program"
 
 
@@ -50,9 +49,11 @@ def from_json(text: str) -> Record:
         raise InputError(f"The record is not readable JSON ({error}); expected {_EXPECTED}.") from error
     if not isinstance(value, dict) or type(version := value.get("schema_version")) is not int:
         _fail("the record", "an object with a schema_version", value)
-    if version != SCHEMA_VERSION:
+    if version == 1:
+        value = {"lead": [], "conclusion": None, **value, "schema_version": SCHEMA_VERSION}
+    elif version != SCHEMA_VERSION:
         raise InputError(
-            f"The record has schema version {version}; this program reads version {SCHEMA_VERSION}. "
+            f"The record has schema version {version}; this program reads versions 1 to {SCHEMA_VERSION}. "
             "Use the release that wrote it, or run the command again."
         )
     try:
@@ -116,10 +117,10 @@ def _decoded_union(value: Any, args: tuple[Any, ...], where: str) -> Any:
     if NoneType in args:
         something = next(arg for arg in args if arg is not NoneType)
         return None if value is None else _decoded(value, something, where)
-    kind = _expected(value, dict, where).get("kind")
-    if not isinstance(kind, str) or kind not in _BLOCKS:
-        _fail(f"{where}.kind", f"one of {', '.join(_BLOCKS)}", kind)
-    return _decoded_dataclass(value, _BLOCKS[kind], where)
+    kind, known = _expected(value, dict, where).get("kind"), {block.kind: block for block in args}
+    if not isinstance(kind, str) or kind not in known:
+        _fail(f"{where}.kind", f"one of {', '.join(known)}", kind)
+    return _decoded_dataclass(value, known[kind], where)
 
 
 def _decoded_dataclass(value: Any, hint: Any, where: str) -> Any:

@@ -25,7 +25,7 @@ from reports.canvas import (
     png,
     styled,
 )
-from reports.record import Block, Figure, Paragraph, Section, Table
+from reports.record import Block, Figure, Paragraph, Row, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
 
@@ -54,6 +54,11 @@ def gram_sections(store: ImageStore, comparison: "GramComparison", names: Sequen
     tables: tuple[Block, ...] = (_stationarity_table(comparison, names), _pairs_table(comparison, names))
     own = Section(section.id, section.title, section.intro, (*section.blocks, *tables))
     return [_distances_section(store, comparison, names), own] if comparison.layers else [own]
+
+
+def pictures_row(store: ImageStore, pictures: Mapping[str, np.ndarray]) -> Row:
+    """The pictures, (h, w, 3) uint8 RGB by name."""
+    return Row(tuple(Figure(store.photo(rgb_hwc_u8, f"{name}."), name) for name, rgb_hwc_u8 in pictures.items()))
 
 
 def gram_section(store: ImageStore, stats_by_picture: Mapping[str, Sequence["GramStats"]]) -> Section:

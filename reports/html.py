@@ -12,6 +12,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.glossary import words_on
 from reports.record import ImageRef, Record, Table
 
 # Not allowed in HTML: control characters, lone surrogates (file names that are no UTF-8), non-characters.
@@ -39,6 +40,7 @@ def render_html(record: Record) -> str:
             script=Markup(script),
             pictures=_Pictures(record),
             is_numeric=_is_numeric,
+            glossary=words_on(record),
         )
     )
 

@@ -2,6 +2,8 @@
 
 A record is the whole truth of a report; the HTML page is a pure function of it. Pictures lie once each in
 `Record.images`, keyed by the SHA-256 of their bytes; blocks point at them through `ImageRef`.
+
+Version 2 of the layout added the lead and the conclusion; `codec` reads version 1 as a record without them.
 """
 
 import re
@@ -11,11 +13,18 @@ from typing import Any, ClassVar, Literal, get_args
 
 from interp.errors import UsageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ImageType = Literal["image/webp", "image/png"]
 Level = Literal["good", "doubt", "bad"]
 _SECTION_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_PAGE_IDS = ("main", "top", "warnings", "zoom")  # anchors the page makes itself, beside image-… and …-title
+_PAGE_IDS = (
+    "conclusion",
+    "glossary",
+    "main",
+    "top",
+    "warnings",
+    "zoom",
+)  # anchors the page makes itself, beside image-… and …-title
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,17 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Row:
+    """Figures, or a figure and its table, in one row as wide as the page.
+
+    On a narrow screen the last figure, the answer, stands first.
+    """
+
+    kind: ClassVar[str] = "row"
+    figures: tuple[Figure | Table, ...]
+
+
+@dataclass(frozen=True)
 class Verdict:
     """A judgement: one word or phrase, the sentence that explains it, and how good the news is."""
 
@@ -132,7 +152,7 @@ class Code:
     text: str
 
 
-Block = Paragraph | Facts | Table | Figure | Compare | Gallery | Verdict | Code
+Block = Paragraph | Facts | Table | Figure | Compare | Gallery | Row | Verdict | Code
 
 
 @dataclass(frozen=True)
@@ -161,14 +181,33 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Conclusion:
+    """What a reader should take away, in plain words.
+
+    Attributes:
+        found: What was found.
+        belief: Whether to believe it, and why.
+        advice: What to try next.
+        level: How good the news about believing it is.
+    """
+
+    found: str
+    belief: str
+    advice: str
+    level: Level
+
+
+@dataclass(frozen=True)
 class Record:
     """One run, to read and to keep.
 
     Attributes:
         command: The command that ran ("stylize").
         title: Heading of the page.
-        headline: The one sentence a hurried reader should see.
+        headline: The run in one sentence, for lists; on the page only where there is no conclusion.
         sections: Chapters in reading order.
+        lead: The picture or figure that is the answer; the page opens with it.
+        conclusion: What follows from it.
         warnings: What the reader should know before trusting the result, a sentence each.
         reproduce: How to get the same result again; the last chapter.
         data: The same facts for machines, plain JSON.
@@ -180,6 +219,8 @@ class Record:
     title: str
     headline: str
     sections: tuple[Section, ...]
+    lead: tuple[Block, ...] = ()
+    conclusion: Conclusion | None = None
     warnings: tuple[str, ...] = ()
     reproduce: Section | None = None
     data: dict[str, Any] = field(default_factory=dict)
@@ -191,7 +232,7 @@ class Record:
         twice = sorted({name for name in ids if ids.count(name) > 1})
         if twice:
             raise UsageError(f"Section ids {', '.join(twice)} appear more than once; expected each once.")
-        for ref in image_refs(self.chapters):
+        for ref in image_refs((self.lead, self.chapters)):
             image = self.images.get(ref.sha256)
             if image is None or image.mime != ref.mime:
                 raise UsageError(

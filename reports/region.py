@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.foreground import how_found
-from reports.record import Block, Facts, Figure, Gallery, Paragraph, Section, Verdict
+from reports.record import Block, Facts, Figure, Gallery, Paragraph, Row, Section, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
 
@@ -55,6 +55,22 @@ def region_section(
     proof = _isolation_blocks(store, isolation) if isolation else ()
     intro = f"Which pixels count as {region}, and how they were found: from likely pixels to a soft-edged mask."
     return Section("region", "The region", intro, (facts, Gallery(steps), *proof))
+
+
+def region_row(store: ImageStore, overlay_hwc_u8: np.ndarray, cutout_hwc_u8: np.ndarray) -> Row:
+    """The photo with the cut drawn on it, (H, W, 3) uint8, and the cut-out, (H, W, 4) uint8 RGBA, on a chessboard."""
+    height, width = cutout_hwc_u8.shape[:2]
+    square = max(4, max(height, width) // 64)
+    light = (np.arange(height)[:, None] // square + np.arange(width) // square) % 2
+    board = np.where(light, 236, 204)[..., None].astype(np.float32)
+    alpha = cutout_hwc_u8[..., 3:].astype(np.float32) / 255
+    cut = np.round(cutout_hwc_u8[..., :3] * alpha + board * (1 - alpha)).astype(np.uint8)
+    return Row(
+        (
+            Figure(store.photo(overlay_hwc_u8, "The photo with the cut drawn on it."), "The cut on the photo"),
+            Figure(store.photo(cut, "The foreground, cut out."), "Cut out; the chessboard is transparent"),
+        )
+    )
 
 
 def _segmentation_steps(

@@ -10,12 +10,26 @@ from matplotlib.ticker import MaxNLocator
 
 from interp.errors import UsageError
 from reports.canvas import DASHES, INK, SOFT, WARM, chart, closed, legend_beside, plain_log, png
-from reports.record import Block, Compare, Facts, Figure, Gallery, Section, Table
+from reports.record import Block, Compare, Facts, Figure, Gallery, Row, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
 
 NOTHING = 1e-9  # a relative distance below this is rounding
 SHOWN_RANGE = 1e-6  # of the largest loss; the content term starts at rounding, which would flatten the rest
+
+
+def restyled_row(
+    store: ImageStore, photo_hwc_u8: np.ndarray, paintings: Mapping[str, np.ndarray], result_hwc_u8: np.ndarray
+) -> Row:
+    """Photo, paintings and result in one row; all (h, w, 3) uint8 RGB, the paintings by name."""
+    named = paintings.items()
+    return Row(
+        (
+            Figure(store.photo(photo_hwc_u8, "The photo."), "The photo"),
+            *(Figure(store.photo(image, f"The painting {name}."), f"The painting: {name}") for name, image in named),
+            Figure(store.photo(result_hwc_u8, "The result."), "The result"),
+        )
+    )
 
 
 def result_section(
@@ -25,9 +39,9 @@ def result_section(
     alpha_hw01: np.ndarray | None = None,
     *,
     region: str = "region",
-    paintings: Mapping[str, np.ndarray] | None = None,
+    painted_hw_px: tuple[int, int] | None = None,
 ) -> Section:
-    """The photo before and after, and the paintings.
+    """The photo before and after.
 
     Args:
         store: Where pictures go.
@@ -35,7 +49,7 @@ def result_section(
         result_hwc_u8: (H, W, 3) uint8 RGB, the result.
         alpha_hw01: (H, W) in [0, 1], what was restyled; None for all of it.
         region: What that is called: "foreground", "background".
-        paintings: (h, w, 3) uint8 RGB by name.
+        painted_hw_px: Size at which the result was painted, where it was enlarged afterwards.
 
     Returns:
         Section `result`.
@@ -47,13 +61,20 @@ def result_section(
         before=store.photo(photo_hwc_u8, f"The photo, {width} by {height} pixels."),
         after=store.photo(result_hwc_u8, f"The photo with {what} restyled."),
         outline=None if alpha_hw01 is None else store.outline(alpha_hw01, f"Outline of the {region}."),
-        caption=f"{width}×{height} px; restyled: {what}, {percent(share)} of the picture.",
+        caption=f"{width}×{height} px; restyled: {what}, {percent(share)} of the picture{_enlarging(painted_hw_px)}.",
     )
-    named = (paintings or {}).items()
-    shown = tuple(Figure(store.photo(image, f"The painting {name}."), f"Style from {name}") for name, image in named)
-    blocks: tuple[Block, ...] = (compare, Gallery(shown)) if shown else (compare,)
     intro = "The photo before and after. The line between them can be dragged, or moved with the arrow keys."
-    return Section("result", "Result", intro, blocks)
+    return Section("result", "Before and after", intro, (compare,))
+
+
+def _enlarging(painted_hw_px: tuple[int, int] | None) -> str:
+    if painted_hw_px is None:
+        return ""
+    height, width = painted_hw_px
+    return (
+        f"; painted at {width}×{height} px and enlarged: strokes were sharpened without halos, and the photo's finer "
+        "detail was added where the paint follows its luminance"
+    )
 
 
 class Losses(Protocol):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -11,9 +12,10 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import FuncFormatter
 
 from interp.attribution.verdict import SaliencyVerdict
+from interp.pictures.sizes import resize_hw01
 from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, png, text_at, viridis, wrapped
 from reports.conventions import View, flashtorch_panels, views
-from reports.record import Block, Figure, Paragraph, Section, Table
+from reports.record import Block, Figure, Paragraph, Row, Section, Table
 from reports.store import ImageStore
 from reports.verdict import COLOURS, curves_figure, verdict_block, verdict_sentence, verdict_table
 from reports.wording import percent
@@ -60,6 +62,36 @@ def saliency_section(store: ImageStore, saliency: "SaliencyMap", verdict: Salien
     blocks.extend(prediction_blocks(saliency.prediction))
     intro = f"Which pixels {saliency.target.name!r} depends on, and whether that map can be believed."
     return Section("saliency", "Saliency", intro, tuple(blocks))
+
+
+def saliency_row(store: ImageStore, photo_hwc_u8: np.ndarray, saliency: "SaliencyMap", verdict: SaliencyVerdict) -> Row:
+    """The photo, the map laid over it, and what the classifier says.
+
+    Args:
+        store: Where pictures go.
+        photo_hwc_u8: (H, W, 3) uint8 RGB.
+        saliency: A map of that photo, of any size; enlarged smoothly.
+        verdict: On it.
+    """
+    height, width = saliency.input_chw01.shape[1:]
+    over = _over_photo(photo_hwc_u8, saliency.magnitude_hw)
+    caption = (
+        f"{saliency.title} for {saliency.target.name!r}, over the photo in grey: the brighter, the more the class "
+        f"depends on it. Verdict: {verdict.word}. The map has {width}×{height} cells, enlarged smoothly."
+    )
+    tables = tuple(block for block in prediction_blocks(saliency.prediction) if isinstance(block, Table))
+    photo = Figure(store.photo(photo_hwc_u8, "The photo."), "The photo")
+    return Row((photo, Figure(store.photo(over, f"Map over the photo. Verdict: {verdict.word}."), caption), *tables))
+
+
+def _over_photo(photo_hwc_u8: np.ndarray, strength_hw: np.ndarray) -> np.ndarray:
+    """The photo in dim grey, and over it the map up to its 99th percentile, in the colours of Matplotlib's magma."""
+    size_hw = photo_hwc_u8.shape[:2]
+    top = float(np.percentile(strength_hw, 99)) or float(strength_hw.max()) or 1.0
+    unit = np.clip(resize_hw01(np.clip(strength_hw / top, 0, 1).astype(np.float32), size_hw), 0, 1)[..., None]
+    grey = photo_hwc_u8.mean(axis=2, keepdims=True) * 0.6
+    colour = colormaps["magma"](0.25 + 0.75 * unit[..., 0])[..., :3] * 255
+    return np.round(grey * (1 - unit) + colour * unit).astype(np.uint8)
 
 
 def methods_section(

@@ -20,7 +20,7 @@ from interp.errors import UsageError
 from interp.pictures.images import encode_png, encode_webp, mask_u8
 from interp.pictures.sizes import resize_hw01
 from reports.codec import to_json
-from reports.record import EncodedImage, ImageRef, ImageType, Record, Section, image_refs
+from reports.record import Block, Conclusion, EncodedImage, ImageRef, ImageType, Record, Section, image_refs
 
 LONG_SIDE_PX = 1280
 QUALITY = 82
@@ -92,8 +92,10 @@ class RecordBuilder:
     Attributes:
         command: The command that runs.
         title: Heading of the page.
-        headline: The one sentence a hurried reader should see.
+        headline: The run in one sentence.
         sections: Chapters in reading order.
+        lead: The picture or figure that is the answer.
+        conclusion: What follows from it.
         warnings: A sentence each.
         reproduce: The last chapter.
         data: Facts for machines; any result type may be put in, `build` turns it into plain JSON.
@@ -104,6 +106,8 @@ class RecordBuilder:
     title: str
     headline: str = ""
     sections: list[Section] = field(default_factory=list)
+    lead: list[Block] = field(default_factory=list)
+    conclusion: Conclusion | None = None
     warnings: list[str] = field(default_factory=list)
     reproduce: Section | None = None
     data: dict[str, Any] = field(default_factory=dict)
@@ -119,12 +123,14 @@ class RecordBuilder:
             The record.
         """
         chapters = (*self.sections, *([self.reproduce] if self.reproduce else []))
-        used = {ref.sha256 for ref in image_refs(chapters)}
+        used = {ref.sha256 for ref in image_refs((*self.lead, *chapters))}
         record = Record(
             command=self.command,
             title=self.title,
             headline=self.headline,
             sections=tuple(self.sections),
+            lead=tuple(self.lead),
+            conclusion=self.conclusion,
             warnings=tuple(self.warnings),
             reproduce=self.reproduce,
             data=plain(self.data),
@@ -206,11 +212,11 @@ def _shrunk(record: Record, long_side_px: int, quality: int) -> Record:
     """Re-encode every picture as lossy WebP at most `long_side_px` long, where that makes it smaller."""
     store = ImageStore()
     new: dict[str, ImageRef] = {}
-    for ref in image_refs(record.chapters):
+    for ref in image_refs((record.lead, record.chapters)):
         if ref.sha256 not in new:
             new[ref.sha256] = _reencoded(store, record, ref, long_side_px, quality)
-    sections = _swapped(record.sections, new)
-    return replace(record, sections=sections, reproduce=_swapped(record.reproduce, new), images=store.images)
+    lead, sections, reproduce = (_swapped(part, new) for part in (record.lead, record.sections, record.reproduce))
+    return replace(record, lead=lead, sections=sections, reproduce=reproduce, images=store.images)
 
 
 def _reencoded(store: ImageStore, record: Record, ref: ImageRef, long_side_px: int, quality: int) -> ImageRef:

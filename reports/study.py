@@ -21,7 +21,7 @@ from reports.canvas import (
     text_at,
     wrapped,
 )
-from reports.record import Block, Figure, Gallery, Paragraph, Section, Table, Verdict
+from reports.record import Block, Figure, Gallery, Paragraph, Row, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.ways import STARTS, way_notes
 from reports.wording import number, percent
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from stylize.compare import Outcome
 
 MARGIN_PX, GAP_PX, TILE_PX, LABEL_PX, HEAD_PX = 24, 16, 360, 64, 76
+
+
+def results_row(
+    store: ImageStore, photo_hwc_u8: np.ndarray, painting_hwc_u8: np.ndarray, outcomes: "Sequence[Outcome]"
+) -> Row:
+    """Photo, painting and every way's result, as large as the page allows; all (h, w, 3) uint8 RGB."""
+    shown = [("The photo", photo_hwc_u8), ("The painting", painting_hwc_u8)]
+    shown += [(outcome.name, outcome.result_hwc_u8) for outcome in outcomes]
+    return Row(tuple(Figure(store.photo(picture, f"{name}."), name) for name, picture in shown))
 
 
 def results_section(

@@ -12,6 +12,7 @@ from torch import Tensor
 from interp.errors import UsageError
 from interp.pictures.images import to_nchw01
 from stylize.descent import gradient_nchw
+from stylize.forecast import MEGAPIXEL_S, Extent, Job, forecast
 from stylize.optimise import StepEvent
 from stylize.pair import Pair
 from stylize.rulers import Reading, Rulers, random_judge, rulers_for
@@ -102,22 +103,13 @@ class Outcome:
         return self.waypoints[-1].reading
 
 
-@dataclass(frozen=True)
-class Tick:
-    """Progress over all runs; what a progress display needs."""
-
-    step: int
-    total: int
-    elapsed_s: float
-
-
-def compare(pair: Pair, ways: Sequence[Way], watch: Callable[[Tick, str], None] | None = None) -> Iterator[Outcome]:
+def compare(pair: Pair, ways: Sequence[Way], watch: Callable[[float, str], None] | None = None) -> Iterator[Outcome]:
     """Run several ways on one photo and read all of them on the same rulers.
 
     Args:
         pair: What they share.
         ways: What to compare; those that differ only in what is done with the result share a run.
-        watch: Called after every step with the progress over all runs, and a few words.
+        watch: Called after every step and reading with the share of all work that is done, and a few words.
 
     Yields:
         An outcome as soon as it is finished.
@@ -131,30 +123,59 @@ def compare(pair: Pair, ways: Sequence[Way], watch: Callable[[Tick, str], None] 
                 f"Preset {way.name!r} cuts a region out of its result; expected --region foreground or background."
             )
     rulers = rulers_for(pair.vgg, pair.photo_nchw01, pair.alpha_hw01, pair.painting_nchw01, random_judge())
-    different = [
-        way for number, way in enumerate(ways) if way.uncut() not in [other.uncut() for other in ways[:number]]
-    ]
-    clock = _Clock(sum(map(pair.steps_of, different)) * (1 + pair.jitters), watch)
+    clock = _Clock(foreseen_s(pair, ways), watch)
     runs: list[tuple[Way, _Run]] = []
     for way in ways:
         run = next((run for other, run in runs if other.uncut() == way.uncut()), None)
         if run is None:
             run = _run(pair, rulers, way, clock)
+            clock.tick((1 + pair.jitters) * _reading_s(pair), way.name)
             runs.append((way, run))
         yield _outcome(pair, rulers, way, run)
 
 
+def foreseen_s(pair: Pair, ways: Sequence[Way]) -> float:
+    """Seconds that a comparison is foreseen to take on one thread (`forecast`).
+
+    Ways that differ only in what is done with the result count once.
+    """
+    different = [
+        way for number, way in enumerate(ways) if way.uncut() not in [other.uncut() for other in ways[:number]]
+    ]
+    readings = sum(len(_read_at(pair.steps_of(way))) + 1 + pair.jitters for way in different)
+    runs = sum(_costs_s(pair, way)[-1] for way in different) * (1 + pair.jitters)
+    return readings * _reading_s(pair) + runs
+
+
+def _costs_s(pair: Pair, way: Way) -> list[float]:
+    """Foreseen seconds until after each evaluation of one run."""
+    found = forecast(pair.as_run(way), [Extent.of(pair.alpha_hw01)], pair.vgg.info.width, threads=1)
+    return [share * found.painting_s for share in found.shares]
+
+
+def _read_at(steps: int) -> set[int]:
+    """After which evaluations of a run there is a reading; that of the result comes later."""
+    return set(np.geomspace(1, steps, READINGS).round().astype(int).tolist()) - {steps}
+
+
+def _reading_s(pair: Pair) -> float:
+    """Foreseen seconds of one reading: a look at a network of full width, without its gradient."""
+    return Job(1, pair.alpha_hw01.size, sum(MEGAPIXEL_S["float32"]) / 3).seconds
+
+
 @dataclass
 class _Clock:
-    total: int
-    watch: Callable[[Tick, str], None] | None
-    step: int = 0
-    started: float = field(default_factory=time.monotonic)
+    """How much of the foreseen work is done."""
 
-    def tick(self, words: str) -> None:
-        self.step += 1
+    total_s: float
+    watch: Callable[[float, str], None] | None
+    done_s: float = 0.0
+
+    def tick(self, seconds: float, words: str) -> None:
+        """So much more is done."""
+        self.done_s += seconds
         if self.watch:
-            self.watch(Tick(self.step, max(self.total, self.step), time.monotonic() - self.started), words)
+            self.watch(min(1.0, self.done_s / self.total_s), words)
 
 
 @dataclass(frozen=True)
@@ -174,9 +195,10 @@ class _Run:
 def _run(pair: Pair, rulers: Rulers, way: Way, clock: _Clock) -> _Run:
     """One run with readings and snapshots, and its jittered repeats."""
     steps, uncut = pair.steps_of(way), way.uncut()
-    read_at = set(np.unique(np.geomspace(1, steps, READINGS).round().astype(int)).tolist())
+    read_at = _read_at(steps)
     waypoints, snapshots, figures = [Waypoint(0, 0.0, rulers.photo)], [], []
     last, seconds, cpu_seconds, events = None, 0.0, 0.0, pair.events(way)
+    costs = np.diff(_costs_s(pair, way), prepend=0.0).tolist()
     while True:
         began, cpu_began = time.perf_counter(), time.process_time()
         event = next(events, None)
@@ -186,8 +208,9 @@ def _run(pair: Pair, rulers: Rulers, way: Way, clock: _Clock) -> _Run:
             break
         last = event
         figures.append((event.losses["total"], event.scale, event.gradient_norm))
-        clock.tick(way.name)
-        if event.step in read_at and event.step < steps:
+        clock.tick(costs[event.step - 1], way.name)
+        if event.step in read_at:
+            clock.tick(_reading_s(pair), way.name)
             waypoints.append(Waypoint(event.step, seconds, rulers.read(_image_of(pair, pair.result_of(event, uncut)))))
         if way.shows(event.step, steps):
             snapshots.append((event.step, pair.result_of(event, uncut)))
@@ -196,7 +219,7 @@ def _run(pair: Pair, rulers: Rulers, way: Way, clock: _Clock) -> _Run:
     for _ in range(pair.jitters):
         for event in pair.events(way, pair.jittered(generator)):
             last = event
-            clock.tick(f"{way.name}, photo jittered")
+            clock.tick(costs[event.step - 1], f"{way.name}, photo jittered")
         ends.append(last)
     losses, scales, norms = (np.array(column) for column in zip(*figures, strict=True))
     return _Run(tuple(ends), tuple(waypoints), tuple(snapshots), losses, scales, norms, seconds, cpu_seconds)

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from interp.pictures.colour import with_luminance_of
 from interp.pictures.images import to_hwc_u8, to_nchw01
-from interp.pictures.sizes import resize_nchw01
+from stylize.enlarge import enlarge_nchw01
+from stylize.fill import continue_outside
 from stylize.region import StyledRegion
 
 
@@ -23,7 +24,8 @@ def compose(
     Args:
         photo_hwc_u8: (H, W, 3) uint8 RGB.
         regions: As given to `stylize`.
-        restyled_rchw: (R, 3, h, w), the images of the last event; enlarged to the photo's size.
+        restyled_rchw: (R, 3, h, w), the images of the last event; enlarged to the photo's size where they are smaller,
+            guided by the photo's luminance inside the region (`enlarge`).
         kept_hwc_u8: (H, W, 3) uint8 RGB, the photo with the kept side's own colours where a region's edge is soft: the
             photo shows them mixed with what is restyled, which would leave a rim. None takes the photo itself.
 
@@ -60,13 +62,16 @@ def composite_nchw01(
         photo_nchw01: (1, 3, H, W).
         regions: Their colour policies are used.
         alphas_rhw01: (R, H, W), the regions at the photo's size.
-        restyled_rchw: (R, 3, h, w), brought to the photo's size and into [0, 1].
+        restyled_rchw: (R, 3, h, w), enlarged to the photo's size and brought into [0, 1].
         kept_nchw01: (1, 3, H, W), what is shown outside; None for the photo.
 
     Returns:
         (1, 3, H, W) in [0, 1].
     """
-    images = resize_nchw01(restyled_rchw.clamp(0, 1), (photo_nchw01.shape[-2], photo_nchw01.shape[-1]))
+    images = restyled_rchw.clamp(0, 1)
+    if images.shape[-2:] != photo_nchw01.shape[-2:]:  # a region's own photo: nothing outside may reach the inside
+        own = [continue_outside(photo_nchw01, alpha) for alpha in alphas_rhw01]
+        images = torch.cat([enlarge_nchw01(image[None], guide) for image, guide in zip(images, own, strict=True)])
     shown = [
         with_luminance_of(photo_nchw01, image[None]) if region.colour == "luminance" else image[None]
         for region, image in zip(regions, images, strict=True)

@@ -15,6 +15,7 @@ from torch import Tensor
 from interp.network.vgg import Vgg
 from interp.pictures.sizes import resize_nchw01
 from interp.statistics.layers import fixed_choice
+from stylize.forecast import MEGAPIXEL_S, Job
 from stylize.optimise import stylize
 from stylize.recipes import PYTORCH, TENSORFLOW, Recipe
 from stylize.region import StyledRegion
@@ -138,6 +139,13 @@ def recipe_at(corner: Sequence[bool]) -> Recipe:
     """
     taken = [name for factor, ours in zip(FACTORS, corner, strict=True) if ours for name in factor.fields]
     return replace(TENSORFLOW, name="mixed", **{name: getattr(PYTORCH, name) for name in taken})
+
+
+def foreseen_s(vgg: Vgg, size_px: int, iterations: int) -> float:
+    """Seconds that a factorial is foreseen to take on one thread (`forecast`); see `factorial`."""
+    width, (linear, square) = vgg.info.width, MEGAPIXEL_S["float32"]
+    rate = linear * width + square * width**2
+    return len(corners(len(FACTORS))) * Job(iterations, size_px * size_px, rate).seconds
 
 
 def factorial(

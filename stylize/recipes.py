@@ -83,6 +83,7 @@ class Recipe:
     start: ClassVar[str] = "untouched photo"
     strength: ClassVar[None] = None
     style_scale: ClassVar[float] = 1.0
+    precision: ClassVar[str] = "float32"
 
     def limited(self, size_px: int, iterations: int | None) -> "Recipe":
         """The same at another size, with at most so many iterations."""

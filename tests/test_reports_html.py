@@ -3,9 +3,11 @@
 import base64
 import hashlib
 import io
+import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,9 +17,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import reports.html
-from reports import ImageStore, Record, from_json, render_html, to_json
+from reports import ImageStore, Record, from_json, load_record, render_html, to_json
+from reports.glossary import WORDS, words_on
 from reports.html import content_security_policy
-from reports.record import Code, Compare, Facts, Figure, Gallery, Paragraph, Section, Table, Verdict
+from reports.record import (
+    SCHEMA_VERSION,
+    Code,
+    Compare,
+    Conclusion,
+    Facts,
+    Figure,
+    Gallery,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    Verdict,
+)
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>{{ 7*7 }}</style></title>&lt;"
 STORE = ImageStore()
@@ -47,6 +63,8 @@ def record_with(text: str) -> Record:
         title=text,
         headline=text,
         sections=sections,
+        lead=(Row((Figure(before, text), Table(text, (text, "Words"), ((text, "words"), ("words", text))))),),
+        conclusion=Conclusion(text, text, text, "bad"),
         warnings=(text,),
         reproduce=Section("reproduce", text, text, (Code(text),)),
         data={"text": text},
@@ -132,7 +150,7 @@ def test_pictures_have_alt_and_size_and_are_embedded_once(page: Page) -> None:
     assert len({picture["src"] for picture in pictures}) == 4
     repeats = [link for link in page.named("a") if link.get("class") == "again"]
     anchors = {picture["id"] for picture in pictures}
-    assert len(repeats) == 2
+    assert len(repeats) == 3
     assert all(link["href"].removeprefix("#") in anchors and link["data-alt"] for link in repeats)
 
 
@@ -214,6 +232,43 @@ def test_every_tag_is_closed(page: Page) -> None:
         elif tag not in ("meta", "link", "img"):
             stack.append(tag)
     assert stack == []
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "records").iterdir()), ids=lambda path: path.name)
+def test_records_of_every_version_still_render(path: Path) -> None:
+    """A file in `records/` is what a release wrote, and stays as it is."""
+    version = int(path.name.removeprefix("run-").removesuffix(".report.json"))
+    assert json.loads(path.read_text("utf-8"))["schema_version"] == version
+    record = load_record(path)
+    page = Page(render_html(record))
+    assert "".join(page.text).count("Plain words") > 12 and len(page.named("img")) == 4
+    assert (record.conclusion is None) is (version == 1)
+
+
+def test_there_is_a_fixture_of_every_version() -> None:
+    found = {path.name for path in (Path(__file__).parent / "records").iterdir()}
+    assert found == {f"run-{version}.report.json" for version in range(1, SCHEMA_VERSION + 1)}
+
+
+def test_the_answer_comes_first_and_bookkeeping_last_and_folded() -> None:
+    html = render_html(record_with("Plain words"))
+    places = [
+        html.index(part) for part in ('class="row', 'id="conclusion"', 'id="result"', 'id="reproduce"', "Every option")
+    ]
+    assert places == sorted(places)
+    assert "<details open" not in html
+    long = Table("Long", ("Layer", "Value"), tuple((str(row), "1") for row in range(13)))
+    short = replace(long, rows=long.rows[:12])
+    shown = [render_html(Record("gram", "t", "", (Section("gram", "Gram", "", (table,)),))) for table in (long, short)]
+    assert ["<details>" in html for html in shown] == [True, False]
+
+
+def test_the_glossary_holds_the_words_of_the_page_and_no_others() -> None:
+    section = Section("one", "Gram matrices", "Insertion, and a dead channel.", (Code("--alpha loss"),))
+    words = [word for word, _ in words_on(Record("gram", "t", "h", (section,)))]
+    assert words == ["channel", "dead channel", "Gram matrix", "insertion"]
+    assert list(WORDS) == sorted(WORDS, key=str.lower)
+    assert 'id="glossary"' not in render_html(Record("gram", "t", "h", ()))
 
 
 def test_a_record_with_nothing_but_a_title_renders() -> None:

@@ -17,14 +17,17 @@ from PIL import Image
 from interp.errors import InputError, UsageError
 from reports import ImageStore, Record, RecordBuilder, from_json, load_record, to_json
 from reports.record import (
+    SCHEMA_VERSION,
     Code,
     Compare,
+    Conclusion,
     EncodedImage,
     Facts,
     Figure,
     Gallery,
     ImageRef,
     Paragraph,
+    Row,
     Section,
     Table,
     Verdict,
@@ -47,6 +50,7 @@ BLOCKS = st.one_of(
     FIGURES,
     st.builds(Compare, REFS, REFS, st.none() | REFS, TEXT),
     st.builds(Gallery, st.lists(FIGURES, max_size=2).map(tuple)),
+    st.builds(Row, st.lists(FIGURES, max_size=2).map(tuple)),
     st.builds(Verdict, TEXT, TEXT, st.sampled_from(["good", "doubt", "bad"])),
     st.builds(Code, TEXT),
 )
@@ -62,6 +66,8 @@ RECORDS = st.builds(
     title=TEXT,
     headline=TEXT,
     sections=st.lists(SECTIONS, max_size=1).map(tuple),
+    lead=st.lists(BLOCKS, max_size=1).map(tuple),
+    conclusion=st.none() | st.builds(Conclusion, TEXT, TEXT, TEXT, st.sampled_from(["good", "doubt", "bad"])),
     warnings=st.lists(TEXT, max_size=2).map(tuple),
     reproduce=st.none() | SECTIONS.map(lambda section: replace(section, id="again")),
     data=st.dictionaries(TEXT, PLAIN, max_size=2),
@@ -111,7 +117,8 @@ FIRST_BLOCK = ["sections", 0, "blocks", 0]
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (["schema_version"], 2, "schema version 2"),
+        (["schema_version"], SCHEMA_VERSION + 1, f"schema version {SCHEMA_VERSION + 1}"),
+        (["schema_version"], 0, "schema version 0"),
         (["schema_version"], True, "schema_version"),
         (["schema_version"], ..., "schema_version"),
         (["title"], ..., "missing field title"),

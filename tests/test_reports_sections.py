@@ -89,7 +89,7 @@ def test_all_sections_become_one_page() -> None:
     store = builder.images
     events = [Step(1, 1, (30, 40), {"total": 1.0}), Step(2, 2, (60, 80), {"total": 0.5, "tv": 0.1})]
     builder.sections = [
-        result_section(store, PHOTO, PHOTO[::-1], ALPHA, region="foreground", paintings={"night.png": PHOTO[:, ::-1]}),
+        result_section(store, PHOTO, PHOTO[::-1], ALPHA, region="foreground"),
         region_section(store, PHOTO, CUT, ALPHA, ISOLATION),
         features_section(store, [maps()]),
         saliency(store, TESTED),

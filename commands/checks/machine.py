@@ -14,9 +14,8 @@ from commands.checks import Check, Status, first_line
 
 OUT_DIR = Path("out")
 FREE_MB = 100  # a run of any command writes less
-# Peak of `stylize` as measured on whole square pictures, rounded up: bytes in any case, and bytes a pixel. 512 px with
-# compact take 1.5 GB, 1024 px 2.6 GB; 256 px with imagenet 2.8 GB, of which its classifier is nearly half.
-PEAK_BYTES = {"compact": (1.2e9, 2000), "imagenet": (2.8e9, 4000)}
+WIDTHS = {"compact": 0.25, "imagenet": 1.0}
+UNTOLD_BYTES = 8 * 1024**3  # assumed where the system's standard library does not tell
 DEFAULT_SIZE_PX, LARGEST_SIZE_PX = 512, 8192
 
 
@@ -56,8 +55,13 @@ def check_devices() -> Check:
 
 def check_memory() -> Check:
     """Memory, and the largest working size it is good for."""
+    from stylize.forecast import PHOTO_BYTES, fixed_bytes, pixel_bytes
+
     available = available_bytes()
-    sizes = {name: largest_size_px(available, *peak) for name, peak in PEAK_BYTES.items()}
+    sizes = {
+        name: largest_size_px(available, fixed_bytes(width), pixel_bytes(width) + PHOTO_BYTES)
+        for name, width in WIDTHS.items()
+    }
     limits = ", ".join(f"{f'up to {size} px' if size else 'none'} with {name}" for name, size in sizes.items())
     finding = f"{available / 1e9:.1f} GB available; --size for a square picture: {limits}"
     if sizes["compact"] < DEFAULT_SIZE_PX:
@@ -146,10 +150,18 @@ def usable_devices() -> list[str]:
 
 def available_bytes() -> int:
     """What the system would give without swapping, within a container's limit; all memory where neither is told."""
-    amount = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+    meminfo = Path("/proc/meminfo")
     if meminfo.is_file() and (match := re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text())):
-        amount = int(match[1]) * 1024
+        return min(total_bytes(), int(match[1]) * 1024)
+    return total_bytes()
+
+
+def total_bytes() -> int:
+    """The machine's memory, or a container's limit."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return UNTOLD_BYTES
+    amount = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and (text := limit.read_text().strip()).isdecimal():
         amount = min(amount, int(text))
     return amount

@@ -133,7 +133,7 @@
       },
       { rootMargin: "-20% 0px -70% 0px" },
     );
-    all("main > section").forEach((section) => observer.observe(section));
+    all(".chapters > section").forEach((section) => observer.observe(section));
   };
 
   all("a.again").forEach(repeat);

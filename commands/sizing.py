@@ -1,0 +1,102 @@
+"""The size to work at, and what is said before the work starts: how long it will take, and in how much memory."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from commands.work import Work
+
+USABLE = 0.8  # of the machine's memory: others need some, too
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from interp.network.vgg import Vgg
+    from stylize.forecast import Extent, Forecast, Machine
+    from stylize.ways import Way
+
+
+def sized(
+    work: Work, way: "Way", alphas_hw01: "list[np.ndarray]", vgg: "Vgg", *, grows: bool
+) -> "tuple[Way, Forecast]":
+    """The way at a size that this machine can take, and what it will take; both are said.
+
+    Args:
+        work: Says it.
+        way: As named, with the size that was given. The default one is brought to the photo's usual size, or less;
+            other presets were made for their own.
+        alphas_hw01: (H, W) each, the regions.
+        vgg: The network.
+        grows: Whether no size was asked for.
+    """
+    from stylize.forecast import Extent, affordable, forecast
+
+    regions, width, machine = [Extent.of(alpha) for alpha in alphas_hw01], vgg.info.width, _machine()
+    if grows and way.name == "default":
+        way = affordable(way, regions, width, machine)
+    way = _fitting(work, way, regions, width, machine)
+    found = forecast(way, regions, width, machine.threads)
+    _foretell(work, way, regions, found, machine)
+    work.foresee(found.stages(reported=not work.options.no_report))
+    return way, found
+
+
+def _fitting(work: Work, way: "Way", regions: "list[Extent]", width: float, machine: "Machine") -> "Way":
+    """The way, or where memory does not take its size, at the largest one that it takes."""
+    from stylize.forecast import forecast, largest_size_px
+
+    needed = forecast(way, regions, width, machine.threads).peak_bytes
+    largest = largest_size_px(way, regions, width, machine.memory_bytes)
+    if needed <= machine.memory_bytes or not largest:
+        return way
+    work.warn(
+        f"{way.size_px} px would take about {_gigabytes(needed)} of memory, and this machine should not be asked for "
+        f"more than {_gigabytes(machine.memory_bytes)}: worked at {largest} px."
+    )
+    return replace(way, size_px=largest)
+
+
+def _foretell(work: Work, way: "Way", regions: "list[Extent]", found: "Forecast", machine: "Machine") -> None:
+    """Say at which size the work is done, what it will take, and what this machine could take."""
+    from commands.checks.machine import available_bytes
+    from stylize.forecast import FASTEST, SLOWEST, largest_size_px
+
+    photo = regions[0].photo_hw_px
+    size, _ = way.scales(photo)[-1]
+    enlarged = f", enlarged to {photo[1]}x{photo[0]} at the end" if size != photo else ""
+    time = "time unknown on this device"
+    if work.device() == "cpu":
+        seconds = sum(found.stages(reported=not work.options.no_report).values())
+        threads = "1 thread" if machine.threads == 1 else f"{machine.threads} threads"
+        time = f"{_duration(FASTEST * seconds, SLOWEST * seconds)} with {threads}"
+    largest = largest_size_px(way, regions, found.width, machine.memory_bytes)
+    more = f" The machine's memory takes up to --size {largest}." if largest > max(size) else ""
+    work.say(
+        f"Working at {size[1]}x{size[0]} px{enlarged}. Foreseen on this machine: {time}, about "
+        f"{_gigabytes(found.peak_bytes)} of memory.{more}"
+    )
+    if found.peak_bytes > available_bytes():
+        work.warn(f"Only {_gigabytes(available_bytes())} of memory are free now: close other programs.")
+
+
+def _machine() -> "Machine":
+    import torch
+
+    from commands.checks.machine import total_bytes
+    from stylize.forecast import Machine
+
+    return Machine(torch.get_num_threads(), USABLE * total_bytes())
+
+
+def _duration(least_s: float, most_s: float) -> str:
+    """A range in words.
+
+    Example: 40 s to 2 min.
+    """
+    if most_s < 90:
+        return f"{least_s:.0f} to {most_s:.0f} s"
+    least = f"{least_s:.0f} s" if least_s < 60 else f"{least_s / 60:.0f}"
+    return f"{least} to {most_s / 60:.0f} min"
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -1,0 +1,238 @@
+"""What a run will take: seconds and bytes, from the pixels that it works on.
+
+The rates are constants, measured once (`benchmarks/forecast.py`), so that a size chosen by them is the same on every
+run: no choice may depend on a timing. Machines differ, so the seconds are told as a range.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from interp.network.precision import resolve_precision
+from stylize.canvas import GRID_PX, MARGIN_PX
+from stylize.fill import BORDER_PX
+from stylize.ways import Way
+
+# Measured on one thread with AVX-512 at widths w of 1/4, 1/2 and 1 of VGG-19's channels. An evaluation takes a fixed
+# time, and a million pixels of a canvas a w + b w² seconds: 1.9, 5.2, 16 in float32; 1.05 (1/4), 6.5 (1) in bfloat16.
+EVALUATION_S = 0.01
+MEGAPIXEL_S = {"float32": (4.8, 11.2), "bfloat16": (3.4, 3.1)}  # a, b
+THREAD_GAIN = 0.8  # n threads do n to this power of one's work
+FASTEST, SLOWEST = 0.6, 2.0  # of the forecast; with AVX2 alone, or on a busy machine, it takes twice the time
+
+# The other stages, in evaluations at the finest scale ("looks") or seconds.
+LAYERS_LOOKS, READING_LOOKS, ISOLATION_LOOKS = 3.5, 2.7, 3.0
+TEXTURE_EVALUATIONS, TEXTURE_PIXELS = 60, 96 * 96
+COMPOSING_MEGAPIXEL_S, ISOLATION_MEGAPIXEL_S, REPORT_MEGAPIXEL_S = 0.85, 0.2, 0.15  # of the photo
+REPORT_S = 8.0
+
+# Peak memory, rounded up: in any case, by the network (its classifier's weights; times w²), a pixel of the largest
+# canvas (times √w), a pixel of the photo.
+FIXED_BYTES, NETWORK_BYTES, CANVAS_BYTES, PHOTO_BYTES = 0.8e9, 2.0e9, 3500, 100
+
+LONGEST_S = 180.0  # a size larger than the usual one is taken while a run stays below it
+LARGEST_PX, STEP_PX = 1024, 64
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a photo is, and the box around a region in it.
+
+    Attributes:
+        photo_hw_px: Height and width.
+        box_hw_px: Likewise.
+    """
+
+    photo_hw_px: tuple[int, int]
+    box_hw_px: tuple[int, int]
+
+    @classmethod
+    def of(cls, alpha_hw01: np.ndarray) -> "Extent":
+        """Of a region, given at the photo's size."""
+        lines = [np.flatnonzero((alpha_hw01 > 0).any(axis)) for axis in (1, 0)]
+        rows, columns = (int(line[-1] - line[0] + 1) if len(line) else 0 for line in lines)
+        return cls((alpha_hw01.shape[0], alpha_hw01.shape[1]), (rows, columns))
+
+    def canvas_pixels(self, size_hw_px: tuple[int, int]) -> int:
+        """Of the region's canvas at a scale: its box with margins, on the pools' grid, within the bordered picture."""
+        return math.prod(
+            min(side + 2 * BORDER_PX, box * side // photo + 2 * MARGIN_PX + GRID_PX)
+            for box, photo, side in zip(self.box_hw_px, self.photo_hw_px, size_hw_px, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One region at one scale.
+
+    Attributes:
+        evaluations: Of its loss.
+        pixels: Of its canvas.
+        megapixel_s: Seconds that a million pixels take in one evaluation.
+    """
+
+    evaluations: int
+    pixels: int
+    megapixel_s: float
+
+    @property
+    def seconds(self) -> float:
+        """On one thread."""
+        return self.evaluations * (EVALUATION_S + self.pixels / 1e6 * self.megapixel_s)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run may use.
+
+    Attributes:
+        threads: Of the processor.
+        memory_bytes: Not what is free just now: that would change from run to run.
+    """
+
+    threads: int
+    memory_bytes: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take.
+
+    Attributes:
+        jobs: Scale by scale, region by region, as they are done.
+        regions: How many.
+        threads: That share the work.
+        photo_pixels: Of the photo.
+        width: Of the network.
+    """
+
+    jobs: tuple[Job, ...]
+    regions: int
+    threads: int
+    photo_pixels: int
+    width: float
+
+    @property
+    def painting_s(self) -> float:
+        """Of the optimisation."""
+        return sum(job.seconds for job in self.jobs) / self.threads**THREAD_GAIN
+
+    def stages(self, *, reported: bool) -> dict[str, float]:
+        """Seconds of each stage from the choice of layers to the end, in order.
+
+        Args:
+            reported: Whether a report is written.
+        """
+        gain = self.threads**THREAD_GAIN
+        finest = self.jobs[-self.regions :]
+        look = sum(job.seconds / job.evaluations for job in finest) / gain
+        photo = self.photo_pixels / 1e6
+        textures = self.regions * Job(TEXTURE_EVALUATIONS, TEXTURE_PIXELS, self.jobs[-1].megapixel_s).seconds
+        told = {
+            "layers": LAYERS_LOOKS * look,
+            "painting": self.painting_s,
+            "composing": COMPOSING_MEGAPIXEL_S * photo * self.regions,
+            "reading": READING_LOOKS * look,
+            "isolation": ISOLATION_LOOKS * look + ISOLATION_MEGAPIXEL_S * photo,
+            "textures": textures / gain,
+            "report": REPORT_S + REPORT_MEGAPIXEL_S * photo,
+        }
+        return told if reported else {name: told[name] for name in ("layers", "painting", "composing")}
+
+    @property
+    def shares(self) -> list[float]:
+        """How much of the optimisation is done after each evaluation, up to 1."""
+        costs = [job.seconds / job.evaluations for job in self.jobs for _ in range(job.evaluations)]
+        done = list(itertools.accumulate(costs))
+        return [cost / done[-1] for cost in done]
+
+    @property
+    def peak_bytes(self) -> float:
+        """Peak memory of the process."""
+        return peak_bytes(max(job.pixels for job in self.jobs), self.photo_pixels, self.width)
+
+
+def forecast(way: Way, regions: Sequence[Extent], width: float, threads: int) -> Forecast:
+    """Foresee a run.
+
+    Args:
+        way: How.
+        regions: What is restyled.
+        width: Of the network, as a fraction of VGG-19's.
+        threads: Of the processor.
+
+    Returns:
+        The forecast.
+
+    Example:
+        >>> from stylize.presets import PRESETS
+        >>> found = forecast(PRESETS["default"], [Extent((512, 512), (512, 512))], 0.25, 2)
+        >>> [job.pixels for job in found.jobs]
+        [25600, 82944, 295936]
+    """
+    photo = regions[0].photo_hw_px
+    linear, square = MEGAPIXEL_S[resolve_precision(way.precision, "cpu")]
+    rate = linear * width + square * width**2
+    jobs = tuple(
+        Job(count, region.canvas_pixels(size) if way.isolates else math.prod(size), rate)
+        for size, count in way.scales(photo)
+        for region in regions
+    )
+    return Forecast(jobs, len(regions), threads, math.prod(photo), width)
+
+
+def usual_size_px(photo_hw_px: tuple[int, int], least_px: int) -> int:
+    """The size to work at where time allows: half the photo's long side, from `least_px` to 1024 px.
+
+    So a photo is enlarged twice at most up to 2048 px, and small ones are not slower than at `least_px`.
+    """
+    return max(least_px, min(LARGEST_PX, max(photo_hw_px) // 2))
+
+
+def affordable(way: Way, regions: Sequence[Extent], width: float, machine: Machine) -> Way:
+    """The way at the largest working size, from its own up, that time and memory allow.
+
+    Args:
+        way: How; `size_px` is the size that is always taken.
+        regions: What is restyled.
+        width: Of the network.
+        machine: What may be used.
+
+    Returns:
+        The same at the usual size of the photo, or less, in steps of 64 px, until a run is foreseen to last no longer
+        than three minutes and to take no more than the machine's memory.
+    """
+    size = usual_size_px(regions[0].photo_hw_px, way.size_px)
+    while size > way.size_px:
+        found = forecast(replace(way, size_px=size), regions, width, machine.threads)
+        if found.painting_s <= LONGEST_S and found.peak_bytes <= machine.memory_bytes:
+            break
+        size = max(way.size_px, size - STEP_PX)
+    return replace(way, size_px=size)
+
+
+def largest_size_px(way: Way, regions: Sequence[Extent], width: float, memory_bytes: float) -> int:
+    """The largest working size, a multiple of 64 px, whose peak stays within a memory; 0 if there is none."""
+    longest = max(regions[0].photo_hw_px)
+    for size in range(-(-longest // STEP_PX) * STEP_PX, 0, -STEP_PX):
+        if forecast(replace(way, size_px=size), regions, width, 1).peak_bytes <= memory_bytes:
+            return size
+    return 0
+
+
+def peak_bytes(canvas_pixels: int, photo_pixels: int, width: float) -> float:
+    """Peak memory of a run whose largest canvas has so many pixels."""
+    return fixed_bytes(width) + pixel_bytes(width) * canvas_pixels + PHOTO_BYTES * photo_pixels
+
+
+def fixed_bytes(width: float) -> float:
+    """What a run takes whatever its size."""
+    return FIXED_BYTES + NETWORK_BYTES * width**2
+
+
+def pixel_bytes(width: float) -> float:
+    """What a run takes for each pixel of its largest canvas."""
+    return CANVAS_BYTES * math.sqrt(width)

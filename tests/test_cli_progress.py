@@ -1,0 +1,95 @@
+"""What a user is told while a command works: before the start, on the way, and when it is interrupted."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers import call
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICK = ("--size", "64", "--iterations", "2", "--weights", "compact", "--prompt", "contrast")
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bright disc on noise, 96 px."""
+    path = tmp_path_factory.mktemp("in") / "me.png"
+    rows, columns = np.mgrid[:96, :96] - 48
+    picture = np.random.default_rng(0).integers(0, 90, (96, 96, 3), dtype=np.uint8)
+    picture[np.hypot(rows, columns) < 25] = (230, 200, 40)
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def test_all_work_is_counted_and_foretold(photo: Path, tmp_path: Path) -> None:
+    """What is said before the start, a word for every step, and a last line only when the report is written."""
+    result = call(
+        "stylize", photo, "--style-foreground", photo, "--style-background", photo, "--out-dir", tmp_path, *QUICK
+    )
+    assert result.exit_code == 0, result.stderr
+    lines = result.stderr.splitlines()
+    places = [
+        next(number for number, line in enumerate(lines) if line.startswith(words))
+        for words in (
+            "Working at 64x64 px, enlarged to 96x96 at the end. Foreseen on this machine:",
+            "Measuring how well each layer",
+            "Painting.",
+            "Enlarging what was painted",
+            "Measuring whether anything outside reached the inside.",
+            "Making a texture",
+            "Drawing the report.",
+            "Writing the report.",
+            "100 %  done",
+        )
+    ]
+    assert places == sorted(places) and places[-1] == len(lines) - 1
+    shown = [int(line.split("%")[0]) for line in lines if "%  " in line]
+    assert shown == sorted(set(shown)) and shown[-2] < 100
+    record = json.loads((tmp_path / "me.stylize-both.report.json").read_text())["data"]
+    assert record["enlarged"] == "guided" and record["painted_hw_px"] == [64, 64]
+    assert "painted at 64×64 px and enlarged" in (tmp_path / "me.stylize-both.report.html").read_text("utf-8")
+
+
+def test_a_size_beyond_the_memory_is_reduced_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from commands.checks import machine
+
+    Image.new("RGB", (1300, 200), "teal").save(tmp_path / "wide.png")
+    (tmp_path / "quick.toml").write_text("coarsest_px = 4096\niterations = 1\n")
+    monkeypatch.setattr(machine, "total_bytes", lambda: int(1.5e9))
+    result = call(
+        "stylize", tmp_path / "wide.png", "--region", "all", "--no-report", "--weights", "compact",
+        "--preset", tmp_path / "quick.toml", "--size", "1300", "--out-dir", tmp_path,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    found = re.search(r"1300 px would take about .* GB of memory, .* worked at (\d+) px", result.stderr)
+    assert found and 64 <= int(found[1]) < 1300 and f"Working at {found[1]}x" in result.stderr, result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_comparison_keeps_what_is_finished(number: int, photo: Path, tmp_path: Path) -> None:
+    """The second way has five thousand steps to go when the signal comes."""
+    command = [sys.executable, str(ROOT / "cli.py"), "compare", str(photo), "--presets", "draft,report-pytorch"]
+    options = ["--size", "64", "--jitters", "0", "--weights", "compact", "--threads", "1", "--out-dir", str(tmp_path)]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr and process.stdout
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("draft: "):
+                process.send_signal(number)
+        printed = process.stdout.read().split()
+    assert process.returncode == 130, said
+    assert any("Interrupted: 1 of 2 ways were finished" in line for line in said), said
+    assert [Path(path).suffix for path in printed] == [".png", ".html"] and all(
+        Path(path).is_file() for path in printed
+    )
+    outcomes = json.loads((tmp_path / "me.compare.report.json").read_text())["data"]["outcomes"]
+    assert [[entry["way"]["name"] for entry in outcome] for outcome in outcomes.values()] == [["draft"]]

@@ -1,0 +1,126 @@
+"""Conclusions follow the numbers: the same functions say the opposite of opposite results."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from interp.attribution.saliency import SaliencyMap
+from interp.attribution.targets import Target
+from interp.attribution.verdict import SaliencyVerdict, VerdictWord
+from interp.network.classify import Prediction
+from reports.conclusions import (
+    compare_conclusion,
+    maximise_conclusion,
+    saliency_conclusion,
+    segment_conclusion,
+    stylize_conclusion,
+    sweep_conclusion,
+)
+from reports.record import Conclusion
+from stylize.isolate import Isolation
+from stylize.standings import Standing
+
+KEPT = Isolation(3600, 0, (0.0,), 280, 7.5)
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("share", "edges", "found", "advice"),
+    [
+        (0.9, 0.8, "takes on the painting's style: 90.0 %", "--style FILE"),
+        (0.9, 0.1, "and so are most of the photo's outlines", "lower --strength"),
+        (0.5, 0.8, "takes on some of the painting's style", "--style FILE"),
+        (0.2, 0.8, "hardly takes on the painting's style", "raise --strength"),
+        (-0.3, 0.8, "did not come closer", "raise --strength"),
+        (NAN, NAN, "too small to measure", "raise --strength"),
+    ],
+)
+def test_a_restyling_is_judged_by_its_distances(share: float, edges: float, found: str, advice: str) -> None:
+    said = stylize_conclusion([("background", share, edges)], KEPT, ())
+    assert found in said.found and advice in said.advice
+    assert said.level == ("good" if share > 0.05 else "doubt")
+
+
+def test_a_changed_outside_is_bad_news_and_a_doubtful_cut_is_doubt() -> None:
+    region = [("background", 0.9, 0.8)]
+    good = stylize_conclusion(region, KEPT, ())
+    bad = stylize_conclusion(region, replace(KEPT, max_abs_outside=3), ())
+    doubtful = stylize_conclusion(region, KEPT, ["The cut is scattered."])
+    assert [said.level for said in (good, bad, doubtful)] == ["good", "bad", "doubt"]
+    assert "bit for bit" in good.belief and "by up to 3 of 255" in bad.belief
+    assert "The cut is scattered." in doubtful.belief and "--box" in doubtful.advice
+    assert "--size 384" in stylize_conclusion(region, KEPT, (), finer_px=384).advice
+    assert "stopped" in stylize_conclusion(region, KEPT, (), interrupted=True).advice
+
+
+def _judged(word: VerdictWord, probability: float, names: tuple[str, ...] = ("cat", "dog")) -> Conclusion:
+    picture = np.zeros((3, 4, 4), np.float32)
+    prediction = Prediction(names, (probability, 0.01)[: len(names)], (3, 5)[: len(names)], (4, 4))
+    return saliency_conclusion(
+        [SaliencyMap("gradient", Target("cat", 3), picture, picture, prediction)], [SaliencyVerdict(word)]
+    )
+
+
+def test_a_map_is_believed_as_far_as_its_verdict_goes() -> None:
+    said = {word: _judged(word, 0.9) for word in VerdictWord}
+    assert {word: entry.level for word, entry in said.items()} == {
+        VerdictWord.CLASS: "good",
+        VerdictWord.EDGES: "doubt",
+        VerdictWord.RANDOM: "bad",
+        VerdictWord.NOT_TESTED: "doubt",
+    }
+    assert "can be believed" in said[VerdictWord.CLASS].belief
+    assert "Do not read" in said[VerdictWord.RANDOM].belief
+    assert "sees 'cat' (probability 90.0 %)" in said[VerdictWord.CLASS].found
+
+
+def test_a_guess_is_called_one() -> None:
+    said = _judged(VerdictWord.CLASS, 0.1)
+    assert "unsure" in said.found and said.level == "doubt" and "--target" in said.advice
+
+
+def test_a_cut_is_as_good_as_its_doubts() -> None:
+    cut = cast(Any, SimpleNamespace(components=1, area_share=0.25, prompt="contrast"))
+    good, doubtful = segment_conclusion(cut, "How.", ()), segment_conclusion(cut, "How.", ("Shared colours.",))
+    assert (good.level, doubtful.level) == ("good", "doubt")
+    assert "25.0 % of the photo, in one piece" in good.found
+    assert "Shared colours." in doubtful.belief and "--box" in doubtful.advice
+
+
+def test_who_wins_is_counted() -> None:
+    def row(*winners: str) -> Standing:
+        return Standing("edges", {"ours": (1.0,), "theirs": (2.0,)}, winners, False)
+
+    assert compare_conclusion([row("ours"), row("ours"), row("theirs")], None, 1).found.startswith(
+        "ours wins on most: 2"
+    )
+    assert compare_conclusion([row("theirs")], None, 1).found.startswith("theirs wins")
+    assert "equally many" in compare_conclusion([row("ours"), row("theirs")], None, 1).found
+    tie = compare_conclusion([row("ours", "theirs")], "The claim.", 3)
+    assert tie.found == "No way wins on anything alone." and tie.level == "good" and "The claim." in tie.belief
+
+
+def test_few_trials_are_called_few() -> None:
+    def attempt(number: int) -> Any:
+        return SimpleNamespace(number=number, objectives=(0.4, 0.2, 0.1), on_front=number == 0)
+
+    few, many = (sweep_conclusion([attempt(n) for n in range(count)], attempt(0), "p.toml") for count in (3, 40))
+    assert few.level == "doubt" and "3 trials are few" in few.belief and many.level == "good"
+    assert "60.0 % of the distance" in few.found and "--preset p.toml" in few.advice
+
+
+@pytest.mark.parametrize(
+    ("made", "natural", "found", "level"),
+    [
+        (8.0, 2.0, "4 times as much as a.png", "good"),
+        (2.0, 0.0, "and does not answer to", "good"),
+        (1.0, 2.0, "no more than", "bad"),
+    ],
+)
+def test_a_made_picture_must_beat_the_photo(made: float, natural: float, found: str, level: str) -> None:
+    target = SimpleNamespace(target=SimpleNamespace(name="relu1_1:3"), final=made)
+    said = maximise_conclusion(cast(Any, target), cast(Any, SimpleNamespace(value=natural)), "a.png")
+    assert found in said.found and said.level == level

@@ -1,0 +1,104 @@
+"""What a run is foreseen to take, and the size that follows from it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from interp.network.vgg import Vgg
+from interp.statistics.layers import fixed_choice
+from stylize.forecast import (
+    LARGEST_PX,
+    LONGEST_S,
+    Extent,
+    Machine,
+    affordable,
+    forecast,
+    largest_size_px,
+    usual_size_px,
+)
+from stylize.optimise import stylize
+from stylize.presets import PRESETS, Preset
+from stylize.recipes import RECIPES
+from stylize.region import StyledRegion
+from tests.helpers import stripes
+
+PHONE = Extent((3024, 4032), (3024, 4032))
+DEFAULT = replace(PRESETS["default"], precision="float32")
+PLENTY = 64e9
+
+
+def test_the_canvases_foreseen_are_those_that_are_painted(compact: Vgg) -> None:
+    """Within a cell of the pools' grid a side."""
+    photo = torch.rand(1, 3, 300, 400)
+    part = np.zeros((300, 400), np.float32)
+    part[60:220, 150:330] = 1
+    way = Preset(size_px=256, coarsest_px=64, iterations=1, coarse_iterations=2)
+    for alpha in (part, np.ones_like(part)):
+        region = StyledRegion(alpha, stripes(), fixed_choice())
+        events = list(stylize(compact, photo, [region], way))
+        found = forecast(way, [Extent.of(alpha)], 0.25, 1)
+        assert len(found.shares) == len(events) and found.shares[-1] == 1
+        painted = {event.scale: event.scene.canvases[0].alpha_hw01.numel() for event in events}
+        np.testing.assert_allclose([job.pixels for job in found.jobs], list(painted.values()), rtol=0.15)
+
+
+def test_shares_follow_the_pixels() -> None:
+    """The two coarse scales of a phone's photo are 200 of 260 steps, and less than a fifth of the work."""
+    found = forecast(DEFAULT, [PHONE], 0.25, 2)
+    assert [job.evaluations for job in found.jobs] == [100, 100, 60]
+    assert found.shares[199] < 0.55 and found.shares[99] < 0.2
+    assert (np.diff(found.shares) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("photo_hw_px", "size_px"),
+    [((512, 512), 512), ((300, 200), 512), ((768, 1024), 512), ((1200, 1600), 800), ((3024, 4032), 1024)],
+)
+def test_the_usual_size_grows_with_the_photo(photo_hw_px: tuple[int, int], size_px: int) -> None:
+    assert usual_size_px(photo_hw_px, DEFAULT.size_px) == size_px
+    assert affordable(DEFAULT, [Extent(photo_hw_px, photo_hw_px)], 0.25, Machine(2, PLENTY)).size_px == size_px
+
+
+def test_a_slow_network_or_little_memory_get_a_smaller_size() -> None:
+    fast, slow = (affordable(DEFAULT, [PHONE], 1.0, Machine(threads, PLENTY)) for threads in (64, 2))
+    assert fast.size_px == LARGEST_PX and slow.size_px == DEFAULT.size_px
+    between = affordable(DEFAULT, [PHONE], 1.0, Machine(6, PLENTY))
+    assert DEFAULT.size_px < between.size_px < LARGEST_PX
+    assert forecast(between, [PHONE], 1.0, 6).painting_s <= LONGEST_S
+    small = affordable(DEFAULT, [PHONE], 0.25, Machine(2, 3.2e9)).size_px
+    assert DEFAULT.size_px < small < LARGEST_PX
+    assert affordable(DEFAULT, [PHONE], 0.25, Machine(2, 1e9)).size_px == DEFAULT.size_px
+
+
+def test_the_largest_size_is_the_last_that_fits() -> None:
+    largest = largest_size_px(DEFAULT, [PHONE], 0.25, 8e9)
+    fits, exceeds = (
+        forecast(replace(DEFAULT, size_px=size), [PHONE], 0.25, 1).peak_bytes for size in (largest, largest + 64)
+    )
+    assert fits <= 8e9 < exceeds and largest % 64 == 0
+    assert largest_size_px(DEFAULT, [PHONE], 0.25, 1e9) == 0
+
+
+def test_a_small_region_costs_less_and_two_cost_their_sum() -> None:
+    corner = Extent((3024, 4032), (800, 800))
+    one, other = (forecast(DEFAULT, [extent], 0.25, 1) for extent in (PHONE, corner))
+    assert other.painting_s < 0.4 * one.painting_s
+    both = forecast(DEFAULT, [PHONE, corner], 0.25, 1)
+    assert both.painting_s == pytest.approx(one.painting_s + other.painting_s)
+    assert [job.pixels for job in both.jobs[:2]] == [one.jobs[0].pixels, other.jobs[0].pixels]
+
+
+def test_a_recipe_paints_the_whole_picture() -> None:
+    recipe = RECIPES["gatys"]
+    (size, count), *_ = recipe.scales((3024, 4032))
+    (job,) = forecast(recipe, [Extent((3024, 4032), (10, 10))], 0.25, 1).jobs
+    assert (job.evaluations, job.pixels) == (count, size[0] * size[1])
+
+
+def test_without_a_report_nothing_is_foreseen_for_it() -> None:
+    found = forecast(DEFAULT, [PHONE], 0.25, 2)
+    assert list(found.stages(reported=False)) == ["layers", "painting", "composing"]
+    assert list(found.stages(reported=True))[-1] == "report"
+    assert found.stages(reported=True)["painting"] == found.painting_s
