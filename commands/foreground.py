@@ -185,6 +185,7 @@ def find_foreground(
         saliency_hw=_believed(work, options, findings),
         describe=_describe(work, options.features) if options.needs_cut else None,
         person=_person(options),
+        things=_things(options),
         segmenter=_segmenter(work, options),
         feather_px=options.feather,
         seed=work.options.seed,
@@ -261,6 +262,17 @@ def _person(options: ForegroundOptions) -> "Segmenter | None":
     if options.prompt == "auto" and not (folder / FILE).is_file():
         return None
     return SelfieSegmenter(folder)
+
+
+def _things(options: ForegroundOptions) -> "Segmenter | None":
+    """The network for things: asked by `auto`, it says how far to trust other guesses, and helps a box."""
+    user_marks = options.segmenter or options.hints or options.point
+    box_by_colours = options.box and options.features is Features.COLOR
+    if user_marks or box_by_colours or not options.needs_cut:
+        return None
+    from segment.segmenters.things.segmenter import ThingsSegmenter
+
+    return ThingsSegmenter()
 
 
 def _segmenter(work: Work, options: ForegroundOptions) -> "Segmenter | None":

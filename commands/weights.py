@@ -82,7 +82,7 @@ def _list(as_json: bool) -> None:
     from interp.network.weights import auto_name, available
     from segment.segmenters.selfie import LICENCE, NAME
 
-    entries, auto = [*available(), _person_entry()], auto_name()
+    entries, auto = [*available(), _things_entry(), _person_entry()], auto_name()
     if as_json:
         rows = [{**dataclasses.asdict(entry), "path": entry.path and str(entry.path)} for entry in entries]
         show(json.dumps({"command": "weights", "auto": auto, "weights": rows}))
@@ -129,6 +129,14 @@ def _fetch(mode: Progress, quiet: bool, say: Callable[[str], None]) -> str:
         for event in fetch(url, path, IMAGENET_SHA256):
             display.show(event, f"{event.step / 1e6:.0f} of {event.total / 1e6:.0f} MB")
     return str(path)
+
+
+def _things_entry() -> "Available":
+    from interp.network.known_weights import file_sha256
+    from interp.network.weights import Available
+    from segment.segmenters.things.segmenter import FILE
+
+    return Available("things", "bundled", file_sha256(FILE), FILE.stat().st_size, path=FILE)
 
 
 def _person_entry() -> "Available":

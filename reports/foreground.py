@@ -48,9 +48,8 @@ def _doubt(doubt: str, segmentation: "Segmentation") -> str:
         return f"Box {asked} reaches outside the photo of {width}x{height} px; {used} was used."
     if doubt is Doubt.SHARED_COLOURS:
         return f"Inside and outside share many colours: check the outline, or {GIVE_A_BOX}."
-    if doubt is Doubt.UNSURE:
-        undecided = percent(segmentation.facts["undecided"])
-        return f"The network is not sure (undecided: {undecided} of what it marks): check the cut, or {GIVE_A_BOX}."
+    if doubt is Doubt.DOUBTFUL:
+        return f"The cut may be wrong (confidence {segmentation.confidence:.2f}): check it, or {GIVE_A_BOX}."
     if doubt is Doubt.SMALL:
         return f"The region is only {segmentation.area_share:.2%} of the picture."
     return f"The cut {_odd(doubt, segmentation.area_share)}: check it, or {GIVE_A_BOX}."
@@ -74,7 +73,8 @@ def _face(facts: Mapping[str, Any]) -> str:
 
 def _given_box(facts: Mapping[str, Any]) -> str:
     middle = ", and its middle taken as sure, for a first cut did not fill it" if facts.get("sure_middle") else ""
-    return f"the box {_box(facts['asked_xywh_px'])} was given{middle}"
+    by = f", and {facts['network']} marks the subject in it" if "network" in facts else ""
+    return f"the box {_box(facts['asked_xywh_px'])} was given{by}{middle}"
 
 
 def _network(facts: Mapping[str, Any]) -> str:
@@ -97,10 +97,12 @@ WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {  # of other prompts: th
     "mask": lambda facts: "an earlier mask was given" if facts["corrected"] else "the mask was given",
     "person": _network,
     "segmenter": _network,
+    "things": _network,
     "saliency": lambda facts: "the network's class evidence marks the subject",
 }
 NOT_FOUND = {"face": "no upright frontal face was found"}
 NOT_GIVEN = {
     "saliency": "no saliency map was to be trusted",
+    "things": "the network for things was not asked",
     "person": "the network for people is not there (python cli.py weights fetch person)",
 }

@@ -47,7 +47,7 @@ def region_section(
             (f"The {region} covers", f"{percent(float(alpha_hw01.mean()))} of the picture"),
             ("Parts of the foreground", f"{segmentation.components:,}"),
             ("Length of its outline", f"{segmentation.boundary_px:,} px"),
-            ("Confidence", f"{number(segmentation.confidence)} of 1: how few colours inside and outside share"),
+            *((("Confidence", _confidence(segmentation.confidence)),) if segmentation.confidence is not None else ()),
             ("Soft pixels, partly inside", f"{soft:,} ({percent(soft / alpha_hw01.size)})"),
         )
     )
@@ -55,6 +55,10 @@ def region_section(
     proof = _isolation_blocks(store, isolation) if isolation else ()
     intro = f"Which pixels count as {region}, and how they were found: from likely pixels to a soft-edged mask."
     return Section("region", "The region", intro, (facts, Gallery(steps), *proof))
+
+
+def _confidence(confidence: float) -> str:
+    return f"{number(confidence)} of 1: the overlap with the subject that a network's map lets expect"
 
 
 def region_row(store: ImageStore, overlay_hwc_u8: np.ndarray, cutout_hwc_u8: np.ndarray) -> Row:

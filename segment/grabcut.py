@@ -16,6 +16,7 @@ from segment.masks import enlarge, fill_pinholes, keep_large_components, near_ou
 from segment.opencv import BACKGROUND, FOREGROUND, WHAT_TO_TRY, Models, check_arrays, learn_and_cut
 
 WORK_PX = 400  # long side of the first cut: at 800 px IoU .92 against .93 unscaled, in a third of the time
+FINE_PX = 2000  # long side up to which the outline is cut again; beyond, it is enlarged and the matte follows the photo
 MARGIN_SHARE = 0.4  # background kept around the undecided region, in its own sides
 DEEP_BAND_PX, DEEP_BAND_ROUNDS = 6, 2  # half width of what colours alone may then change of a deep cut
 MIN_CUT_SHARE, MAX_CUT_SHARE = 0.01, 0.95
@@ -88,8 +89,13 @@ def fine_mask(rgb_hwc_u8: np.ndarray, cut: Cut) -> np.ndarray:
     labels = cut.trimap_hw_u8[cut.window]
     if cut.small_hw.shape == labels.shape:
         return cut.mask_hw
-    mask = recut_bands(rgb_hwc_u8[cut.window], labels, cut.small_hw, cut.models)
-    return _placed(_clean(mask, labels), cut.window, cut.mask_hw.shape)
+    size_hw_px = working_size_hw_px((labels.shape[0], labels.shape[1]), FINE_PX)
+    trimap = resize_labels(labels, size_hw_px, ties_down=True)
+    mask = recut_bands(shrink(rgb_hwc_u8[cut.window], size_hw_px), trimap, cut.small_hw, cut.models)
+    mask = enlarge(_clean(mask, trimap), labels.shape)
+    if size_hw_px != labels.shape:
+        mask = (mask & (labels != BACKGROUND)) | (labels == FOREGROUND)
+    return _placed(mask, cut.window, cut.mask_hw.shape)
 
 
 def _window(trimap_hw_u8: np.ndarray) -> tuple[slice, slice]:

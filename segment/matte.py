@@ -15,7 +15,6 @@ RADIUS_PX_AT_320 = 4.0
 EPSILON = 1e-4  # variance, colours in [0, 1]
 FILTER_PX = 640  # long side at which the linear models are fitted (He & Sun 2015, "Fast guided filter")
 TAIL = 0.02  # alpha this close to 0 or 1 is made 0 or 1
-STRIP_ROWS = 512
 
 
 def matte(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray, feather_px: float | None = None) -> np.ndarray:
@@ -39,10 +38,11 @@ def matte(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray, feather_px: float | None 
     alpha = mask_hw.astype(np.float32)
     near = _window(mask_hw, int(3 * radius) + 1)
     inside = mask_hw[near]
-    away = outline_distance_px(inside)
-    filtered = guided_alpha(rgb_hwc_u8[near], inside, radius)
-    weight = np.clip(2 - away / np.float32(radius), 0, 1)  # all within the radius, none beyond twice the radius
-    alpha[near] = _clamp_tails(inside + weight * (filtered - inside))
+    weight = np.clip(2 - outline_distance_px(inside) / np.float32(radius), 0, 1)
+    edge = np.nonzero(weight)  # all within the radius, none beyond twice the radius
+    hard = inside[edge].astype(np.float32)
+    filtered = guided_alpha(rgb_hwc_u8[near], inside, radius, edge)
+    alpha[near][edge] = _clamp_tails(hard + weight[edge] * (filtered - hard))
     return alpha if feather_px is None else soften(alpha, feather_px)
 
 
@@ -78,13 +78,15 @@ def outline_distance_px(mask_hw: np.ndarray) -> np.ndarray:
     return cv2.distanceTransform(inside, cv2.DIST_L2, 5) + cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
 
 
-def guided_alpha(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray, radius_px: float) -> np.ndarray:
-    """The mask as a locally linear function of the photo's colours, (H, W) float32, not clipped to the edge."""
+def guided_alpha(
+    rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray, radius_px: float, places: tuple[np.ndarray, ...]
+) -> np.ndarray:
+    """The mask as a locally linear function of the photo's colours at some places (rows, columns), (n,) float32."""
     size_hw_px = working_size_hw_px(mask_hw.shape, FILTER_PX)
     small = cv2.resize(rgb_hwc_u8, size_hw_px[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     share = cv2.resize(mask_hw.astype(np.float32), size_hw_px[::-1], interpolation=cv2.INTER_AREA)
     radius = max(1, round(radius_px * max(size_hw_px) / max(mask_hw.shape)))
-    return _apply(guided_coefficients(small, share, radius, EPSILON), rgb_hwc_u8)
+    return _apply(guided_coefficients(small, share, radius, EPSILON), rgb_hwc_u8, places)
 
 
 def guided_coefficients(guide_hwc: np.ndarray, target_hw: np.ndarray, radius_px: int, epsilon: float) -> np.ndarray:
@@ -121,23 +123,24 @@ def guided_coefficients(guide_hwc: np.ndarray, target_hw: np.ndarray, radius_px:
     return (total(fits) / count[..., None]).astype(np.float32)
 
 
-def _apply(coefficients_hwc: np.ndarray, rgb_hwc_u8: np.ndarray) -> np.ndarray:
-    """Evaluate linear models, given at a smaller size, on the full photo; in strips, to bound the memory."""
-    height, width = rgb_hwc_u8.shape[:2]
-    rows = coefficients_hwc.shape[0]
-    at = np.clip((np.arange(height) + 0.5) * rows / height - 0.5, 0, rows - 1)
-    above = np.minimum(at.astype(int), max(0, rows - 2))
-    below = np.minimum(above + 1, rows - 1)
-    fraction = (at - above).astype(np.float32)[:, None, None]
-    result = np.empty((height, width), dtype=np.float32)
-    for top in range(0, height, STRIP_ROWS):
-        strip = slice(top, top + STRIP_ROWS)
-        mixed = (1 - fraction[strip]) * coefficients_hwc[above[strip]] + fraction[strip] * coefficients_hwc[
-            below[strip]
-        ]
-        models = cv2.resize(mixed, (width, mixed.shape[0]), interpolation=cv2.INTER_LINEAR)
-        result[strip] = np.einsum("hwc,hwc->hw", models[..., :3], rgb_hwc_u8[strip] / np.float32(255)) + models[..., 3]
-    return result
+def _apply(coefficients_hwc: np.ndarray, rgb_hwc_u8: np.ndarray, places: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Evaluate linear models, given at a smaller size, at places of the full photo, between four models each."""
+    models = np.zeros((len(places[0]), 4), dtype=np.float32)
+    (rows, row_share), (columns, column_share) = (
+        _between(at, side, cells)
+        for at, side, cells in zip(places, rgb_hwc_u8.shape, coefficients_hwc.shape, strict=False)
+    )
+    for down, rows_share in ((0, 1 - row_share), (1, row_share)):
+        for right, share in ((0, 1 - column_share), (1, column_share)):
+            models += coefficients_hwc[rows[down], columns[right]] * (rows_share * share)[:, None]
+    return np.einsum("nc,nc->n", models[:, :3], rgb_hwc_u8[places] / np.float32(255)) + models[:, 3]
+
+
+def _between(at_px: np.ndarray, side_px: int, cells: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """The cells before and after each place, and how far it is on from the first to the second."""
+    place = np.clip((at_px + 0.5) * cells / side_px - 0.5, 0, cells - 1)
+    before = place.astype(int)
+    return (before, np.minimum(before + 1, cells - 1)), (place - before).astype(np.float32)
 
 
 def _window(mask_hw: np.ndarray, margin_px: int) -> tuple[slice, slice]:

@@ -10,6 +10,7 @@ from segment.trimap import Doubt
 PLAUSIBLE_AREA = (0.03, 0.80)
 PLAUSIBLE_SOLIDITY = 0.3  # area of the largest piece to its convex hull's
 PLAUSIBLE_MAIN_SHARE = 0.5  # of the largest piece in the whole mask
+DOUBTFUL = 0.7  # expected overlap: worth a warning below
 BINS = 8  # a colour channel
 
 
@@ -26,6 +27,22 @@ def implausible(mask_hw: np.ndarray) -> Doubt | None:
     if main_px < max(PLAUSIBLE_SOLIDITY * hull_px, PLAUSIBLE_MAIN_SHARE * mask_hw.sum()):
         return Doubt.SCATTERED
     return None
+
+
+def expected_overlap(mask_hw: np.ndarray, marked_hw01: np.ndarray) -> float:
+    """Intersection over union with the subject that a network's probabilities let expect of a cut.
+
+    The expected intersection over the expected union: the sum of p inside, over the inside's area and the sum of p
+    outside.
+
+    Args:
+        mask_hw: (H, W) bool.
+        marked_hw01: (h, w) probability of being the subject, the photo's shape at any size.
+    """
+    size_wh = marked_hw01.shape[::-1]
+    inside = cv2.resize(mask_hw.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA).astype(np.float64)
+    shared, rest = (inside * marked_hw01).sum(), ((1 - inside) * marked_hw01).sum()
+    return float(shared / max(inside.sum() + rest, 1e-9))
 
 
 def colour_separation(rgb_hwc_u8: np.ndarray, mask_hw: np.ndarray) -> float:

@@ -38,6 +38,7 @@ class Request:
         saliency_hw: (h, w), values >= 0; a map that is trusted.
         describe: What a network says about a small picture; None to cut by colours alone.
         person: A network that marks people.
+        things: A network that marks the subject, whatever it is.
         segmenter: Any network that marks the subject.
         seed: Of everything random.
         rounds: GrabCut's alternations.
@@ -50,6 +51,7 @@ class Request:
     saliency_hw: np.ndarray | None = field(repr=False, default=None)
     describe: Describe | None = None
     person: Segmenter | None = None
+    things: Segmenter | None = None
     segmenter: Segmenter | None = None
     seed: int = 0
     rounds: int = 5

@@ -11,12 +11,13 @@ from segment.deepcut import Describe
 from segment.hints import Hints
 from segment.masks import Box, count_components, outline_hw
 from segment.matte import matte, soften
-from segment.plausibility import colour_separation
+from segment.plausibility import DOUBTFUL, expected_overlap
 from segment.prompt import Request, chosen_name, prompt_named
 from segment.segmenters import Segmenter
-from segment.trimap import Doubt, Passed
+from segment.trimap import Doubt, Passed, Trimap
 
 SMALL_SHARE = 0.01  # of the picture: worth a warning
+SELF_SEEDED = ("face", "saliency", "contrast")  # prompts that guess where the subject is
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Segmentation:
         components: Connected pieces of the mask.
         boundary_px: Length of the mask's outline, in pixels that touch the outside.
         soft_px: Number of pixels with an alpha between 0 and 1.
-        confidence: How far to trust the cut, in [0, 1]; 1 for a mask that was given. See `segment.plausibility`.
+        confidence: The intersection over union with the subject that is to be expected, in [0, 1], by a network's map
+            (`plausibility.expected_overlap`); 1 for a mask that was given, None where no network was asked.
         passed: Prompts that `auto` asked before, and why it did not follow them.
         doubts: What a user should look at.
     """
@@ -50,7 +52,7 @@ class Segmentation:
     components: int
     boundary_px: int
     soft_px: int
-    confidence: float
+    confidence: float | None
     passed: tuple[Passed, ...] = ()
     doubts: tuple[Doubt, ...] = ()
 
@@ -65,6 +67,7 @@ def segment(
     saliency_hw: np.ndarray | None = None,
     describe: Describe | None = None,
     person: Segmenter | None = None,
+    things: Segmenter | None = None,
     segmenter: Segmenter | None = None,
     feather_px: float | None = None,
     seed: int = 0,
@@ -82,6 +85,7 @@ def segment(
         saliency_hw: (h, w), values >= 0, any size; pass it only if it is to be trusted.
         describe: What a network says about a small picture (`segment.hypercolumns`); None to cut by colours alone.
         person: A network that marks people, such as `segment.segmenters.selfie.SelfieSegmenter`.
+        things: A network that marks any subject: `segment.segmenters.things.segmenter.ThingsSegmenter`.
         segmenter: Any network that marks the subject (`segment.segmenters.file.FileSegmenter`); implies "segmenter".
         feather_px: Width of the soft edge; None follows the photo, 0 keeps it hard.
         seed: Of everything random.
@@ -103,12 +107,14 @@ def segment(
         ('box', 3600)
     """
     rgb_hwc_u8 = load_picture(photo).rgb_hwc_u8
-    request = Request(rgb_hwc_u8, box_xywh_px, mask_hw01, hints, saliency_hw, describe, person, segmenter, seed, rounds)
+    request = Request(
+        rgb_hwc_u8, box_xywh_px, mask_hw01, hints, saliency_hw, describe, person, things, segmenter, seed, rounds
+    )
     trimap, mask = prompt_named(chosen_name(prompt, request)).find(request)
     if mask_hw01 is not None and hints is None:  # a given mask stays as it is unless a feather is asked for
         alpha, confidence = soften(quantise_hw01(mask_hw01), feather_px or 0), 1.0
     else:
-        alpha, confidence = matte(rgb_hwc_u8, mask, feather_px), colour_separation(rgb_hwc_u8, mask)
+        alpha, confidence = matte(rgb_hwc_u8, mask, feather_px), _confidence(request, trimap, mask)
     share = float(alpha.mean(dtype=np.float64))
     return Segmentation(
         trimap_hw_u8=trimap.labels_hw_u8,
@@ -123,5 +129,18 @@ def segment(
         soft_px=int(((alpha > 0) & (alpha < 1)).sum()),
         confidence=confidence,
         passed=trimap.passed,
-        doubts=(*trimap.doubts, *((Doubt.SMALL,) if share < SMALL_SHARE else ())),
+        doubts=(*trimap.doubts, *_doubts(share, confidence)),
     )
+
+
+def _confidence(request: Request, trimap: Trimap, mask_hw: np.ndarray) -> float | None:
+    """By the map that led to the cut; by the network for things where none did, unless the user did."""
+    marked_hw01 = trimap.marked_hw01
+    if marked_hw01 is None and trimap.prompt in SELF_SEEDED and request.things is not None:
+        marked_hw01 = request.things(request.rgb_hwc_u8)
+    return None if marked_hw01 is None else expected_overlap(mask_hw, marked_hw01)
+
+
+def _doubts(share: float, confidence: float | None) -> tuple[Doubt, ...]:
+    small, doubtful = share < SMALL_SHARE, confidence is not None and confidence < DOUBTFUL
+    return (*((Doubt.SMALL,) if small else ()), *((Doubt.DOUBTFUL,) if doubtful else ()))

@@ -21,6 +21,7 @@ class Doubt(StrEnum):
 
     NOT_FOUND = "not found"  # the prompt found nothing to cut
     NOT_GIVEN = "not given"  # what the prompt goes by
+    DOUBTFUL = "doubtful"  # the cut, by what a network marks
     UNSURE = "unsure"  # the network that marks the subject
     AREA = "area"  # hardly any of the picture, or nearly all
     SCATTERED = "scattered"  # rather than one piece
@@ -54,6 +55,7 @@ class Trimap:
         facts: What the prompt found, plain JSON values by name; the prompt's class says which.
         box_xywh_px: The part of the picture that may become foreground, where the prompt limits it.
         prior_hw: (h, w), the photo's shape at any size: log odds of being foreground by place alone, for a deep cut.
+        marked_hw01: (h, w), likewise: the probability of being the subject, where a network gave one.
         passed: What `auto` asked before.
         doubts: For the user to look at.
     """
@@ -63,6 +65,7 @@ class Trimap:
     facts: Mapping[str, Any] = field(default_factory=dict)
     box_xywh_px: Box | None = None
     prior_hw: np.ndarray | None = field(repr=False, default=None)
+    marked_hw01: np.ndarray | None = field(repr=False, default=None)
     passed: tuple[Passed, ...] = ()
     doubts: tuple[Doubt, ...] = ()
 

@@ -73,8 +73,9 @@ def test_auto_takes_the_face_and_says_so(astronaut: Picture) -> None:
 def test_auto_cuts_the_cup_and_says_why_not_otherwise() -> None:
     region = segment(load_picture(samples.photo("coffee")).rgb_hwc_u8)
     assert region.prompt == "contrast"
-    passed = Passed("person", Doubt.NOT_GIVEN), Passed("face", Doubt.NOT_FOUND), Passed("saliency", Doubt.NOT_GIVEN)
-    assert region.passed == passed
+    not_given, not_found = Doubt.NOT_GIVEN, Doubt.NOT_FOUND
+    passed = {"person": not_given, "things": not_given, "face": not_found, "saliency": not_given}
+    assert region.passed == tuple(Passed(prompt, why) for prompt, why in passed.items())
     assert "no upright frontal face" in how_found(region) and "no saliency map" in how_found(region)
     assert region.mask_hw[200, 300] and region.mask_hw[300, 200]  # cup, saucer
     assert not region.mask_hw[30, 30] and not region.mask_hw[200, 580]  # table

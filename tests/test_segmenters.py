@@ -15,7 +15,10 @@ from cli import app
 from interp.errors import MaskError, UsageError, WeightsError
 from reports.foreground import doubts, how_found
 from segment import segment
+from segment.box import box_trimap
 from segment.hints import Hints, Stroke
+from segment.plausibility import expected_overlap
+from segment.prompts.box import marked_in_box
 from segment.segmenters import selfie
 from segment.segmenters.file import FileSegmenter, first_map
 from segment.segmenters.graph_input import onnx_input_hw_px, tflite_input_hw_px
@@ -157,7 +160,7 @@ def test_auto_asks_the_network_for_people_first_and_follows_it_where_it_is_sure(
 def test_asked_by_name_the_network_is_followed_and_doubted() -> None:
     photo, truth = scene()
     region = segment(photo, prompt="person", person=Marks(np.where(truth, 0.6, 0.3).astype(np.float32)))
-    assert region.prompt == "person" and Doubt.UNSURE in region.doubts and "not sure" in doubts(region)[0]
+    assert region.prompt == "person" and Doubt.DOUBTFUL in region.doubts and "may be wrong" in doubts(region)[0]
     assert iou(region.mask_hw, truth) > 0.9
     with pytest.raises(MaskError, match=r"marks 0\.0%"):
         segment(photo, prompt="person", person=Marks(np.zeros((8, 8), np.float32)))
@@ -165,6 +168,56 @@ def test_asked_by_name_the_network_is_followed_and_doubted() -> None:
         segment(photo, prompt="person")
     with pytest.raises(UsageError, match="only one"):
         segment(photo, prompt="person", person=Marks(truth), segmenter=Marks(truth))
+
+
+def test_confidence_is_the_overlap_that_a_map_lets_expect() -> None:
+    rows, columns = np.mgrid[:80, :120]
+    one, other = np.hypot(rows - 40, columns - 50) < 25, np.hypot(rows - 40, columns - 60) < 25
+    assert expected_overlap(one, other.astype(np.float32)) == pytest.approx(iou(one, other))
+    half = columns < 60
+    assert expected_overlap(half, np.full((8, 12), 0.5, np.float32)) == pytest.approx(1 / 3)
+
+
+def test_a_guess_is_doubted_where_the_network_for_things_marks_something_else() -> None:
+    photo, truth = scene()
+    agreed = segment(photo, prompt="contrast", things=Marks(truth.astype(np.float32)))
+    assert agreed.confidence is not None and agreed.confidence > 0.95 and agreed.doubts == ()
+    elsewhere = np.zeros(truth.shape, np.float32)
+    elsewhere[:, 110:] = 1
+    denied = segment(photo, prompt="contrast", things=Marks(elsewhere))
+    assert denied.confidence == pytest.approx(0) and Doubt.DOUBTFUL in denied.doubts
+    assert "may be wrong" in doubts(denied)[-1]
+    assert segment(photo, prompt="contrast").confidence is None
+
+
+def test_auto_asks_the_network_for_things_where_no_person_is_sure() -> None:
+    photo, truth = scene()
+    region = segment(photo, person=Marks(np.full((8, 8), 0.4, np.float32)), things=Marks(truth.astype(np.float32)))
+    assert region.prompt == "things" and [each.prompt for each in region.passed] == ["person"]
+    assert iou(region.mask_hw, truth) > 0.97 and "a fake network marks the subject" in how_found(region)
+
+
+def test_in_a_box_the_network_looks_at_the_box_and_a_quarter_around_it() -> None:
+    photo, _ = scene()
+    seen = []
+
+    class Watching(Marks):
+        def __call__(self, rgb_hwc_u8: np.ndarray) -> np.ndarray:
+            seen.append(rgb_hwc_u8)
+            return self.map_hw01
+
+    middle = np.zeros((60, 60), np.float32)
+    middle[20:40, 20:40] = 1
+    network = Watching(middle)
+    given = box_trimap((120, 160), (40, 30, 60, 40))
+    found = marked_in_box(given, photo, network)
+    np.testing.assert_array_equal(seen[0], photo[20:80, 25:115])  # 60x40 px and a quarter of that at each side
+    assert found.marked_hw01 is not None
+    rows, columns = np.nonzero(found.marked_hw01 >= 0.5)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (40, 59, 55, 84)
+    assert set(np.unique(found.labels_hw_u8[45:55, 60:80])) == {3} and found.labels_hw_u8[32, 42] == 2
+    assert found.facts["network"] == "a fake network" and (found.labels_hw_u8[given.labels_hw_u8 == 0] == 0).all()
+    assert marked_in_box(given, photo, Marks(np.zeros((9, 9), np.float32))) is given
 
 
 def test_strokes_overrule_the_network() -> None:

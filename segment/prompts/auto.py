@@ -9,7 +9,7 @@ from segment.plausibility import implausible
 from segment.prompt import Prompt, Request, prompt_named
 from segment.trimap import Doubt, Passed, Trimap
 
-ORDER = ("person", "face", "saliency", "contrast")  # the last one's cut is taken even where it looks odd
+ORDER = ("person", "things", "face", "saliency", "contrast")  # the last one's cut is taken even where it looks odd
 
 
 class AutoPrompt(Prompt):

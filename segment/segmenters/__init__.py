@@ -1,4 +1,4 @@
-"""Segmentation networks: one class a file, from a photo to a map of its subject. OpenCV runs them; no torch."""
+"""Segmentation networks: one class a file, from a photo to a map of its subject. OpenCV runs those in files."""
 
 from typing import Protocol
 

@@ -99,7 +99,7 @@ def save_weights(vgg: Vgg, native_px: int, classes: list[dict[str, str]], folder
         "head": "gap-linear",
         **TORCHVISION_METADATA,
     }
-    write_atomically(folder / WEIGHTS_FILE, _with_sorted_header(save(tensors, metadata)))
+    write_atomically(folder / WEIGHTS_FILE, with_sorted_header(save(tensors, metadata)))
     write_atomically(folder / CLASSES_FILE, json.dumps(classes, indent=0, ensure_ascii=False).encode())
     return folder / WEIGHTS_FILE
 
@@ -120,7 +120,7 @@ def read_classes(path: Path) -> list[dict[str, str]]:
         ) from error
 
 
-def _with_sorted_header(data: bytes) -> bytes:
+def with_sorted_header(data: bytes) -> bytes:
     """The same safetensors file with its header in a fixed order, so that the same weights have the same SHA-256.
 
     The format: 8 bytes of header length, a JSON header padded with blanks, the tensors.
