@@ -43,6 +43,7 @@ class Run(Work):
         self.sources: list[str] = []
         self.written: dict[str, Path] = {}
         self.hashes: dict[Path, str] = {}
+        self.resolved: dict[str, str] = {}
         self.plan = OutputPlan({})
 
     def picture(self, role: str, source: str | None, sample: Path) -> "Picture":
@@ -191,8 +192,17 @@ class Run(Work):
         for name, value in self.context.params.items():
             source = self.context.get_parameter_source(name)
             origin = "default" if source is None or source.name == "DEFAULT" else source.name.lower().replace("_", " ")
-            rows.append((name.replace("_", "-"), printable(plain(value)), origin))
+            rows.append((name.replace("_", "-"), printable(plain(value) or self._resolved(name)), origin))
         return rows
+
+    def _resolved(self, name: str) -> str:
+        """What an option that was not given came to: as the command said, as its help says, or nothing."""
+        from_help = {
+            option.name: text
+            for option in self.context.command.params
+            if isinstance(text := getattr(option, "show_default", None), str)
+        }
+        return self.resolved.get(name) or from_help.get(name) or "none"
 
 
 def names_of(text: str | None, every: Sequence[str]) -> list[str]:

@@ -44,6 +44,7 @@ def stylize(
         parts = [replace(part, strength=way.strength) for part in parts]
     done = restyle_parts(run, photo, parts, foreground, layers, way, grows=loop.size is None)
     run.say("Writing the pictures.")
+    run.resolved = _resolved(done)
     _write_pictures(run, done)
     if not options.no_report:
         from commands.story import tell_stylize
@@ -60,6 +61,18 @@ def _check_options(run: Run, way: Way) -> None:
     given = [name for name in run.context.params if name not in {*shared, *ALWAYS_OPEN} and run.is_given(name)]
     if way.sources and given:
         raise fixed_by_recipe(way, given)
+
+
+def _resolved(done: Restyling) -> dict[str, str]:
+    """What the options came to that may be left open."""
+    way = done.job.way
+    return {
+        "size": str(max(done.job.last.size_hw_px)),
+        "iterations": str(way.iterations),
+        "optimizer": str(getattr(way, "optimizer", "the recipe's")),
+        "init": way.start,
+        "style_scale": f"{way.style_scale:g}",
+    }
 
 
 def _name_of(parts: list[Part]) -> str:

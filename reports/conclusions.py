@@ -48,10 +48,12 @@ def stylize_conclusion(
     belief, level = _isolation_belief(isolation)
     if doubts:
         belief, level = f"{belief} The cut itself is doubtful: {' '.join(doubts)}", _worse(level, "doubt")
+    if interrupted:
+        belief, level = f"{belief} But the run was stopped before its end.", _worse(level, "doubt")
     if not min(shares) > NONE:
         level = _worse(level, "doubt")
     if interrupted:
-        advice = "the run was stopped before its end; let it finish for more of the style."
+        advice = "run it again and let it finish, for more of the style."
     elif doubts:
         advice = (
             "look at the outline under Region; where it is wrong, give --box, or mark places with --point and --not."
