@@ -10,9 +10,8 @@ from segment.trimap import Doubt
 PLAUSIBLE_AREA = (0.03, 0.80)
 PLAUSIBLE_SOLIDITY = 0.3  # area of the largest piece to its convex hull's
 PLAUSIBLE_MAIN_SHARE = 0.5  # of the largest piece in the whole mask
-# Expected overlap: worth a warning below the first, and below the second where the colours have much in common. On 100
-# ECSSD photos that the network for things has not seen, this warns of 30 cuts by `auto`, 5 of the 6 with an IoU under .5
-# among them.
+# Expected overlap: worth a warning below the first, and below the second where colours have much in common. Of 100
+# ECSSD photos unseen by the network for things, 30 cuts by `auto` are warned of, among them 5 of the 6 under IoU .5.
 DOUBTFUL, CONFIDENT = 0.7, 0.85
 DOUBTFUL_SEPARATION = 0.35
 BINS = 8  # a colour channel
