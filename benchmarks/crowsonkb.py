@@ -7,7 +7,8 @@ Whole pictures only. Its settings, from its own source as of May 2023:
 - max pools, replicate padding in conv1_1; scales from 128 px by √2; the painting's long side is the photo's;
 - Adam .02, betas .9 and .99, moments carried to the next scale; image clamped; iterates averaged, .99.
 
-Its 1000 + 500 evaluations a scale are given as arguments: on a CPU they take an hour.
+Convolutions run in bfloat16 where the CPU knows it, as ours do. Its 1000 + 500 evaluations a scale are given as
+arguments: on a CPU they take an hour.
 """
 
 import copy
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from interp.network.precision import resolve_precision
 from interp.network.vgg import IMAGENET_STD, Vgg
 from interp.pictures.sizes import resize_nchw01, working_size_hw_px
 from interp.statistics.gram import region_moments
@@ -69,7 +71,7 @@ def crowsonkb(
 
 class _Loss:
     def __init__(self, vgg: Vgg, photo_nchw01: Tensor, painting_nchw01: Tensor) -> None:
-        self.vgg = vgg
+        self.vgg, self.precision = vgg, resolve_precision("auto", photo_nchw01.device)
         # Its constants are for input of unit spread; Caffe's is 255 std wide, and features follow it.
         self.unit = 1 / (255 * IMAGENET_STD[2]) if vgg.info.layout == "caffe" else 1.0
         with torch.no_grad():
@@ -78,8 +80,8 @@ class _Loss:
             self.content = self._maps(photo_nchw01)[FIXED_CONTENT]
 
     def _maps(self, image_nchw01: Tensor) -> dict[str, Tensor]:
-        maps = self.vgg.activations(image_nchw01, [*FIXED_STYLE, FIXED_CONTENT])
-        return {name: self.unit * values for name, values in maps.items()}
+        maps = self.vgg.activations(image_nchw01, [*FIXED_STYLE, FIXED_CONTENT], precision=self.precision)
+        return {name: self.unit * values.float() for name, values in maps.items()}
 
     def __call__(self, image_nchw01: Tensor) -> Tensor:
         maps = self._maps(image_nchw01)

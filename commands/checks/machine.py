@@ -23,9 +23,14 @@ def check_processor() -> Check:
     """Threads and the vector instructions that torch uses."""
     import torch
 
+    from interp.network.precision import resolve_precision
+
     threads, usable = torch.get_num_threads(), usable_cpus()
     capability = torch.backends.cpu.get_cpu_capability()
-    finding = f"{threads} threads on {usable} processors, vector instructions {capability}"
+    finding = (
+        f"{threads} threads on {usable} processors, vector instructions {capability}, "
+        f"styles in {resolve_precision('auto', 'cpu')}"
+    )
     if threads > usable:
         return Check("processor", Status.WARNING, finding, f"Too many threads are slow: use --threads {usable}.")
     if platform.machine().lower() in ("x86_64", "amd64") and not capability.startswith("AVX"):

@@ -17,7 +17,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-COMPACT_SHA256 = "b20a979ce15ffbd4c10757f66e5b3d7497f84b10e4a1bb88e8ed0cd9190ad2ea"
+COMPACT_SHA256 = "b96ad71637b966518901bb980c1cc30339016e33377f77464134aaccf3e77f7b"
 IMAGENET_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
 LAYOUTS = ("torchvision", "caffe")
 
