@@ -21,6 +21,8 @@ from commands.work import Work
 from interp.errors import InputError, OutputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from interp.network.classify import Classifier
     from interp.pictures.images import Picture
     from reports.store import RecordBuilder
@@ -41,6 +43,7 @@ class Run(Work):
         self.sources: list[str] = []
         self.written: dict[str, Path] = {}
         self.hashes: dict[Path, str] = {}
+        self.resolved: dict[str, str] = {}
         self.plan = OutputPlan({})
 
     def picture(self, role: str, source: str | None, sample: Path) -> "Picture":
@@ -121,6 +124,28 @@ class Run(Work):
         self.written[name] = self.plan.write(name, data)
         self.hashes[path] = hashlib.sha256(data).hexdigest()
 
+    def write_photo(self, name: str, pixels_hwc: "np.ndarray", photo: "Picture") -> None:
+        """Write what became of a photo; say what the format cannot hold.
+
+        Args:
+            name: The planned output.
+            pixels_hwc: (H, W, 3) RGB, which gets the photo's transparency, or (H, W, 4) RGBA; 8 bits, or of its type.
+            photo: The photo.
+        """
+        import numpy as np
+
+        from interp.pictures.deep import DEEP_SUFFIXES
+        from interp.pictures.images import encode_png
+
+        suffix, own = self.plan.paths[name].suffix.lower(), photo.original
+        pixels = own.with_alpha(pixels_hwc) if pixels_hwc.shape[2] == 3 else pixels_hwc
+        if pixels.dtype == np.uint16 and suffix not in DEEP_SUFFIXES:
+            self.warn(f"A {suffix} file holds 8 bits a channel, the photo has 16. Use .png or .tif to keep them.")
+            pixels = own.in_8_bits(pixels)
+        if pixels.shape[2] == 4 and not self.exact:
+            self.warn("JPEG knows no transparency: the picture is on white. Use .png, .webp or .tif to keep it.")
+        self.write(name, encode_png(pixels))
+
     def write_report(
         self, builder: "RecordBuilder", vgg: "Classifier | None", extra: Mapping[str, str] | None = None
     ) -> None:
@@ -168,8 +193,17 @@ class Run(Work):
         for name, value in self.context.params.items():
             source = self.context.get_parameter_source(name)
             origin = "default" if source is None or source.name == "DEFAULT" else source.name.lower().replace("_", " ")
-            rows.append((name.replace("_", "-"), printable(plain(value)), origin))
+            rows.append((name.replace("_", "-"), printable(plain(value) or self._resolved(name)), origin))
         return rows
+
+    def _resolved(self, name: str) -> str:
+        """What an option that was not given came to: as the command said, as its help says, or nothing."""
+        from_help = {
+            option.name: text
+            for option in self.context.command.params
+            if isinstance(text := getattr(option, "show_default", None), str)
+        }
+        return self.resolved.get(name) or from_help.get(name) or "none"
 
 
 def names_of(text: str | None, every: Sequence[str]) -> list[str]:

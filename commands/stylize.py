@@ -44,6 +44,7 @@ def stylize(
         parts = [replace(part, strength=way.strength) for part in parts]
     done = restyle_parts(run, photo, parts, foreground, layers, way, grows=loop.size is None)
     run.say("Writing the pictures.")
+    run.resolved = _resolved(done)
     _write_pictures(run, done)
     if not options.no_report:
         from commands.story import tell_stylize
@@ -62,6 +63,18 @@ def _check_options(run: Run, way: Way) -> None:
         raise fixed_by_recipe(way, given)
 
 
+def _resolved(done: Restyling) -> dict[str, str]:
+    """What the options came to that may be left open."""
+    way = done.job.way
+    return {
+        "size": str(max(done.job.last.size_hw_px)),
+        "iterations": str(way.iterations),
+        "optimizer": str(getattr(way, "optimizer", "the recipe's")),
+        "init": way.start,
+        "style_scale": f"{way.style_scale:g}",
+    }
+
+
 def _name_of(parts: list[Part]) -> str:
     return parts[0].region.value if len(parts) == 1 else "both"
 
@@ -70,7 +83,7 @@ def _write_pictures(run: Run, done: Restyling) -> None:
     """The result, and mask and alpha, which always mean the foreground, so that --mask can read them back."""
     from interp.pictures.images import encode_png, mask_u8
 
-    run.write("image", encode_png(done.job.result_hwc_u8))
+    run.write_photo("image", done.job.result_hwc, done.job.photo)
     if not run.exact:
         run.warn("JPEG is lossy: pixels outside the region are close to the photo's, not identical. Use .png for that.")
     alpha, found = done.foreground_hw01, done.segmentation

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, closed, png, styled
+from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, closed, styled
 from reports.record import Facts, Figure, Row, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -50,14 +50,14 @@ def neutrality(clusters: "Clusters") -> str:
 
 
 @closed
-def clusters_figure(clusters: "Clusters") -> bytes:
+def clusters_figure(clusters: "Clusters") -> Canvas:
     """Draw each cluster's share of the picture and of its border in the cluster's own colour, and the choice of k.
 
     Args:
         clusters: Of one photo.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     panels = 2 if clusters.fits else 1
     figure = Canvas((WIDTH_IN, max(2.8, 0.8 + 0.42 * clusters.k)), dpi=DPI, facecolor="white", layout="constrained")
@@ -65,7 +65,7 @@ def clusters_figure(clusters: "Clusters") -> bytes:
     _legend(axes[0], clusters)
     if clusters.fits:
         _curve(styled(axes[1]), clusters)
-    return png(figure)
+    return figure
 
 
 def clusters_row(
@@ -107,7 +107,7 @@ def clusters_section(store: ImageStore, clusters: "Clusters") -> Section:
     )
     alt = f"Bars: {', '.join(f'cluster {row[0]} {row[2]}' for row in rows)}."
     chart = Figure(
-        store.png(clusters_figure(clusters), alt),
+        store.chart(clusters_figure.svg(clusters), alt),
         "Shares of the picture (colours) and of its border (thin bars)"
         + ("; right: how well each number of clusters fits." if clusters.fits else "."),
     )

@@ -48,10 +48,12 @@ def stylize_conclusion(
     belief, level = _isolation_belief(isolation)
     if doubts:
         belief, level = f"{belief} The cut itself is doubtful: {' '.join(doubts)}", _worse(level, "doubt")
+    if interrupted:
+        belief, level = f"{belief} But the run was stopped before its end.", _worse(level, "doubt")
     if not min(shares) > NONE:
         level = _worse(level, "doubt")
     if interrupted:
-        advice = "the run was stopped before its end; let it finish for more of the style."
+        advice = "run it again and let it finish, for more of the style."
     elif doubts:
         advice = (
             "look at the outline under Region; where it is wrong, give --box, or mark places with --point and --not."
@@ -87,7 +89,7 @@ def _isolation_belief(isolation: "Isolation") -> tuple[str, Level]:
     if not isolation.outside_pixels:
         return "The style was measured with a ruler that the optimisation did not see.", "good"
     if isolation.max_abs_outside:
-        return f"Pixels outside the region changed, by up to {isolation.max_abs_outside} of 255.", "bad"
+        return f"Pixels outside the region changed, by up to {isolation.max_abs_outside} of {isolation.white}.", "bad"
     return f"Nothing outside was touched: {isolation.outside_pixels:,} pixels are the photo's, bit for bit.", "good"
 
 

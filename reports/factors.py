@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure as MatplotlibFigure
 
-from reports.canvas import ACCENT, INK, SOFT, WARM, closed, panels, png, styled
+from reports.canvas import ACCENT, INK, SOFT, WARM, closed, panels, styled
 from reports.record import Figure, Paragraph, Section, Table
 from reports.store import ImageStore
 
@@ -35,7 +36,7 @@ def factors_section(
     fewer, more = factorial.iterations
     alt = "; ".join(f"{effect.factor.name} {effect.value:+.3f}" for effect in explanations[0].effects)
     chart = Figure(
-        store.png(factor_bars(explanations), f"Shapley values: {alt}."),
+        store.chart(factor_bars.svg(explanations), f"Shapley values: {alt}."),
         "Shapley values: the change a factor makes, averaged over the orders in which the factors can be changed one "
         "by one. They add up to the whole difference.",
     )
@@ -81,14 +82,14 @@ def effect_sentence(effect: "Effect", explanation: "Explanation") -> str:
 
 
 @closed
-def factor_bars(explanations: "Sequence[Explanation]") -> bytes:
+def factor_bars(explanations: "Sequence[Explanation]") -> MatplotlibFigure:
     """Draw the factors' Shapley values with their ranges, one panel a figure.
 
     Args:
         explanations: The figures explained, the same factors in each.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     names = [effect.factor.name for effect in explanations[0].effects] + ["steps shown"]
     figure, axes = panels(len(explanations), 3, 2.7, 0.4)
@@ -113,4 +114,4 @@ def factor_bars(explanations: "Sequence[Explanation]") -> bytes:
         )
     axes[0].invert_yaxis()
     figure.supxlabel("change from model 2 to model 1; thin line: range over the other factors' settings", fontsize=8.5)
-    return png(figure)
+    return figure

@@ -14,6 +14,7 @@ from reports.canvas import (
     COLOURS,
     DPI,
     INK,
+    ON_MAP,
     PALE,
     SOFT,
     WARM,
@@ -22,9 +23,9 @@ from reports.canvas import (
     literal,
     panels,
     plain_log,
-    png,
     styled,
 )
+from reports.gram_matrices import matrices_section
 from reports.record import Block, Figure, Paragraph, Row, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -47,13 +48,14 @@ def gram_sections(store: ImageStore, comparison: "GramComparison", names: Sequen
         names: Of the pictures.
 
     Returns:
-        Section `gram`, before it `distances` where there are several pictures.
+        Sections `matrices` and `gram`, before them `distances` where there are several pictures.
     """
     stats = {name: [entry.stats for entry in style] for name, style in zip(names, comparison.styles, strict=True)}
     section = gram_section(store, stats)
     tables: tuple[Block, ...] = (_stationarity_table(comparison, names), _pairs_table(comparison, names))
     own = Section(section.id, section.title, section.intro, (*section.blocks, *tables))
-    return [_distances_section(store, comparison, names), own] if comparison.layers else [own]
+    matrices = matrices_section(store, comparison, names)
+    return [_distances_section(store, comparison, names), matrices, own] if comparison.layers else [matrices, own]
 
 
 def pictures_row(store: ImageStore, pictures: Mapping[str, np.ndarray]) -> Row:
@@ -85,7 +87,7 @@ def gram_section(store: ImageStore, stats_by_picture: Mapping[str, Sequence["Gra
         for stats in every
     )
     header = ("Layer", "Picture", "Energy", "Effective rank", "Channels", "Share of the first direction")
-    image = store.png(gram_spectra(stats_by_picture), f"Eigenvalue spectra of the Gram matrices of {names}.")
+    image = store.chart(gram_spectra.svg(stats_by_picture), f"Eigenvalue spectra of the Gram matrices of {names}.")
     caption = "How the energy spreads over independent directions: a steep line means few, a flat one many."
     blocks = (Figure(image, caption), Table("Gram statistics by layer", header, rows))
     intro = (
@@ -98,7 +100,9 @@ def gram_section(store: ImageStore, stats_by_picture: Mapping[str, Sequence["Gra
 def _distances_section(store: ImageStore, comparison: "GramComparison", names: Sequence[str]) -> Section:
     couples = len(names) * (len(names) - 1) // 2
     best = comparison.best or "none"
-    image = store.png(gram_distances(comparison, names), f"Distances between {', '.join(names)}; best layer: {best}.")
+    image = store.chart(
+        gram_distances.svg(comparison, names), f"Distances between {', '.join(names)}; best layer: {best}."
+    )
     caption = (
         "Above: distance between the pictures' Gram matrices, each of unit norm. Below: separation, the distance "
         "between tiles of two pictures against that between tiles of the same; only above its line it beats chance."
@@ -148,14 +152,14 @@ def _pairs_table(comparison: "GramComparison", names: Sequence[str]) -> Table:
 
 
 @closed
-def gram_spectra(stats_by_picture: Mapping[str, Sequence["GramStats"]]) -> bytes:
+def gram_spectra(stats_by_picture: Mapping[str, Sequence["GramStats"]]) -> MatplotlibFigure:
     """Draw the eigenvalues of each layer's Gram matrix, one panel a layer, one line a picture.
 
     Args:
         stats_by_picture: Statistics of one or more pictures by name, such as "photo" and "painting".
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
 
     Raises:
         UsageError: If there are no statistics.
@@ -182,11 +186,11 @@ def gram_spectra(stats_by_picture: Mapping[str, Sequence["GramStats"]]) -> bytes
     handles, labels = axes[0].get_legend_handles_labels()
     legend = figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=9)
     literal(*legend.get_texts())
-    return png(figure)
+    return figure
 
 
 @closed
-def gram_distances(comparison: "GramComparison", names: Sequence[str]) -> bytes:
+def gram_distances(comparison: "GramComparison", names: Sequence[str]) -> MatplotlibFigure:
     """Draw each layer's matrix of distances, and below how well each layer tells the pictures apart.
 
     Args:
@@ -194,7 +198,7 @@ def gram_distances(comparison: "GramComparison", names: Sequence[str]) -> bytes:
         names: Theirs.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     drawn = _drawn_layers(comparison)
     rows, columns = math.ceil(len(drawn) / COLUMNS), min(COLUMNS, len(drawn))
@@ -217,7 +221,7 @@ def gram_distances(comparison: "GramComparison", names: Sequence[str]) -> bytes:
     listed = "   ".join(f"{index}  {name}" for index, name in enumerate(names, 1))
     literal(top.suptitle(listed, fontsize=8.5, x=0.01, ha="left", color=INK))
     _separations(styled(bottom.subplots()), comparison)
-    return png(figure)
+    return figure
 
 
 def _drawn_layers(comparison: "GramComparison") -> "list[LayerComparison]":
@@ -235,7 +239,7 @@ def _matrix(axis: Axes, entry: "LayerComparison", labels: list[str]) -> object:
     axis.set_yticks(range(len(labels)), labels, fontsize=7.5)
     if len(labels) <= 6:
         for (row, column), value in np.ndenumerate(values):
-            colour = "white" if value > 0.75 else INK
+            colour = "white" if value > 0.75 else ON_MAP
             axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
     return image
 

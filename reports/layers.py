@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import FixedLocator
 
 from interp.statistics.layers import LayerChoice, Origin
-from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, closed, plain_log, png, styled
+from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, closed, plain_log, styled
 from reports.record import Block, Figure, Gallery, Paragraph, Section, Table
 from reports.store import ImageStore, plain
 from reports.wording import number, percent
@@ -54,7 +54,7 @@ def layers_section(store: ImageStore, choice: LayerChoice, textures: Mapping[str
     else:
         caption = "The style layers and their weights."
     blocks: list[Block] = [Paragraph(sentence) for sentence in layer_sentences(choice)]
-    blocks.append(Figure(store.png(layer_evidence(choice), alt), caption))
+    blocks.append(Figure(store.chart(layer_evidence.svg(choice), alt), caption))
     if choice.style_evidence:
         blocks.append(_style_table(choice))
     if textures:
@@ -157,14 +157,14 @@ def _style_table(choice: LayerChoice) -> Table:
 
 
 @closed
-def layer_evidence(choice: LayerChoice) -> bytes:
+def layer_evidence(choice: LayerChoice) -> MatplotlibFigure:
     """Draw why the layers were chosen: the painting's detail against the photo's at each scale, and the content scores.
 
     Args:
         choice: The evidence; without any (layers fixed or given) only the weights are drawn.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     if not choice.style_evidence:
         figure, axis = chart(2.6)
@@ -173,14 +173,14 @@ def layer_evidence(choice: LayerChoice) -> bytes:
         axis.bar_label(bars, [f"{100 * weight:.0f} %" for weight in weights], fontsize=8)
         axis.set_ylabel("style weight", fontsize=9)
         axis.margins(y=0.15)
-        return png(figure)
+        return figure
     content = bool(choice.content_evidence)
     figure = MatplotlibFigure((WIDTH_IN, 6.4 if content else 3.6), dpi=DPI, facecolor="white", layout="constrained")
     axes = figure.subplots(2 if content else 1, 1, squeeze=False)[:, 0]
     _style_panel(styled(axes[0]), choice)
     if content:
         _content_panel(styled(axes[1]), choice)
-    return png(figure)
+    return figure
 
 
 def _style_panel(axis: Axes, choice: LayerChoice) -> None:

@@ -53,11 +53,11 @@ def maximise_section(store: ImageStore, found: "Maximised", response: "Response"
         )
         blocks.append(Gallery(patches))
     steps = tuple(range(1, len(found.values) + 1))
-    curve = line_chart({name: (steps, found.values)}, x_label="step", y_label="value on the shaken picture")
+    curve = line_chart.svg({name: (steps, found.values)}, x_label="step", y_label="value on the shaken picture")
     first, last = number(found.values[0]), number(found.values[-1])
     alt = f"Value of {name} over {len(steps)} steps: from {first} to {last}."
     blocks.append(
-        Figure(store.png(curve, alt), "The picture is shifted, turned and scaled a little before every step.")
+        Figure(store.chart(curve, alt), "The picture is shifted, turned and scaled a little before every step.")
     )
     blocks.append(Facts((("Raised", raised), ("Steps", f"{len(steps):,}"), ("Final", number(found.final)))))
     intro = (

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, get_args
 from interp.errors import UsageError
 
 SCHEMA_VERSION = 2
-ImageType = Literal["image/webp", "image/png"]
+ImageType = Literal["image/webp", "image/png", "image/svg+xml"]
 Level = Literal["good", "doubt", "bad"]
 _SECTION_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PAGE_IDS = (

@@ -6,10 +6,11 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import MaxNLocator
 
 from interp.errors import UsageError
-from reports.canvas import DASHES, INK, SOFT, WARM, chart, closed, legend_beside, plain_log, png
+from reports.canvas import DASHES, INK, SOFT, WARM, chart, closed, legend_beside, plain_log
 from reports.record import Block, Compare, Facts, Figure, Gallery, Row, Section, Table
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -119,7 +120,7 @@ def optimisation_section(
     Returns:
         Section `optimisation`.
     """
-    image = loss_curves(events)
+    image = loss_curves.svg(events)
     first, last = events[0], events[-1]
     rows = tuple(
         (name, number(_first_loss(events, name)), number(value), _ratio(_first_loss(events, name), value))
@@ -136,7 +137,7 @@ def optimisation_section(
     shown = tuple(Figure(store.photo(image, f"Snapshot: {words}."), words) for words, image in snapshots)
     blocks: tuple[Block, ...] = (
         Facts(tuple(facts)),
-        Figure(store.png(image, alt), caption),
+        Figure(store.chart(image, alt), caption),
         Table("Each term when it first appears and at the end", ("Term", "First", "Last", "Last / first"), rows),
         *((Gallery(shown),) if shown else ()),
     )
@@ -156,14 +157,14 @@ def _ratio(first: float, last: float) -> str:
 
 
 @closed
-def loss_curves(events: Sequence[Losses]) -> bytes:
+def loss_curves(events: Sequence[Losses]) -> MatplotlibFigure:
     """Draw each term of the loss against the step on a logarithmic axis; dashed lines mark changes of scale.
 
     Args:
         events: In order; `StepEvent` or anything with its step, scale, size_hw_px and losses.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
 
     Raises:
         UsageError: If there is no event.
@@ -187,7 +188,7 @@ def loss_curves(events: Sequence[Losses]) -> bytes:
     axis.set_xlabel("evaluations of the loss", fontsize=9)
     axis.set_ylabel("value of the term (log scale)", fontsize=9)
     legend_beside(axis)
-    return png(figure)
+    return figure
 
 
 def _term_order(name: str) -> tuple[int, str]:

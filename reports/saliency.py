@@ -12,10 +12,11 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import FuncFormatter
 
 from interp.attribution.verdict import SaliencyVerdict
+from interp.pictures.images import encode_png
 from interp.pictures.sizes import resize_hw01
-from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, png, text_at, viridis, wrapped
+from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, text_at, viridis, wrapped
 from reports.conventions import View, flashtorch_panels, views
-from reports.record import Block, Figure, Paragraph, Row, Section, Table
+from reports.record import Block, Figure, Gallery, ImageRef, Paragraph, Row, Section, Table
 from reports.store import ImageStore
 from reports.verdict import COLOURS, curves_figure, verdict_block, verdict_sentence, verdict_table
 from reports.wording import percent
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from interp.network.classify import Prediction
 
 MARGIN_PX = 24
+SMALL_PX = 128
 PANEL_W_PX, MAX_PANEL_H_PX = 354, 620
 PANELS_TOP_PX = 110  # of the four views
 COLUMNS, HEAD_PX, FOOT_PX = 5, 120, 112  # of the methods' sheet
@@ -41,17 +43,7 @@ def saliency_section(store: ImageStore, saliency: "SaliencyMap", verdict: Salien
     Returns:
         Section `saliency`.
     """
-    height, width = saliency.input_chw01.shape[1:]
-    image = store.png(
-        saliency_panels(saliency, verdict),
-        f"Four views of {saliency.title} for {saliency.target.name}: input, gradients, their maximum, "
-        f"overlay. Verdict: {verdict.word}.",
-    )
-    caption = (
-        f"{saliency.title} for {saliency.target.name!r} at {width}×{height} px, the size it was classified "
-        "at. Bright in the third panel: where the method finds that a change would raise the score most."
-    )
-    blocks: list[Block] = [verdict_block(verdict), Figure(image, caption)]
+    blocks: list[Block] = [verdict_block(verdict), _views_gallery(store, saliency, verdict)]
     if verdict.fractions:
         caption = (
             "Insertion: the most salient pixels are put into a blurred picture first. Deletion: they are "
@@ -111,15 +103,49 @@ def methods_section(
     Returns:
         Section `saliency`.
     """
-    names = ", ".join(f"{entry.title}: {verdict.word}" for entry, verdict in zip(maps, verdicts, strict=True))
     target = maps[0].target.name
-    image = store.png(method_sheet(maps, convention, verdicts), f"Maps for {target} by method. {names}.")
-    caption = "The picture and its maps. Under each: the values of the first and the last colour, and the verdict."
-    blocks: list[Block] = [Figure(image, caption), verdict_table(maps, verdicts)]
+    pictures = [
+        Figure(
+            _cells(store, _coloured(view), f"Map of {entry.title} for {target}. Verdict: {verdict.word}."),
+            f"{entry.title}: {verdict.word}. Scale {view.low:.3g} … {view.high:.3g}.",
+            pixelated=True,
+        )
+        for entry, view, verdict in zip(maps, views(maps, convention), verdicts, strict=True)
+    ]
+    blocks: list[Block] = [Gallery(tuple(pictures)), verdict_table(maps, verdicts)]
     blocks.append(_methods_table(maps, convention))
     blocks.extend(prediction_blocks(maps[0].prediction))
     intro = f"The same question, which pixels {target!r} depends on, answered by {len(maps)} methods."
     return Section("saliency", "Saliency", intro, tuple(blocks))
+
+
+def _views_gallery(store: ImageStore, saliency: "SaliencyMap", verdict: SaliencyVerdict) -> Gallery:
+    """FlashTorch's views in the map's own cells."""
+    panels, said = flashtorch_panels(saliency), f"Verdict: {verdict.word}."
+    low, high = float(panels.max_hw01.min()), float(panels.max_hw01.max())
+    unit_hw01 = (panels.max_hw01 - low) / ((high - low) or 1)
+    shown = (
+        ("Gradients across the three colours", panels.gradient_hwc01),
+        (f"Their maximum, {low:.3g} (dark) … {high:.3g}: 0.5 is the mean, 0.1 a standard deviation", None),
+        ("The maximum over the photo", panels.overlay_hwc01),
+    )
+    figures = []
+    for caption, view_hwc01 in shown:
+        rgb = viridis(unit_hw01) if view_hwc01 is None else np.round(np.clip(view_hwc01, 0, 1) * 255).astype(np.uint8)
+        figures.append(
+            Figure(_cells(store, rgb, f"{saliency.title}: {caption}. {said}"), f"{caption}.", pixelated=True)
+        )
+    return Gallery(tuple(figures))
+
+
+def _cells(store: ImageStore, rgb_hwc_u8: np.ndarray, alt: str) -> ImageRef:
+    """A picture of few cells, without loss; a large one as a photo."""
+    small = max(rgb_hwc_u8.shape[:2]) <= SMALL_PX
+    return store.png(encode_png(rgb_hwc_u8), alt) if small else store.photo(rgb_hwc_u8, alt)
+
+
+def _coloured(view: View) -> np.ndarray:
+    return colormaps[view.colour_map](np.asarray(view.unit_hw01), bytes=True)[..., :3]
 
 
 def _methods_table(maps: Sequence["SaliencyMap"], convention: str) -> Table:
@@ -145,7 +171,7 @@ def prediction_blocks(prediction: "Prediction") -> tuple[Block, ...]:
 
 
 @closed
-def saliency_panels(saliency: "SaliencyMap", verdict: SaliencyVerdict | None = None) -> bytes:
+def saliency_panels(saliency: "SaliencyMap", verdict: SaliencyVerdict | None = None) -> MatplotlibFigure:
     """Draw FlashTorch's four panels with the scale of the third, and the verdict beneath them.
 
     Args:
@@ -153,7 +179,7 @@ def saliency_panels(saliency: "SaliencyMap", verdict: SaliencyVerdict | None = N
         verdict: Printed under the panels; None only where the user wants none.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     panels = flashtorch_panels(saliency)
     height, width = panels.max_hw01.shape
@@ -184,7 +210,7 @@ def saliency_panels(saliency: "SaliencyMap", verdict: SaliencyVerdict | None = N
             _colour_bar(axes_at(figure, left, bottom + 16, shown_w, 12), norm, 3)
             text_at(figure, left, bottom + 62, "0.5 = mean, 0.1 = one standard deviation", 6.5, color=SOFT)
     text_at(figure, MARGIN_PX, foot_px, text, 9)
-    return png(figure)
+    return figure
 
 
 def _colour_bar(axes: Axes, norm: Normalize, ticks: int) -> None:
@@ -196,7 +222,9 @@ def _colour_bar(axes: Axes, norm: Normalize, ticks: int) -> None:
 
 
 @closed
-def method_sheet(maps: Sequence["SaliencyMap"], convention: str, verdicts: Sequence[SaliencyVerdict] = ()) -> bytes:
+def method_sheet(
+    maps: Sequence["SaliencyMap"], convention: str, verdicts: Sequence[SaliencyVerdict] = ()
+) -> MatplotlibFigure:
     """Draw the picture and the maps of several methods, each with its colour bar and its verdict.
 
     Args:
@@ -205,7 +233,7 @@ def method_sheet(maps: Sequence["SaliencyMap"], convention: str, verdicts: Seque
         verdicts: One for each map, or none.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     first, drawn = maps[0], views(maps, convention)
     height, width = first.input_chw01.shape[1:]
@@ -236,7 +264,7 @@ def method_sheet(maps: Sequence["SaliencyMap"], convention: str, verdicts: Seque
         if verdicts:
             word = verdicts[place - 1].word
             text_at(figure, left, top + panel_h + 52, word, 7, color=COLOURS[word])
-    return png(figure)
+    return figure
 
 
 def _bar(figure: MatplotlibFigure, view: View, left: float, top: float, width: float) -> None:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
 from interp.attribution.verdict import SAME_MAP_ABOVE
-from reports.canvas import COLOURS, DPI, SOFT, WIDTH_IN, axes_at, closed, page, png, styled, text_at, wrapped
+from reports.canvas import COLOURS, DPI, SOFT, WIDTH_IN, axes_at, closed, page, styled, text_at, wrapped
 from reports.record import Block, Figure, Section, Table
 from reports.saliency import prediction_blocks
 from reports.store import ImageStore
@@ -26,14 +26,14 @@ MEASURE_TITLES = {"rank": "Rank correlation", "ssim": "SSIM", "hog": "HOG, rank 
 
 
 @closed
-def sanity_figure(checks: Sequence["SanityCheck"]) -> bytes:
+def sanity_figure(checks: Sequence["SanityCheck"]) -> MatplotlibFigure:
     """Draw each map while the network becomes random, over its similarity to the original by three measures.
 
     Args:
         checks: One or more maps of one picture and target.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     first = checks[0].saliency
     height, width = first.input_chw01.shape[1:]
@@ -61,7 +61,7 @@ def sanity_figure(checks: Sequence["SanityCheck"]) -> bytes:
         colour = COLOURS[place % len(COLOURS)]
         left = MARGIN_PX + 40 + place % 5 * 290
         text_at(figure, left, top_of_curves - 60 + place // 5 * 22, f"— {check.saliency.title}", 8, color=colour)
-    return png(figure)
+    return figure
 
 
 def _shown_stages(count: int) -> list[int]:
@@ -113,7 +113,7 @@ def sanity_section(store: ImageStore, checks: Sequence["SanityCheck"]) -> Sectio
         "guided backprop .88 on a fully random Inception-v3, where the rank correlation was .12 (Adebayo et al. 2018). "
         f"Dashed: {SAME_MAP_ABOVE:g}, above which two maps count as the same."
     )
-    figure = Figure(store.png(sanity_figure(checks), f"Cascading randomisation. {lines}."), caption)
+    figure = Figure(store.chart(sanity_figure.svg(checks), f"Cascading randomisation. {lines}."), caption)
     maps = [check.saliency for check in checks]
     blocks: list[Block] = [verdict_block(check.verdict, check.saliency.title) for check in checks]
     blocks += [figure, verdict_table(maps, [check.verdict for check in checks])]

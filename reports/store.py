@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import io
 import math
+import re
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,7 @@ QUALITY = 82
 MAX_BYTES = 20_000_000  # above this, browsers and mail struggle (pytest-html #552, fmriprep #478)
 LOSSLESS_BYTES = 1_000_000  # a PNG above this is a grid of detailed maps: stored as WebP of photo quality
 SHRINK_STEPS = ((1280, 70), (960, 70), (640, 65), (480, 60), (320, 50), (160, 50))  # long side px, quality
+_POINTS = re.compile(r'(?:width|height)="([\d.]+)pt"')
 MAX_LISTED = 4096  # longer arrays are described by their shape, not listed
 
 
@@ -76,11 +78,19 @@ class ImageStore:
             image.save(buffer, "WEBP", lossless=True, quality=50, method=4)
         return self._add(min(data, buffer.getvalue(), key=len), alt)
 
+    def chart(self, svg: bytes, alt: str) -> ImageRef:
+        """Store a chart as SVG, from `canvas.Drawing.svg`."""
+        width, height = (round(float(side) * 4 / 3) for side in _POINTS.findall(svg[:400].decode())[:2])
+        return self._keep(svg, "image/svg+xml", width, height, alt)
+
     def _add(self, data: bytes, alt: str) -> ImageRef:
-        key = hashlib.sha256(data).hexdigest()
         image = Image.open(io.BytesIO(data))
         mime = cast(ImageType, f"image/{(image.format or '').lower()}")
-        ref = ImageRef(key, mime, image.width, image.height, alt)
+        return self._keep(data, mime, image.width, image.height, alt)
+
+    def _keep(self, data: bytes, mime: ImageType, width_px: int, height_px: int, alt: str) -> ImageRef:
+        key = hashlib.sha256(data).hexdigest()
+        ref = ImageRef(key, mime, width_px, height_px, alt)
         self.images.setdefault(key, EncodedImage(mime, base64.b64encode(data).decode("ascii")))
         return ref
 
@@ -221,6 +231,8 @@ def _shrunk(record: Record, long_side_px: int, quality: int) -> Record:
 
 def _reencoded(store: ImageStore, record: Record, ref: ImageRef, long_side_px: int, quality: int) -> ImageRef:
     old = base64.b64decode(record.images[ref.sha256].base64)
+    if ref.mime == "image/svg+xml":
+        return store._keep(old, ref.mime, ref.width_px, ref.height_px, ref.alt)
     image = Image.open(io.BytesIO(old))
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     image.thumbnail((long_side_px, long_side_px), Image.Resampling.LANCZOS)

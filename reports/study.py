@@ -16,7 +16,6 @@ from reports.canvas import (
     legend_above,
     page,
     plain_log,
-    png,
     styled,
     text_at,
     wrapped,
@@ -118,7 +117,7 @@ def curves_section(
         f"({', '.join(unseen) or 'none'}); sliced Wasserstein distance of patches in units of the painting's standard "
         "deviation; relative feature distance to the photo. The large dot is the end; what overshoots far is cut off."
     )
-    curves = Figure(store.png(ruler_curves(outcomes, unseen), f"Curves: {alt}."), caption)
+    curves = Figure(store.chart(ruler_curves.svg(outcomes, unseen), f"Curves: {alt}."), caption)
     names = [outcome.name for outcome in outcomes]
     rows = tuple(
         (
@@ -180,14 +179,14 @@ def stability_section(store: ImageStore, pair: str, outcomes: "Sequence[Outcome]
         "First gradient: its norm at the start, per unit of the [0, 1] range, which tells how hard the same constants "
         "pull with these weights."
     )
-    losses = store.png(own_losses(outcomes), "Each way's own loss over its first value.")
+    losses = store.chart(own_losses.svg(outcomes), "Each way's own loss over its first value.")
     figure = Figure(losses, "Each way's own loss, over its first value; heights do not compare, spikes do.")
     intro = "A result that another grain of noise would change is luck."
     return Section(_id("stability", place), f"Stability: {pair}", intro, (Table(caption, header, rows), figure))
 
 
 @closed
-def contact_sheet(title: str, pictures: Sequence[tuple[str, np.ndarray]]) -> bytes:
+def contact_sheet(title: str, pictures: Sequence[tuple[str, np.ndarray]]) -> MatplotlibFigure:
     """Lay pictures side by side, four a row, each under its name.
 
     Args:
@@ -195,7 +194,7 @@ def contact_sheet(title: str, pictures: Sequence[tuple[str, np.ndarray]]) -> byt
         pictures: (name, (h, w, 3) uint8 RGB) pairs; the first one's proportions are the tiles'.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     columns = min(4, len(pictures))
     height, width = pictures[0][1].shape[:2]
@@ -215,11 +214,11 @@ def contact_sheet(title: str, pictures: Sequence[tuple[str, np.ndarray]]) -> byt
             sheet[top + LABEL_PX : top + LABEL_PX + tile.height, left : left + tile.width] = np.asarray(tile)
         top += heights[place]
     figure.figimage(sheet, 0, 0, zorder=-1)
-    return png(figure)
+    return figure
 
 
 @closed
-def ruler_curves(outcomes: "Sequence[Outcome]", unseen: Sequence[str]) -> bytes:
+def ruler_curves(outcomes: "Sequence[Outcome]", unseen: Sequence[str]) -> MatplotlibFigure:
     """Draw every way's path on the common rulers: three figures by step, and style against content.
 
     Args:
@@ -227,7 +226,7 @@ def ruler_curves(outcomes: "Sequence[Outcome]", unseen: Sequence[str]) -> bytes:
         unseen: Layers that none of them had in its loss.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     figure = MatplotlibFigure((WIDTH_IN, 6.6), dpi=DPI, facecolor="white", layout="constrained")
     axes = [styled(axis) for axis in figure.subplots(2, 2).ravel()]
@@ -259,11 +258,11 @@ def ruler_curves(outcomes: "Sequence[Outcome]", unseen: Sequence[str]) -> bytes:
     axes[3].set_xlabel("distance to the photo at relu4_2", fontsize=8.5)
     axes[3].set_ylabel("distance to the painting", fontsize=8.5)
     legend_above(figure, axes[0])
-    return png(figure)
+    return figure
 
 
 @closed
-def own_losses(outcomes: "Sequence[Outcome]") -> bytes:
+def own_losses(outcomes: "Sequence[Outcome]") -> MatplotlibFigure:
     """Draw each way's own loss relative to its first value: units differ, spikes show."""
     figure, axis = chart(3.4)
     for outcome, colour in zip(outcomes, COLOURS * 9, strict=False):
@@ -276,7 +275,7 @@ def own_losses(outcomes: "Sequence[Outcome]") -> bytes:
     axis.set_xlabel("evaluations of its own loss", fontsize=9)
     axis.set_ylabel("loss over its first value", fontsize=9)
     legend_above(figure, axis)
-    return png(figure)
+    return figure
 
 
 def _shown_top(values: Sequence[Any]) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from reports.canvas import ACCENT, COLOURS, DPI, PALE, WARM, WIDTH_IN, chart, closed, legend_above, png, styled
+from reports.canvas import ACCENT, COLOURS, DPI, PALE, WARM, WIDTH_IN, chart, closed, legend_above, styled
 from reports.record import Block, Code, Figure, Paragraph, Section, Table
 from reports.store import ImageStore
 from reports.wording import number
@@ -37,8 +37,8 @@ def sweep_sections(
         Sections `front`, `importance` and `preset`.
     """
     front = sorted((attempt for attempt in attempts if attempt.on_front), key=lambda attempt: attempt.objectives)
-    picture = store.png(
-        pareto_front(attempts, best),
+    picture = store.chart(
+        pareto_front.svg(attempts, best),
         f"{len(attempts)} trials, {len(front)} on the Pareto front; chosen: trial {best.number}.",
     )
     caption = (
@@ -66,7 +66,7 @@ def sweep_sections(
             f"{name}: most by {max(shares, key=shares.__getitem__)}" for name, shares in importances.items()
         )
         bars = Figure(
-            store.png(importance_bars(importances), f"Importance. {alt}."),
+            store.chart(importance_bars.svg(importances), f"Importance. {alt}."),
             "fANOVA (Hutter et al. 2014): the share of an objective's variance that each value explains by itself, in "
             "a random forest fitted to the trials. The learning rate counts for Adam alone; L-BFGS takes none.",
         )
@@ -79,14 +79,14 @@ def sweep_sections(
 
 
 @closed
-def importance_bars(importances: Mapping[str, Mapping[str, float]]) -> bytes:
+def importance_bars(importances: Mapping[str, Mapping[str, float]]) -> MatplotlibFigure:
     """Draw how much each parameter of a sweep matters to each objective.
 
     Args:
         importances: Objective -> parameter -> share, the shares of an objective adding up to 1.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     names = sorted(
         {name for shares in importances.values() for name in shares},
@@ -101,11 +101,11 @@ def importance_bars(importances: Mapping[str, Mapping[str, float]]) -> bytes:
     axis.set_yticks(range(len(names)), names, fontsize=8.5)
     axis.set_xlabel("share of the objective's variation", fontsize=9)
     axis.legend(fontsize=8.5, frameon=False, loc="lower right")
-    return png(figure)
+    return figure
 
 
 @closed
-def pareto_front(attempts: "Sequence[Attempt]", best: "Attempt") -> bytes:
+def pareto_front(attempts: "Sequence[Attempt]", best: "Attempt") -> MatplotlibFigure:
     """Draw a sweep's trials: style against what is lost of the photo, and against instability.
 
     Args:
@@ -113,7 +113,7 @@ def pareto_front(attempts: "Sequence[Attempt]", best: "Attempt") -> bytes:
         best: The one that was chosen.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
     """
     figure = MatplotlibFigure((WIDTH_IN, 3.9), dpi=DPI, facecolor="white", layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
@@ -129,4 +129,4 @@ def pareto_front(attempts: "Sequence[Attempt]", best: "Attempt") -> bytes:
     axes[0].scatter([], [], s=120, facecolors="none", edgecolors=WARM, linewidths=2, label="chosen")
     axes[0].set_ylabel("patch distance to the painting, of the photo's", fontsize=9)
     legend_above(figure, axes[0])
-    return png(figure)
+    return figure

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.figure import Figure as MatplotlibFigure
+
 from interp.attribution.verdict import SAME_MAP_ABOVE, SaliencyVerdict, VerdictWord
 from interp.errors import UsageError
-from reports.canvas import ACCENT, INK, WARM, line_chart
+from reports.canvas import ACCENT, INK, WARM, closed, line_chart
 from reports.record import Figure, Level, Table, Verdict
 from reports.store import ImageStore, plain
 from reports.wording import number
@@ -65,14 +67,15 @@ def verdict_data(verdict: SaliencyVerdict) -> dict[str, Any]:
     return {**plain(verdict), "sentence": verdict_sentence(verdict)}
 
 
-def verdict_curves(verdict: SaliencyVerdict) -> bytes:
+@closed
+def verdict_curves(verdict: SaliencyVerdict) -> MatplotlibFigure:
     """Draw the insertion and deletion curves behind a verdict on a saliency map.
 
     Args:
         verdict: A tested one.
 
     Returns:
-        PNG.
+        The figure; called from outside, a PNG.
 
     Raises:
         UsageError: If nothing was tested.
@@ -84,14 +87,14 @@ def verdict_curves(verdict: SaliencyVerdict) -> bytes:
         f"deletion, area {verdict.deletion_auc:.3f}": (verdict.fractions, verdict.deletion_curve),
     }
     x_label = "share of the pixels changed, most salient first"
-    return line_chart(lines, x_label=x_label, y_label="probability of the class")
+    return line_chart.figure(lines, x_label=x_label, y_label="probability of the class")
 
 
 def curves_figure(store: ImageStore, verdict: SaliencyVerdict, caption: str, title: str = "") -> Figure:
     """The curves as a figure of the report; the title, if any, names the map."""
     areas = f"{number(verdict.insertion_auc)} and {number(verdict.deletion_auc)}"
     alt = f"Insertion and deletion curves{f' of {title}' if title else ''}: areas {areas}."
-    return Figure(store.png(verdict_curves(verdict), alt), caption)
+    return Figure(store.chart(verdict_curves.svg(verdict), alt), caption)
 
 
 def verdict_table(maps: Sequence["SaliencyMap"], verdicts: Sequence[SaliencyVerdict]) -> Table:

@@ -53,7 +53,8 @@ def test_a_changed_outside_is_bad_news_and_a_doubtful_cut_is_doubt() -> None:
     assert "bit for bit" in good.belief and "by up to 3 of 255" in bad.belief
     assert "The cut is scattered." in doubtful.belief and "--box" in doubtful.advice
     assert "--size 384" in stylize_conclusion(region, KEPT, (), finer_px=384).advice
-    assert "stopped" in stylize_conclusion(region, KEPT, (), interrupted=True).advice
+    stopped = stylize_conclusion(region, KEPT, (), interrupted=True)
+    assert "stopped" in stopped.belief and "let it finish" in stopped.advice and stopped.level == "doubt"
 
 
 def _judged(word: VerdictWord, probability: float, names: tuple[str, ...] = ("cat", "dog")) -> Conclusion:

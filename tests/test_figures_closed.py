@@ -2,17 +2,20 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 import pytest
 from cycler import cycler
 
-from reports.canvas import line_chart
+from reports.canvas import DARK_PAPER, GRID, LEGIBLE, PALE, contrast, line_chart
 from reports.restyling import loss_curves
 
 ROOT = Path(__file__).parent.parent
@@ -32,8 +35,9 @@ class Step:
 
 
 def test_settings_of_others_change_no_byte() -> None:
-    def draw() -> tuple[bytes, bytes]:
+    def draw() -> tuple[bytes, ...]:
         return (
+            line_chart.svg({"a$_b": ([0, 1], [2, 3])}, x_label="x", y_label="y"),
             line_chart({"a$_b": ([0, 1], [2, 3])}, x_label="x", y_label="y"),
             loss_curves([Step(number, {"total": 1 / (1 + number)}) for number in range(3)]),
         )
@@ -48,14 +52,14 @@ def test_every_function_that_draws_is_closed() -> None:
     seen = 0
     for path in (ROOT / "reports").glob("*.py"):
         for function in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(function, ast.FunctionDef) or function.name == "png":
+            if path.name == "canvas.py" or not isinstance(function, ast.FunctionDef):
                 continue
             called = {
                 node.func.id
                 for node in ast.walk(function)
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             }
-            if "png" in called:
+            if called & {"chart", "panels", "page", "MatplotlibFigure", "Canvas"}:
                 seen += 1
                 assert "closed" in {getattr(mark, "id", "") for mark in function.decorator_list}, (path, function.name)
     assert seen > 10
@@ -77,3 +81,26 @@ def test_commands_outlive_the_environment_of_a_notebook(case: str, tmp_path: Pat
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and (tmp_path / "o" / "night_swirl.kmeans.figure.png").is_file(), done.stderr
+
+
+def test_an_svg_has_no_ground_and_every_colour_has_a_legible_twin_for_dark_pages() -> None:
+    text = line_chart.svg({"a<b & 絵": ([0, 1], [2, 3])}, x_label="x", y_label="y").decode()
+    ElementTree.fromstring(text)
+    assert "a&lt;b &amp; 絵" in text  # text stays text, for the reader's fonts
+    drawn = text[text.index("</style>") :]
+    assert not re.search(r": #[0-9a-f]{6}", drawn) and "#ffffff" not in text
+    used = set(re.findall(r"var\((--c[0-9a-f]{6})\)", drawn))
+    light, dark = (dict(re.findall(r"(--c[0-9a-f]{6}):(#[0-9a-f]{6})", part)) for part in text.split("@media")[:2])
+    assert used == set(light) == set(dark)
+    pale = {f"--c{colour[1:]}" for colour in (PALE, GRID)}  # lines behind the data
+    for name in used - pale:
+        assert contrast(_rgb(dark[name]), np.array(DARK_PAPER)) >= LEGIBLE, name
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    assert contrast(_rgb("#000000"), _rgb("#ffffff")) == pytest.approx(21)
+    assert contrast(_rgb("#777777"), _rgb("#ffffff")) == pytest.approx(4.48, abs=0.005)  # WebAIM's checker
+
+
+def _rgb(colour: str) -> np.ndarray:
+    return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)])

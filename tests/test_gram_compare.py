@@ -15,6 +15,9 @@ from interp.network.vgg import Vgg
 from interp.statistics.gram import gram_stats, region_gram
 from interp.statistics.gram_compare import GramComparison, compare_grams, top_pairs
 from interp.statistics.tiles import unit
+from reports.gram_matrices import channel_order, matrices_section
+from reports.record import Gallery
+from reports.store import ImageStore
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]
 FEATURES = hnp.arrays(np.float32, (4, 3, 5), elements=st.floats(-3, 3, width=32))
@@ -140,3 +143,20 @@ def test_statistics_ignore_where_and_unit_matrices_ignore_contrast(
 def test_nothing_to_compare(compact: Vgg) -> None:
     with pytest.raises(UsageError, match="at least one"):
         compare_grams(compact, [], LAYERS)
+
+
+def test_channels_that_fire_alike_are_drawn_side_by_side() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.permutation(np.repeat([0, 1, 2], 5))
+    cells = rng.random((3, 400))[groups] + 0.01 * rng.random((15, 400))
+    ordered = groups[channel_order(cells @ cells.T)]
+    assert (np.diff(ordered) != 0).sum() == 2  # three runs: every group in one piece
+    assert channel_order(np.zeros((4, 4))).tolist() != [] and channel_order(np.eye(1)).tolist() == [0]
+
+
+def test_matrices_of_every_picture_are_shown_in_one_scale(compared: GramComparison) -> None:
+    names = [f"picture {number}" for number in range(len(compared.styles))]
+    section = matrices_section(ImageStore(), compared, names)
+    for block in section.blocks:
+        assert isinstance(block, Gallery) and len(block.figures) == len(names)
+        assert len({figure.caption.split(": 0 (dark)")[1] for figure in block.figures}) == 1

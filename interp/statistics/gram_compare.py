@@ -6,7 +6,7 @@ here W is averaged over the two pictures.
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -56,11 +56,13 @@ class LayerStyle:
         stats: Energy, spectrum, effective rank of its Gram matrix.
         stationarity: 1 - W / √2: 1 where every tile has the same Gram; NaN where a tile has too few cells.
         pairs: The pairs of channels that make up most of the matrix.
+        gram_cc: The Gram matrix itself, (C, C) float64.
     """
 
     stats: GramStats
     stationarity: float
     pairs: tuple[ChannelPair, ...]
+    gram_cc: np.ndarray = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def compare_grams(vgg: Vgg, images_nchw01: Sequence[Tensor], layers: Sequence[st
         ]
         for style, gram, part in zip(styles, grams, parts, strict=True):
             within = NAN if part is None else mean_within(tile_distances(part))
-            style.append(LayerStyle(gram_stats(name, gram), 1 - within / 2**0.5, top_pairs(gram)))
+            style.append(LayerStyle(gram_stats(name, gram), 1 - within / 2**0.5, top_pairs(gram), gram.numpy()))
         if len(maps) > 1:
             compared.append(_compared(name, grams, parts, generator))
     return GramComparison(tuple(tuple(style) for style in styles), tuple(compared), cells)
