@@ -229,7 +229,6 @@ def _see(
     if not whole and not foreground.needs_saliency:
         segmentation = find_foreground(work, photo, foreground, None, mask_hw01)
     vgg = work.network()
-    work.say("Looking at the photo.")
     prompted = not whole and foreground.needs_saliency
     findings = None if work.options.no_report and not prompted else look(work, vgg, photo)
     if findings:

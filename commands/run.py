@@ -81,6 +81,7 @@ class Run(Work):
         )  # fmt: skip
         if self.plan.hold:
             self.context.call_on_close(self.plan.hold.release)
+        self.say("Loading the libraries.")
         if options.threads:
             import cv2
 
