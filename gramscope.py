@@ -23,6 +23,7 @@ from commands.parts import Colour, Part
 from commands.restyling import LayerOptions, LoopOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
 from commands.work import Work
 from interp.errors import OutOfMemoryError, UsageError, is_out_of_memory, unknown_name
+from interp.pictures.deep import DEEP_SUFFIXES
 from interp.pictures.files import as_path
 from interp.pictures.images import Picture, Source, encode_png, encode_webp
 from stylize.ways import way_named
@@ -57,7 +58,7 @@ class Restyled:
     """A restyled photo; a notebook shows it beside photo and painting.
 
     Attributes:
-        pixels_hwc_u8: (H, W, 3) uint8 RGB, the photo's size.
+        pixels_hwc: (H, W, 3) RGB, or RGBA where the photo is transparent; the photo's size and type, uint8 or uint16.
         alpha_hw01: (H, W) float32 in [0, 1], what was restyled.
         photo: As it was read.
         painting: As it was read.
@@ -68,7 +69,7 @@ class Restyled:
         files: What it was made from, never to be written over.
     """
 
-    pixels_hwc_u8: np.ndarray = field(repr=False)
+    pixels_hwc: np.ndarray = field(repr=False)
     alpha_hw01: np.ndarray = field(repr=False)
     photo: Picture
     painting: Picture
@@ -80,17 +81,17 @@ class Restyled:
 
     @property
     def image(self) -> Image.Image:
-        """The picture."""
-        return Image.fromarray(self.pixels_hwc_u8)
+        """The picture, in 8 bits."""
+        return Image.fromarray(self.photo.original.in_8_bits(self.pixels_hwc))
 
     @property
     def changed_outside(self) -> int:
         """Number of pixels outside the region that are not the photo's own."""
         outside = self.alpha_hw01 == 0
-        return int((self.pixels_hwc_u8[outside] != self.photo.rgb_hwc_u8[outside]).any(axis=1).sum())
+        return int((self.pixels_hwc[outside, :3] != self.photo.original.rgb_hwc[outside]).any(axis=1).sum())
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture: .png, .webp and .tif keep every pixel, .jpg does not.
+        """Write the picture: .png and .tif keep every pixel, .webp too unless it has 16 bits a channel, .jpg does not.
 
         An existing file is replaced, unless the picture was made from it.
 
@@ -101,7 +102,9 @@ class Restyled:
         path = as_path(path)
         check_suffix(path)
         check_replaceable(path, True, self.files)
-        write_atomically(path, in_format_of(path, encode_png(self.pixels_hwc_u8)))
+        deep = path.suffix.lower() in DEEP_SUFFIXES
+        pixels = self.pixels_hwc if deep else self.photo.original.in_8_bits(self.pixels_hwc)
+        write_atomically(path, in_format_of(path, encode_png(pixels)))
         return path
 
     def save_report(self, path: str | Path) -> Path:
@@ -119,10 +122,10 @@ class Restyled:
         return as_path(path)
 
     def _repr_png_(self) -> bytes:
-        return encode_png(self.pixels_hwc_u8)
+        return encode_png(self.photo.original.in_8_bits(self.pixels_hwc))
 
     def _repr_html_(self) -> str:
-        shown = {"photo": self.photo.rgb_hwc_u8, "painting": self.painting.rgb_hwc_u8, "result": self.pixels_hwc_u8}
+        shown = {"photo": self.photo.rgb_hwc_u8, "painting": self.painting.rgb_hwc_u8, "result": np.asarray(self.image)}
         figures = "".join(_figure(name, pixels) for name, pixels in shown.items())
         words = " ".join(html.escape(sentence) for sentence in (self.found, self._outside(), *self.notes) if sentence)
         return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div><p>{words}</p>'
@@ -160,7 +163,7 @@ def restyle(
     """Restyle a region of a photo after a painting, as `python cli.py stylize` does with the same settings.
 
     Args:
-        photo: File, Pillow picture, or array: (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or float in [0, 1].
+        photo: File, Pillow picture, or array: (H, W, 3) RGB or (H, W, 4) RGBA, uint8, uint16 or float in [0, 1].
         painting: Likewise.
         region: `background`, `foreground` or `all`.
         size: Long side to work at, in px; the result has the photo's size anyway. None for the
@@ -235,7 +238,7 @@ def _restyled(work: Work, done: Restyling, record: "Record | None", files: "list
 
     part = done.parts[0]
     return Restyled(
-        pixels_hwc_u8=done.job.result_hwc_u8,
+        pixels_hwc=done.job.photo.original.with_alpha(done.job.result_hwc),
         alpha_hw01=done.job.last.scene.regions[0].alpha_hw01,
         photo=done.job.photo,
         painting=part.painting,
@@ -251,9 +254,7 @@ def _record(work: Work, done: Restyling, call: dict[str, Any]) -> "Record":
     """The report's facts, with the call in the place of a command line."""
     from commands.story import tell_stylize
 
-    texts = {
-        name: value if isinstance(value, str | int | float | tuple | list) else "…" for name, value in call.items()
-    }
+    texts = {name: _text_of(value) for name, value in call.items()}
     line = f"restyle({', '.join(f'{name}={text!r}' for name, text in texts.items())})"
     rows = [(name, str(text), "call") for name, text in texts.items()]
     return work.record(tell_stylize(done, exact=True), done.vgg, line, rows, {}, {})
@@ -278,8 +279,8 @@ def _one_of(kind: type[Choice], name: str) -> Choice:
     return kind(name)
 
 
-def _figure(name: str, rgb_hwc_u8: np.ndarray) -> str:
-    data = base64.b64encode(encode_webp(rgb_hwc_u8, long_side_px=PREVIEW_PX)).decode()
+def _figure(name: str, pixels_hwc_u8: np.ndarray) -> str:
+    data = base64.b64encode(encode_webp(pixels_hwc_u8, long_side_px=PREVIEW_PX)).decode()
     return (
         f'<figure style="margin:0;flex:1 1 200px;max-width:{PREVIEW_PX}px"><img alt="{name}" style="width:100%" '
         f'src="data:image/webp;base64,{data}"><figcaption>{name}</figcaption></figure>'

@@ -75,15 +75,18 @@ def featuremaps(
     shown = parse_channels(channels) if channels is not None else None
     foreground.check()
     picture = run.photo(image, "chelsea")
+    from interp.pictures.sizes import working_size_hw_px
+
+    looked_at = working_size_hw_px(picture.size_hw_px, size)
+    names = _with_a_map(run, names, looked_at, whole=layers is not None and layers.strip() == "all")
     grids = {"grid" if len(names) == 1 else f"grid:{name}": "png" for name in names}
     run.plan_outputs(picture.stem, {**grids, "stats": "json"})
 
     from interp.network.features import Selection, feature_maps_of
-    from interp.pictures.sizes import resize_hw01, resize_nchw01, working_size_hw_px
+    from interp.pictures.sizes import resize_hw01, resize_nchw01
     from reports.features import feature_grid
 
     vgg = run.network()
-    looked_at = working_size_hw_px(picture.size_hw_px, size)
     photo = resize_nchw01(picture.image_nchw01, looked_at).to(run.device())
     more: dict[str, Any] = {}
     segmentation = None
@@ -110,6 +113,23 @@ def featuremaps(
             builder.sections.append(region_section(builder.images, picture.rgb_hwc_u8, segmentation, alpha))
         run.write_report(builder, vgg)
     run.finish()
+
+
+def _with_a_map(run: Run, names: list[str], size_hw_px: tuple[int, int], whole: bool) -> list[str]:
+    """The layers that have more than one cell at this size: one cell is no map.
+
+    Raises:
+        UsageError: If one was named that has not.
+    """
+    fit = [name for name in names if max(size_hw_px) >= 2 * layer(name).stride_px <= 2 * min(size_hw_px)]
+    if len(fit) < len(names):
+        left = next(name for name in names if name not in fit)
+        height, width = size_hw_px
+        few = f"{width}x{height} px give {left} a single cell or none"
+        if not (whole and fit):
+            raise UsageError(f"{few}, which is no map. Name an earlier layer, or use a larger photo or --size.")
+        run.warn(f"{few}: {len(names) - len(fit)} layers were left out.")
+    return fit
 
 
 def parse_channels(text: str) -> list[int]:

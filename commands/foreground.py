@@ -11,7 +11,7 @@ from commands.marks import box_of, hints_of, load_hints, parse_colour, parse_len
 from commands.options import Region
 from commands.seeing import SaliencyFindings
 from commands.work import Work
-from interp.errors import UsageError, unknown_name
+from interp.errors import MaskError, UsageError, unknown_name
 from segment.prompts import prompt_names
 
 if TYPE_CHECKING:
@@ -296,11 +296,21 @@ def segmenter_folder() -> Path:
 
 
 def region_alpha(region: Region, picture: "Picture", segmentation: "Segmentation | None") -> "np.ndarray":
-    """The region's alpha: the foreground's, its complement, or everywhere."""
+    """The region's alpha: the foreground's, its complement, or everywhere; nowhere what nobody sees.
+
+    Raises:
+        MaskError: If the region is transparent all over.
+    """
     import numpy as np
 
     from interp.pictures.images import quantise_hw01
 
     if segmentation is None:
-        return np.ones(picture.size_hw_px, dtype=np.float32)
-    return segmentation.alpha_hw01 if region is Region.FOREGROUND else quantise_hw01(1 - segmentation.alpha_hw01)
+        alpha = np.ones(picture.size_hw_px, dtype=np.float32)
+    else:
+        alpha = segmentation.alpha_hw01
+        alpha = alpha if region is Region.FOREGROUND else quantise_hw01(1 - alpha)
+    visible = np.where(picture.original.hidden_hw, np.float32(0), alpha)
+    if alpha.any() and not visible.any():
+        raise MaskError(f"The photo is transparent all over its {region.value}: nothing there to restyle.")
+    return visible

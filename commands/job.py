@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from commands.work import Work
@@ -27,9 +28,14 @@ class Job:
     steps: "list[Step]"
     last: "StepEvent"
     snapshots: "list[tuple[str, np.ndarray]]"
-    result_hwc_u8: "np.ndarray"
+    result_hwc: "np.ndarray"
     interrupted: bool
     enlarged: bool  # from the working size, guided by the photo
+
+    @cached_property
+    def result_hwc_u8(self) -> "np.ndarray":
+        """The result in 8 bits, white where the photo is hidden, (H, W, 3) uint8 RGB."""
+        return replace(self.photo.original, rgb_hwc=self.result_hwc).visible_hwc_u8
 
 
 def do_job(
@@ -68,10 +74,12 @@ def do_job(
         for name, reason in canvas.dropped.items():
             work.warn(f"Layer {name} was left out of the {region.name} at the finest scale: {reason}.")
     if cut:
-        last = cut_out(last, photo.rgb_hwc_u8, cut)
+        last = cut_out(last, photo.original.visible_hwc_u8, cut)
     enlarged = last.size_hw_px != photo.size_hw_px
     work.begin("composing", "Enlarging what was painted, guided by the photo." if enlarged else "Composing.")
-    result = compose(photo.rgb_hwc_u8, last.scene.regions, last.restyled_rchw, kept_hwc_u8)
+    own = photo.original
+    kept = None if kept_hwc_u8 is None else own.as_changed(kept_hwc_u8)
+    result = compose(own.rgb_hwc, last.scene.regions, last.restyled_rchw, kept, own.white)
     return Job(photo, way, steps, last, snapshots, result, interrupted, enlarged)
 
 
@@ -79,13 +87,13 @@ def _run(
     work: Work, vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way", foreseen: "Forecast"
 ) -> "tuple[list[Step], list[tuple[str, np.ndarray]], StepEvent, bool]":
     """Every step's figures, pictures on the way, the last event, and whether Ctrl-C ended it."""
-    from interp.pictures.images import to_hwc_u8
+    from interp.pictures.images import to_hwc_u8, to_nchw01
     from stylize.optimise import stylize as optimise
 
     last: StepEvent | None = None
     steps, snapshots = [], []
     work.begin("painting", "Painting.")
-    image, shares = photo.image_nchw01.to(work.device()), foreseen.shares
+    image, shares = to_nchw01(photo.original.visible_hwc_u8).to(work.device()), foreseen.shares
     try:
         for last in optimise(vgg, image, regions, way):
             steps.append(last.figures)

@@ -55,7 +55,6 @@ def kmeans(
     picture = run.photo(image, "astronaut")
     run.plan_outputs(picture.stem, {"map": "png", "blackout": "png", "figure": "png", "stats": "json"})
 
-    from interp.pictures.images import encode_png
     from reports.clusters import clusters_figure, clusters_row, clusters_section, neutrality, why_so_many
     from reports.conclusions import clusters_conclusion
     from reports.store import RecordBuilder
@@ -67,19 +66,23 @@ def kmeans(
         from segment.hypercolumns import Hypercolumns
 
         describe = Hypercolumns(run.network())
-    clusters = cluster(picture.rgb_hwc_u8, features=features.value, k=k, describe=describe, seed=options.seed)
+    own = picture.original
+    clusters = cluster(
+        own.visible_hwc_u8, features=features.value, k=k, describe=describe, hidden_hw=own.hidden_hw, seed=options.seed
+    )
     numbers = asked or [clusters.background + 1]
-    blackened = black(picture.rgb_hwc_u8, clusters, numbers)
+    blackened = black(own.rgb_hwc, clusters, numbers)
     run.say(f"{why_so_many(clusters)} {neutrality(clusters)}")
     for number, (share, colour) in enumerate(zip(clusters.shares, clusters.hex_colours, strict=True), 1):
         run.say(f"  {number}  {colour}  {share:6.1%}")
-    run.write("map", encode_png(clusters.map_hwc_u8))
-    run.write("blackout", encode_png(blackened))
+    run.write_photo("map", clusters.map_hwc_u8, picture)
+    run.write_photo("blackout", blackened, picture)
     run.write("figure", clusters_figure(clusters))
     run.write("stats", json.dumps(clusters.facts(), indent=1).encode())
     if not options.no_report:
         builder = RecordBuilder("kmeans", f"Clusters of {picture.name}", neutrality(clusters))
-        builder.lead.append(clusters_row(builder.images, picture.rgb_hwc_u8, clusters, blackened, numbers))
+        seen = black(picture.rgb_hwc_u8, clusters, numbers)
+        builder.lead.append(clusters_row(builder.images, picture.rgb_hwc_u8, clusters, seen, numbers))
         builder.conclusion = clusters_conclusion(clusters, why_so_many(clusters), neutrality(clusters))
         builder.sections.append(clusters_section(builder.images, clusters))
         builder.data = {"clusters": clusters.facts()}

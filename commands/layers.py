@@ -36,14 +36,15 @@ def layers(
     looked_at = working_size_hw_px(photo.size_hw_px, size)
     photo_small = resize_nchw01(photo.image_nchw01, looked_at).to(run.device())
     painting_small = fit_painting_nchw01(painting.image_nchw01, looked_at).to(run.device())
-    run.say("Measuring how well each layer tells the painting from the photo.")
+    run.foresee({"evidence": 3.0, "figure": 0.5} | ({} if options.no_report else {"textures": 3.0, "report": 1.0}))
+    run.begin("evidence", "Measuring how well each layer tells the painting from the photo.")
     choice = choose_layers(vgg, photo_small, painting_small, seed=options.seed)
     for sentence in layer_sentences(choice):
         run.say(sentence)
-    run.say("Drawing the evidence.")
+    run.begin("figure", "Drawing the evidence.")
     run.write("figure", layer_evidence(choice))
     if not options.no_report:
-        run.say("Making a texture from each layer's statistics.")
+        run.begin("textures", "Making a texture from each layer's statistics.")
         builder = RecordBuilder("layers", f"Layers for {photo.name} after {painting.name}")
         builder.headline = f"Style from {', '.join(choice.style_weights)}; content from {choice.content_layer}."
         shown = (("The photo", photo), ("The painting", painting))
@@ -56,7 +57,9 @@ def layers(
             )
         )
         builder.conclusion = layers_conclusion(choice)
-        builder.sections.append(layers_section(builder.images, choice, textures(vgg, painting_small)))
+        carried = textures(vgg, painting_small)
+        run.at("report")
+        builder.sections.append(layers_section(builder.images, choice, carried))
         builder.data = {"choice": choice_data(choice)}
         run.write_report(builder, vgg)
     run.finish()

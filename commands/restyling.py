@@ -164,6 +164,8 @@ class Restyling:
         """The alpha of the foreground, whichever side was restyled."""
         from interp.pictures.images import quantise_hw01
 
+        if self.segmentation and not self.job.way.cut_result:
+            return self.segmentation.alpha_hw01
         alpha = self.job.last.scene.regions[0].alpha_hw01
         return quantise_hw01(1 - alpha) if self.parts[0].region is Region.BACKGROUND else alpha
 
@@ -227,7 +229,6 @@ def _see(
     if not whole and not foreground.needs_saliency:
         segmentation = find_foreground(work, photo, foreground, None, mask_hw01)
     vgg = work.network()
-    work.say("Looking at the photo.")
     prompted = not whole and foreground.needs_saliency
     findings = None if work.options.no_report and not prompted else look(work, vgg, photo)
     if findings:
@@ -272,6 +273,7 @@ def _choose(
     given: LayerOptions,
 ) -> "LayerChoice":  # fmt: skip
     """The layers: the user's, else the way's, else the usual ones or the evidence's."""
+    from interp.pictures.images import to_nchw01
     from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01
     from interp.statistics.layers import choose_layers, fixed_choice, override_choice, usual_layers
 
@@ -281,7 +283,7 @@ def _choose(
         choice = fixed_choice()
     else:
         work.say("Measuring how well each layer tells the painting from the photo.")
-        small = resize_nchw01(photo.image_nchw01, size_hw_px).to(work.device())
+        small = resize_nchw01(to_nchw01(photo.original.visible_hwc_u8), size_hw_px).to(work.device())
         painting = fit_painting_nchw01(part.painting.image_nchw01, size_hw_px, way.style_scale).to(work.device())
         choice = choose_layers(vgg, small, painting, resize_hw01(alpha, size_hw_px), work.options.seed)
         choice = usual_layers(choice) if fixed else choice
@@ -294,7 +296,7 @@ def _kept(photo: "Picture", regions: "list[StyledRegion]", segmentation: "Segmen
 
     if segmentation is None or len(regions) > 1:
         return None
-    return foreground_colours(photo.rgb_hwc_u8, 1 - regions[0].alpha_hw01)
+    return foreground_colours(photo.original.visible_hwc_u8, 1 - regions[0].alpha_hw01)
 
 
 def _warn_of_constants(work: Work, vgg: "Vgg", job: Job) -> None:

@@ -21,6 +21,8 @@ from commands.work import Work
 from interp.errors import InputError, OutputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from interp.network.classify import Classifier
     from interp.pictures.images import Picture
     from reports.store import RecordBuilder
@@ -79,6 +81,7 @@ class Run(Work):
         )  # fmt: skip
         if self.plan.hold:
             self.context.call_on_close(self.plan.hold.release)
+        self.say("Loading the libraries.")
         if options.threads:
             import cv2
 
@@ -120,6 +123,28 @@ class Run(Work):
         data = in_format_of(path, data)
         self.written[name] = self.plan.write(name, data)
         self.hashes[path] = hashlib.sha256(data).hexdigest()
+
+    def write_photo(self, name: str, pixels_hwc: "np.ndarray", photo: "Picture") -> None:
+        """Write what became of a photo; say what the format cannot hold.
+
+        Args:
+            name: The planned output.
+            pixels_hwc: (H, W, 3) RGB, which gets the photo's transparency, or (H, W, 4) RGBA; 8 bits, or of its type.
+            photo: The photo.
+        """
+        import numpy as np
+
+        from interp.pictures.deep import DEEP_SUFFIXES
+        from interp.pictures.images import encode_png
+
+        suffix, own = self.plan.paths[name].suffix.lower(), photo.original
+        pixels = own.with_alpha(pixels_hwc) if pixels_hwc.shape[2] == 3 else pixels_hwc
+        if pixels.dtype == np.uint16 and suffix not in DEEP_SUFFIXES:
+            self.warn(f"A {suffix} file holds 8 bits a channel, the photo has 16. Use .png or .tif to keep them.")
+            pixels = own.in_8_bits(pixels)
+        if pixels.shape[2] == 4 and not self.exact:
+            self.warn("JPEG knows no transparency: the picture is on white. Use .png, .webp or .tif to keep it.")
+        self.write(name, encode_png(pixels))
 
     def write_report(
         self, builder: "RecordBuilder", vgg: "Classifier | None", extra: Mapping[str, str] | None = None

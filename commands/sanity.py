@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from interp.pictures.images import Picture
 
 
-MAP_S, CHANCE_S, NETWORK_S = 1.0, 3.0, 1.0  # rough costs of a map, of chance and of a draw of every random network
+MAP_S, CHANCE_S, NETWORK_S = 1.0, 3.0, 0.7  # rough costs of a map, of chance and of a draw of every random network
 
 
 @command

@@ -42,6 +42,7 @@ def look(work: Work, vgg: "Vgg", picture: "Picture") -> SaliencyFindings | None:
 
     if vgg.head is None:
         return None
+    work.say(f"Looking at {picture.name}, and whether the saliency map can be believed.")
     image = picture.image_nchw01.to(work.device())
     saliency = guided_backprop(vgg, image)
     verdict = quick_verdict(vgg, image, saliency, seed=work.options.seed)

@@ -48,18 +48,17 @@ def segment(
     findings = look(run, vgg, picture) if vgg else None
     segmentation = find_foreground(run, picture, foreground, findings)
     run.say("Writing the cut-out.")
-    if not run.exact:
-        run.warn("JPEG knows no transparency: the cut-out is on white. Use .png or .webp.")
     run.write("mask", encode_png(mask_u8(segmentation.mask_hw)))
     run.write("alpha", encode_png(mask_u8(segmentation.alpha_hw01)))
-    run.write("cutout", encode_png(cutout(picture.rgb_hwc_u8, segmentation.alpha_hw01)))
+    cut = cutout(picture.original, segmentation.alpha_hw01)
+    run.write_photo("cutout", cut, picture)
     run.write("overlay", encode_png(overlay(picture.rgb_hwc_u8, segmentation)))
     measured = measures(segmentation, replay(run.sources[0], foreground, segmentation, options))
     run.write("measures", json.dumps(measured, indent=1).encode())
     if not options.no_report:
         builder = RecordBuilder("segment", f"Foreground of {picture.name}", how_found(segmentation))
-        shown = overlay(picture.rgb_hwc_u8, segmentation), cutout(picture.rgb_hwc_u8, segmentation.alpha_hw01)
-        builder.lead.append(region_row(builder.images, *shown))
+        seen = overlay(picture.rgb_hwc_u8, segmentation), picture.original.in_8_bits(cut)
+        builder.lead.append(region_row(builder.images, *seen))
         builder.conclusion = segment_conclusion(segmentation, how_found(segmentation), doubts(segmentation))
         builder.sections.append(
             region_section(builder.images, picture.rgb_hwc_u8, segmentation, segmentation.alpha_hw01)

@@ -74,7 +74,8 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     photo, scene, restyled = job.photo, job.last.scene, _read(vgg, job)
     first, named = scene.regions[0], " and ".join(part.name for part in parts)
     done.work.begin("isolation", "Measuring whether anything outside reached the inside.")
-    isolation = measure(vgg, photo.rgb_hwc_u8, job.result_hwc_u8, job.way, scene, job.last.restyled_rchw)
+    isolation = measure(vgg, photo.original, job.result_hwc, job.way, job.last)
+    seen = photo.original.on_white(job.result_hwc_u8)
     after = " and ".join(part.painting.name for part in parts)
     by = f", by {job.way.title}" if job.way.sources else ""
     builder = RecordBuilder("stylize", f"{photo.name}, {named} after {after}{by}", _headline(restyled, isolation))
@@ -84,10 +85,10 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     done.work.begin("report", "Drawing the report.")
     paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
     alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None
-    builder.lead.append(restyled_row(store, photo.rgb_hwc_u8, paintings, job.result_hwc_u8))
+    builder.lead.append(restyled_row(store, photo.rgb_hwc_u8, paintings, seen))
     builder.conclusion = _conclusion(job, restyled, isolation, doubts(segmentation) if segmentation else ())
     painted = job.last.size_hw_px if job.enlarged else None
-    add(result_section(store, photo.rgb_hwc_u8, job.result_hwc_u8, alpha, region=named, painted_hw_px=painted))
+    add(result_section(store, photo.rgb_hwc_u8, seen, alpha, region=named, painted_hw_px=painted))
     if segmentation:
         add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, isolation, region=first.name))
     add(features_section(store, _maps(vgg, job)))
@@ -97,7 +98,7 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         several = entry.region.name if len(restyled) > 1 else ""
         add(_of(gram_section(store, _grams(vgg, job, number)), several))
         add(_of(layers_section(store, entry.region.choice, carried[number]), several))
-    pictures = [*job.snapshots, ("result", job.result_hwc_u8)]
+    pictures = [*job.snapshots, ("result", seen)]
     add(optimisation_section(store, job.steps, pictures, seconds=job.last.elapsed_s))
     add(_outcome_section(vgg, job, restyled, findings))
     if job.way.sources:

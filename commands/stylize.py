@@ -83,7 +83,7 @@ def _write_pictures(run: Run, done: Restyling) -> None:
     """The result, and mask and alpha, which always mean the foreground, so that --mask can read them back."""
     from interp.pictures.images import encode_png, mask_u8
 
-    run.write("image", encode_png(done.job.result_hwc_u8))
+    run.write_photo("image", done.job.result_hwc, done.job.photo)
     if not run.exact:
         run.warn("JPEG is lossy: pixels outside the region are close to the photo's, not identical. Use .png for that.")
     alpha, found = done.foreground_hw01, done.segmentation

@@ -111,7 +111,6 @@ class Work:
         """Load the network as the options say, once, and say which."""
         if self._vgg:
             return self._vgg
-        self.say("Loading the network.")
         import torch
 
         from interp.network.weights import load_vgg

@@ -89,7 +89,7 @@ def _isolation_belief(isolation: "Isolation") -> tuple[str, Level]:
     if not isolation.outside_pixels:
         return "The style was measured with a ruler that the optimisation did not see.", "good"
     if isolation.max_abs_outside:
-        return f"Pixels outside the region changed, by up to {isolation.max_abs_outside} of 255.", "bad"
+        return f"Pixels outside the region changed, by up to {isolation.max_abs_outside} of {isolation.white}.", "bad"
     return f"Nothing outside was touched: {isolation.outside_pixels:,} pixels are the photo's, bit for bit.", "good"
 
 

@@ -122,7 +122,7 @@ def _boxed(photo_hwc_u8: np.ndarray, box_xywh_px: tuple[int, int, int, int]) -> 
 def _isolation_blocks(store: ImageStore, isolation: "Isolation") -> tuple[Block, ...]:
     blocks: list[Block] = [_isolation_verdict(isolation)]
     if isolation.boundary_pixels:
-        band = f"{isolation.boundary_mean_abs:.1f} of 255, over {isolation.boundary_pixels:,} pixels"
+        band = f"{isolation.boundary_mean_abs:.1f} of {isolation.white}, over {isolation.boundary_pixels:,} pixels"
         blocks.append(Facts((("Mean change within 2 px of the edge", band),)))
     if isolation.outside_pixels and isolation.leak:
         blocks.append(Paragraph(_leak_sentence(max(isolation.leak))))
@@ -145,5 +145,6 @@ def _isolation_verdict(isolation: "Isolation") -> Verdict:
     outside = f"{isolation.outside_pixels:,} pixels outside the region"
     if isolation.max_abs_outside == 0:
         return Verdict("Unchanged outside", f"Each of the {outside} equals the photo's, in all three channels.", "good")
-    sentence = f"Among the {outside}, values differ from the photo's by up to {isolation.max_abs_outside} of 255."
+    largest = f"{isolation.max_abs_outside} of {isolation.white}"
+    sentence = f"Among the {outside}, values differ from the photo's by up to {largest}."
     return Verdict("Changed outside", sentence, "bad")

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from interp.pictures.original import Original
 from interp.pictures.sizes import working_size_hw_px
 
 # Forte 2021, "Approximate Fast Foreground Colour Estimation": two passes, with these radii; here at 1024 px or less.
@@ -47,12 +48,22 @@ def foreground_colours(rgb_hwc_u8: np.ndarray, alpha_hw01: np.ndarray) -> np.nda
     return result
 
 
-def cutout(rgb_hwc_u8: np.ndarray, alpha_hw01: np.ndarray) -> np.ndarray:
-    """The foreground with transparency, (H, W, 4) uint8 RGBA, alpha not multiplied in; black where nothing is left."""
-    alpha_u8 = np.round(alpha_hw01 * 255).astype(np.uint8)
-    colours = foreground_colours(rgb_hwc_u8, alpha_hw01)
-    colours[alpha_u8 == 0] = 0
-    return np.dstack([colours, alpha_u8])
+def cutout(original: Original, alpha_hw01: np.ndarray) -> np.ndarray:
+    """Cut the foreground out of a photo.
+
+    Args:
+        original: The photo's own values.
+        alpha_hw01: (H, W) float32 in [0, 1].
+
+    Returns:
+        (H, W, 4) RGBA of the photo's own type, alpha not multiplied in but multiplied by the photo's own; black where
+        nothing is left.
+    """
+    own = original.alpha_white if original.alpha_hw is None else original.alpha_hw
+    alpha = np.round(alpha_hw01.astype(np.float64) * own).astype(original.rgb_hwc.dtype)
+    colours = original.as_changed(foreground_colours(original.visible_hwc_u8, alpha_hw01))
+    colours[alpha == 0] = 0
+    return np.dstack([colours, alpha])
 
 
 def _means(rgb_hwc_u8: np.ndarray, alpha_hw01: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

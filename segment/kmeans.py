@@ -13,6 +13,7 @@ import numpy as np
 from interp.errors import MaskError, UsageError, unknown_name
 from interp.pictures.sizes import working_size_hw_px
 from segment.deepcut import Describe
+from segment.masks import resize_labels
 
 FEATURES = ("rgb", "lab", "lab+xy", "vgg")
 SAMPLE_PX = 20_000  # pixels that the centres are learned from
@@ -115,6 +116,7 @@ def cluster(
     features: str = "lab",
     k: int | None = None,
     describe: Describe | None = None,
+    hidden_hw: np.ndarray | None = None,
     seed: int = 0,
 ) -> Clusters:
     """Group the pixels of a photo.
@@ -124,6 +126,7 @@ def cluster(
         features: "rgb", "lab" (CIE Lab: distances as seen), "lab+xy" (near pixels together) or "vgg".
         k: Number of clusters, 2 to 24; None to choose 2 to 8 by elbow and silhouette.
         describe: What a network says about a small picture; needed for "vgg".
+        hidden_hw: (H, W) bool, pixels that nobody sees: they belong to a cluster like all others, but count nowhere.
         seed: Of sample and starts.
 
     Raises:
@@ -144,7 +147,10 @@ def cluster(
     if features == "vgg" and describe is None:
         raise UsageError("Features 'vgg' need a network; none was given. Use rgb, lab or lab+xy.")
     points_hwc = _deep_points(rgb_hwc_u8, describe) if describe and features == "vgg" else _points(rgb_hwc_u8, features)
-    flat = points_hwc.reshape(-1, points_hwc.shape[-1])
+    seen_hw = np.ones(rgb_hwc_u8.shape[:2], dtype=bool) if hidden_hw is None else ~hidden_hw
+    if not seen_hw.any():
+        raise MaskError("The photo is transparent everywhere: there is nothing to group.")
+    flat = points_hwc[resize_labels(seen_hw.astype(np.uint8), points_hwc.shape[:2]) > 0]
     sample = flat[np.sort(np.random.default_rng(seed).permutation(len(flat))[:SAMPLE_PX])]
     distinct = len(np.unique(sample, axis=0))
     if distinct < (k or 2):
@@ -152,19 +158,19 @@ def cluster(
     fits = () if k else tuple(_fit(sample, number, seed) for number in K_TRIED if number <= distinct)
     chosen, elbow = (k, None) if k else choose_k(fits)
     labels = _assign(points_hwc, _centres(sample, chosen, seed), (rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]))
-    return _summary(rgb_hwc_u8, labels, features, fits, elbow)
+    return _summary(rgb_hwc_u8, labels, seen_hw, features, fits, elbow)
 
 
-def blackout(rgb_hwc_u8: np.ndarray, clusters: Clusters, numbers: Sequence[int]) -> np.ndarray:
+def blackout(rgb_hwc: np.ndarray, clusters: Clusters, numbers: Sequence[int]) -> np.ndarray:
     """Paint clusters black.
 
     Args:
-        rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
+        rgb_hwc: Photo, (H, W, 3) RGB.
         clusters: Of that photo.
         numbers: Which, counted from 1 (the largest).
 
     Returns:
-        (H, W, 3) uint8 RGB.
+        (H, W, 3), the photo's type.
 
     Raises:
         UsageError: If there is no such cluster.
@@ -173,7 +179,7 @@ def blackout(rgb_hwc_u8: np.ndarray, clusters: Clusters, numbers: Sequence[int])
         if not 1 <= number <= clusters.k:
             raise UsageError(f"No cluster {number}; there are {clusters.k}, counted from 1, the largest.")
     chosen = np.isin(clusters.labels_hw_u8, [number - 1 for number in numbers])
-    return np.where(chosen[..., None], np.uint8(0), rgb_hwc_u8)
+    return np.where(chosen[..., None], rgb_hwc.dtype.type(0), rgb_hwc)
 
 
 def choose_k(fits: Sequence[Fit]) -> tuple[int, int | None]:
@@ -274,18 +280,19 @@ def _assign(points_hwc: np.ndarray, centres_kc: np.ndarray, size_hw_px: tuple[in
 
 
 def _summary(
-    rgb_hwc_u8: np.ndarray, labels_hw: np.ndarray, features: str, fits: tuple[Fit, ...], elbow: int | None
-) -> Clusters:
-    areas = np.bincount(labels_hw.ravel())
+    rgb_hwc_u8: np.ndarray, labels_hw: np.ndarray, seen_hw: np.ndarray, features: str, fits: tuple[Fit, ...],
+    elbow: int | None,
+) -> Clusters:  # fmt: skip
+    areas = np.bincount(labels_hw[seen_hw])
     order = [int(number) for number in np.argsort(-areas, kind="stable") if areas[number]]
-    renumbered = np.zeros(len(areas), dtype=np.uint8)
+    renumbered = np.zeros(MAX_K, dtype=np.uint8)  # a cluster of hidden pixels alone becomes the first one's
     renumbered[order] = range(len(order))
     labels = renumbered[labels_hw]
-    flat, k = labels.ravel(), len(order)
-    sums = [np.bincount(flat, rgb_hwc_u8[..., channel].ravel(), k) for channel in range(3)]
+    flat, k = labels[seen_hw], len(order)
+    sums = [np.bincount(flat, rgb_hwc_u8[..., channel][seen_hw], k) for channel in range(3)]
     shares = np.bincount(flat, minlength=k) / flat.size
     colours = np.round(np.stack(sums, axis=-1) / (shares * flat.size)[:, None]).astype(np.uint8)
-    border, middle = _border_and_middle(labels)
+    border, middle = _border_and_middle(labels, seen_hw)
     border_shares = np.bincount(border, minlength=k) / border.size
     background = int(border_shares.argmax())
     middle_share = float((middle == background).mean())
@@ -295,12 +302,13 @@ def _summary(
     )  # fmt: skip
 
 
-def _border_and_middle(labels_hw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The frame's labels, and those of an ellipse of half the picture's sides in the middle."""
+def _border_and_middle(labels_hw: np.ndarray, seen_hw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The frame's labels, and those of an ellipse of half the picture's sides in the middle, where anything is seen."""
     height, width = labels_hw.shape
     px = max(1, round(FRAME_SHARE * min(height, width)))
     frame = np.ones((height, width), dtype=bool)
     frame[px : height - px, px : width - px] = False
     rows, columns = np.mgrid[:height, :width]
     middle = ((rows + 0.5) / height - 0.5) ** 2 + ((columns + 0.5) / width - 0.5) ** 2 <= 0.25**2
-    return labels_hw[frame], labels_hw[middle] if middle.any() else labels_hw.ravel()
+    frame, middle = (part & seen_hw if (part & seen_hw).any() else seen_hw for part in (frame, middle))
+    return labels_hw[frame], labels_hw[middle]

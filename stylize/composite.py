@@ -7,30 +7,32 @@ import torch
 from torch import Tensor
 
 from interp.pictures.colour import with_luminance_of
-from interp.pictures.images import to_hwc_u8, to_nchw01
+from interp.pictures.images import to_hwc, to_nchw01
 from stylize.enlarge import enlarge_nchw01
 from stylize.fill import continue_outside
 from stylize.region import StyledRegion
 
 
 def compose(
-    photo_hwc_u8: np.ndarray,
+    photo_hwc: np.ndarray,
     regions: Sequence[StyledRegion],
     restyled_rchw: Tensor,
-    kept_hwc_u8: np.ndarray | None = None,
+    kept_hwc: np.ndarray | None = None,
+    white: int = 255,
 ) -> np.ndarray:
-    """Bring restyled images into the photo, at the photo's size.
+    """Bring restyled images into the photo, at the photo's size and depth.
 
     Args:
-        photo_hwc_u8: (H, W, 3) uint8 RGB.
+        photo_hwc: (H, W, 3) RGB, uint8 or uint16.
         regions: As given to `stylize`.
         restyled_rchw: (R, 3, h, w), the images of the last event; enlarged to the photo's size where they are smaller,
             guided by the photo's luminance inside the region (`enlarge`).
-        kept_hwc_u8: (H, W, 3) uint8 RGB, the photo with the kept side's own colours where a region's edge is soft: the
+        kept_hwc: Likewise, the photo with the kept side's own colours where a region's edge is soft: the
             photo shows them mixed with what is restyled, which would leave a rim. None takes the photo itself.
+        white: The value that is white.
 
     Returns:
-        (H, W, 3) uint8: the photo's own bytes where alpha is 0, the restyled image where it is 1.
+        (H, W, 3), the photo's type: the photo's own values where alpha is 0, the restyled image where it is 1.
 
     Example:
         >>> from interp.statistics.layers import fixed_choice
@@ -40,12 +42,12 @@ def compose(
         >>> compose(np.full((32, 32, 3), 7, np.uint8), [region], torch.ones(1, 3, 32, 32))[0, [0, 31], 0].tolist()
         [255, 7]
     """
-    photo = to_nchw01(photo_hwc_u8).to(restyled_rchw.device)
-    kept = photo if kept_hwc_u8 is None else to_nchw01(kept_hwc_u8).to(restyled_rchw.device)
+    photo = to_nchw01(photo_hwc, white).to(restyled_rchw.device)
+    kept = photo if kept_hwc is None else to_nchw01(kept_hwc, white).to(restyled_rchw.device)
     alphas = np.stack([region.alpha_hw01 for region in regions])
     mixed = composite_nchw01(photo, regions, torch.from_numpy(alphas).to(photo.device), restyled_rchw, kept)
-    result, untouched = to_hwc_u8(mixed), alphas.sum(0) == 0
-    result[untouched] = photo_hwc_u8[untouched]
+    result, untouched = to_hwc(mixed, white).astype(photo_hwc.dtype), alphas.sum(0) == 0
+    result[untouched] = photo_hwc[untouched]
     return result
 
 

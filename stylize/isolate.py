@@ -13,10 +13,12 @@ from torch import Tensor
 
 from interp.network.vgg import Vgg
 from interp.pictures.images import to_nchw01
+from interp.pictures.original import Original
 from interp.statistics.regions import region_depth_px
-from stylize.canvas import Canvas, Scene, own_photo
+from stylize.canvas import Canvas, own_photo
 from stylize.descent import gradient_nchw
 from stylize.fill import with_border
+from stylize.optimise import StepEvent
 from stylize.presets import Settings
 from stylize.recipes import Recipe
 from stylize.region import StyledRegion
@@ -30,11 +32,12 @@ class Isolation:
 
     Attributes:
         outside_pixels: Pixels where every region's alpha is 0.
-        max_abs_outside: Largest change of any of their channels, 0 … 255.
+        max_abs_outside: Largest change of any of their channels, 0 … `white`.
         leak: For each region, change of the loss's gradient inside when all pixels outside become noise, over its size;
             0 where there is no outside. Empty for a way that restyles everything: it sees the outside by design.
         boundary_pixels: Pixels within 2 px of the edge.
-        boundary_mean_abs: Their mean change, 0 … 255.
+        boundary_mean_abs: Their mean change, 0 … `white`.
+        white: The photo's value of white: 255, or up to 65535.
     """
 
     outside_pixels: int
@@ -42,33 +45,27 @@ class Isolation:
     leak: tuple[float, ...]
     boundary_pixels: int
     boundary_mean_abs: float
+    white: int = 255
 
 
-def measure(
-    vgg: Vgg,
-    photo_hwc_u8: np.ndarray,
-    result_hwc_u8: np.ndarray,
-    way: Settings | Recipe,
-    scene: Scene,
-    restyled_rchw: Tensor,
-) -> Isolation:
-    """Measure isolation on the saved pixels, and the leak by one extra evaluation a region.
+def measure(vgg: Vgg, original: Original, result_hwc: np.ndarray, way: Settings | Recipe, last: StepEvent) -> Isolation:
+    """Measure isolation on the saved values, at the photo's own depth, and the leak by one extra evaluation a region.
 
     Args:
         vgg: The network.
-        photo_hwc_u8: The photo.
-        result_hwc_u8: What is saved, the same size.
+        original: The photo.
+        result_hwc: What is saved, (H, W, 3) of the photo's type.
         way: As given to `stylize`.
-        scene: The finest scale, with the regions.
-        restyled_rchw: Its images.
+        last: The last event, whose scene has the regions.
 
     Returns:
         The figures.
     """
-    change = np.abs(result_hwc_u8.astype(np.int16) - photo_hwc_u8.astype(np.int16))
+    scene, restyled_rchw = last.scene, last.restyled_rchw
+    change = np.abs(result_hwc.astype(np.int32) - original.rgb_hwc)
     outside = np.asarray(sum(region.alpha_hw01 for region in scene.regions)) == 0
     boundary = _boundary(outside)
-    photo = to_nchw01(photo_hwc_u8).to(restyled_rchw)
+    photo = to_nchw01(original.visible_hwc_u8).to(restyled_rchw)
     own = zip(scene.regions, scene.canvases, restyled_rchw, strict=True) if way.isolates else ()
     return Isolation(
         outside_pixels=int(outside.sum()),
@@ -76,6 +73,7 @@ def measure(
         leak=tuple(leak(vgg, photo, region, canvas, image[None], way) for region, canvas, image in own),
         boundary_pixels=int(boundary.sum()),
         boundary_mean_abs=float(change[boundary].mean()) if boundary.any() else 0.0,
+        white=original.white,
     )
 
 

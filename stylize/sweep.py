@@ -137,7 +137,10 @@ def sweep(
 
     rulers = rulers_for(pair.vgg, pair.photo_nchw01, pair.alpha_hw01, pair.painting_nchw01, {})
     if not np.isfinite([rulers.photo.patches, rulers.photo.edges_kept]).all():
-        raise MaskError("The region is too small to judge results by. Use a larger --size or another region.")
+        height, width = pair.alpha_hw01.shape
+        raise MaskError(
+            f"The region is too small to judge results by, in {width}x{height} px. Use a larger --size, region, photo."
+        )
     failures = 0
     while (done := len(finished(study))) < trials:
         if watch:

@@ -54,25 +54,25 @@ def test_a_file_a_picture_and_an_array_are_the_command_lines_result(
     files: tuple[Path, Path], photo_u8: np.ndarray, painting_u8: np.ndarray, done: gramscope.Restyled, tmp_path: Path
 ) -> None:
     again = restyle(Image.fromarray(photo_u8), painting_u8 / 255, box="16,16,64,64", **SHORT)
-    np.testing.assert_array_equal(again.pixels_hwc_u8, done.pixels_hwc_u8)
+    np.testing.assert_array_equal(again.pixels_hwc, done.pixels_hwc)
     out = tmp_path / "a.png"
     told = call(
         "stylize", files[0], "--style", files[1], "--box", "16,16,64,64", "--size", SIDE, "--iterations", 2,
         "--no-report", "-o", out,
     )  # fmt: skip
     assert told.exit_code == 0, told.output
-    np.testing.assert_array_equal(load_picture(out).rgb_hwc_u8, done.pixels_hwc_u8)
+    np.testing.assert_array_equal(load_picture(out).rgb_hwc_u8, done.pixels_hwc)
 
 
 def test_the_outside_is_the_photos(done: gramscope.Restyled, photo_u8: np.ndarray) -> None:
     outside = done.alpha_hw01 == 0
     assert 0 < outside.mean() < 1 and done.changed_outside == 0
-    np.testing.assert_array_equal(done.pixels_hwc_u8[outside], photo_u8[outside])
-    assert (done.pixels_hwc_u8[~outside] != photo_u8[~outside]).any()
+    np.testing.assert_array_equal(done.pixels_hwc[outside], photo_u8[outside])
+    assert (done.pixels_hwc[~outside] != photo_u8[~outside]).any()
 
 
 def test_what_a_notebook_shows(done: gramscope.Restyled, tmp_path: Path) -> None:
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(done._repr_png_()))), done.pixels_hwc_u8)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(done._repr_png_()))), done.pixels_hwc)
     page = done._repr_html_()
     assert page.count("<img") == 3 and "none differ" in page and "box" in page
     assert done.image.size == (SIDE, SIDE)
@@ -80,7 +80,7 @@ def test_what_a_notebook_shows(done: gramscope.Restyled, tmp_path: Path) -> None
         assert done.save(tmp_path / name) == tmp_path / name
         found = cv2.imread(str(tmp_path / name))
         assert found is not None
-        np.testing.assert_array_equal(found[..., ::-1], done.pixels_hwc_u8)
+        np.testing.assert_array_equal(found[..., ::-1], done.pixels_hwc)
     with pytest.raises(UsageError, match="report=True"):
         done.save_report(tmp_path / "a.html")
     with pytest.raises(UsageError, match=r"\.xyz"):

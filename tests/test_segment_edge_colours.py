@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from interp.pictures.images import Picture
+from interp.pictures.original import Original
 from segment.edge_colours import cutout, foreground_colours
 
 
@@ -36,15 +37,15 @@ def test_a_composite_on_white_has_no_blue_halo(astronaut: Picture) -> None:
     truth = share * front + (1 - share) * 255
     edge = (alpha > 0) & (alpha < 1)
     errors = []
-    for colours in (photo, cutout(photo, alpha)[..., :3]):
+    for colours in (photo, cutout(Original(photo), alpha)[..., :3]):
         errors.append(np.abs(share * colours + (1 - share) * 255 - truth)[edge].mean())
     assert errors[1] < 0.5 * errors[0]
 
 
 def test_the_cutout_holds_alpha_and_nothing_of_the_outside(astronaut: Picture) -> None:
     photo, _, alpha = composed(astronaut, 128)
-    rgba = cutout(photo, alpha)
+    rgba = cutout(Original(photo), alpha)
     np.testing.assert_array_equal(rgba[..., 3], np.round(alpha * 255))
     assert not rgba[alpha == 0].any()
-    hard = cutout(photo, (alpha > 0.5).astype(np.float32))
+    hard = cutout(Original(photo), (alpha > 0.5).astype(np.float32))
     np.testing.assert_array_equal(hard[alpha > 0.5][:, :3], photo[alpha > 0.5])

@@ -11,6 +11,7 @@ from interp.errors import MaskError, UsageError
 from interp.network.layer_names import LAYERS
 from interp.network.vgg import Vgg
 from interp.pictures.images import to_hwc_u8, to_nchw01
+from interp.pictures.original import Original
 from interp.statistics.layers import FIXED_STYLE, LayerChoice, fixed_choice
 from interp.statistics.regions import pool_mask
 from stylize.canvas import Canvas, build_canvas, own_photo
@@ -40,7 +41,7 @@ def canvas_of(vgg: Vgg, region: StyledRegion, photo: Tensor | None = None) -> Ca
 
 
 def isolation_of(vgg: Vgg, photo_u8: np.ndarray, result: np.ndarray, event: StepEvent) -> Isolation:
-    return measure(vgg, photo_u8, result, QUICK, event.scene, event.restyled_rchw)
+    return measure(vgg, Original(photo_u8), result, QUICK, event)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])

@@ -5,25 +5,25 @@ Only what the pixels need is trusted to be sound: of the EXIF one number, of a P
 
 import io
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageFile
 
 from interp.errors import InputError, OutOfMemoryError
+from interp.pictures.deep import is_deep, read_deep
+from interp.pictures.original import Original, to_8_bits, white_of
+from interp.pictures.png_texts import without_texts
+from interp.pictures.profiles import to_srgb
 
 MAX_PIXELS = 100_000_000  # 300 MB as uint8; a full-frame camera makes 24 to 61 million
 MIN_SIDE_PX = 16  # one cell of VGG-19's fifth block
-MAX_PROFILE_BYTES = 1 << 26  # printers' profiles have some megabytes
-PROFILE_ROUNDING = 3  # of 255; sRGB profiles of different makers differ by less
 DARK_BELOW = 64  # of 255: a picture without a brighter value is worth a word
 # An explicit list: Pillow's other decoders are rarely fuzzed, and the one for EPS runs an external program.
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000", "HEIF")
 LOSSY_FORMATS = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000", "HEIF")
-PNG_SIGNATURE, PNG_TEXTS = b"\x89PNG\r\n\x1a\n", (b"tEXt", b"zTXt")
 ORIENTATION, NEW_SUBFILE_TYPE, REDUCED = 0x0112, 0x00FE, 1
 # EXIF 2.3, section 4.6.4: what brings each orientation upright.
 UPRIGHT = {
@@ -46,16 +46,37 @@ class Decoded:
         profile: Its ICC profile.
         lossy: Whether its format may have changed the values.
         notes: What was done beyond plain decoding.
+        deep: Its own values where they have 16 bits, (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA uint16.
+        white: The value of white among them.
     """
 
     image: Image.Image
     profile: bytes | None
     lossy: bool
     notes: list[str]
+    deep: np.ndarray | None = None
+    white: int = 65535
+
+    def original(self) -> Original | None:
+        """Its own values, sRGB; None where 8 opaque bits hold them. Adds to the notes."""
+        alpha = self.alpha_hw_u8()
+        if alpha is not None and alpha.min() == 255:
+            alpha = None
+        if self.deep is None and alpha is None:
+            return None
+        plain = self.image.convert("RGBA").convert("RGB") if alpha is not None else self.image
+        colours = np.array(to_srgb(plain, self.profile, []), dtype=np.uint8)
+        if self.deep is None:
+            return Original(colours, alpha)
+        if not np.array_equal(colours, np.asarray(plain.convert("RGB"))):
+            self.notes.append("its 16 bits a channel are reduced to 8: only so its colours can be converted")
+            return None if alpha is None else Original(colours, alpha)
+        rgb = self.deep[..., :3] if self.deep.shape[2] > 1 else self.deep.repeat(3, axis=2)
+        return Original(rgb, self.deep[..., 3] if alpha is not None else None, self.white)
 
     def rgb_hwc_u8(self) -> np.ndarray:
         """The pixels on white, sRGB, (H, W, 3) uint8; adds to the notes."""
-        rgb = np.array(_to_srgb(flatten(self.image, self.notes), self.profile, self.notes), dtype=np.uint8)
+        rgb = np.array(to_srgb(flatten(self.image, self.notes), self.profile, self.notes), dtype=np.uint8)
         brightest = int(rgb.max())
         if 0 < brightest < DARK_BELOW:
             self.notes.append(f"very dark: its brightest value is {brightest} of 255")
@@ -89,6 +110,14 @@ def decode_opened(image: Image.Image, name: str) -> Decoded:
         return _decoded(image, name, [], lossy=getattr(image, "format", None) in LOSSY_FORMATS)
 
 
+def decode_array(values: np.ndarray, name: str) -> Decoded:
+    """A picture from (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16."""
+    _check_size(values.shape[1], values.shape[0], name)
+    if values.dtype == np.uint8:
+        return Decoded(Image.fromarray(values), None, False, [])
+    return _decoded_deep(values.reshape(*values.shape[:2], -1), None, [])
+
+
 @contextmanager
 def _as_input_errors(name: str, data: bytes = b"") -> Iterator[None]:
     try:
@@ -113,24 +142,26 @@ def flatten(image: Image.Image, notes: list[str]) -> Image.Image:
         return image.convert("RGB") if image.mode in ("P", "1") else image
     rgba = image.convert("RGBA")
     if rgba.getchannel("A").getextrema() != (255, 255):
-        notes.append("transparency flattened on white")
+        notes.append("partly transparent: looked at on white")
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
 
 
 def _decode(data: bytes, name: str) -> Decoded:
     _register_heif()
     Image.init()  # formats that Pillow registers late, or was built without
-    slim, profile = _without_texts(data)
+    slim, profile = without_texts(data)
     with Image.open(io.BytesIO(slim), formats=[kind for kind in FORMATS if kind in Image.OPEN]) as opened:
         lossy = opened.format in LOSSY_FORMATS and b"VP8L" not in data[:64]  # a lossless WebP
-        _check_size(opened, name)
+        _check_size(*opened.size, name)
         notes: list[str] = []
-        return _decoded(_full_resolution(opened, name, notes), name, notes, lossy, profile)
+        return _decoded(_full_resolution(opened, name, notes), name, notes, lossy, profile, data)
 
 
-def _decoded(image: Image.Image, name: str, notes: list[str], lossy: bool, profile: bytes | None = None) -> Decoded:
-    """One frame upright, in 8 bits, in memory of its own."""
-    _check_size(image, name)
+def _decoded(
+    image: Image.Image, name: str, notes: list[str], lossy: bool, profile: bytes | None = None, data: bytes = b""
+) -> Decoded:
+    """One frame upright, in 8 bits, in memory of its own; and its 16 bits, if it has as many."""
+    _check_size(*image.size, name)
     turned = _orientation(image)
     image.load()
     profile = profile or image.info.get("icc_profile")
@@ -138,8 +169,27 @@ def _decoded(image: Image.Image, name: str, notes: list[str], lossy: bool, profi
     upright = image.transpose(UPRIGHT[left]) if left in UPRIGHT else image
     if turned in UPRIGHT:
         notes.append("EXIF orientation applied")
+    deep = None
+    if upright.mode.startswith("I;16"):
+        deep = np.asarray(upright).astype(np.uint16)[..., None]
+    elif data and is_deep(image, data):
+        deep = read_deep(data, upright, turned)
+        if deep is None:
+            notes.append("its 16 bits a channel are reduced to 8: OpenCV reads them otherwise than Pillow")
+    if deep is not None:
+        return _decoded_deep(deep, profile, notes)
     eight = _to_8_bit(upright, name, notes)
     return Decoded(eight.copy() if eight is image else eight, profile, lossy, notes)
+
+
+def _decoded_deep(deep_hwc_u16: np.ndarray, profile: bytes | None, notes: list[str]) -> Decoded:
+    """A picture of 16 bits a channel, (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA uint16, upright."""
+    white = white_of(int(deep_hwc_u16[..., :3].max()))
+    notes.append("16 bits a channel, looked at in 8 bits" + ("" if white == 65535 else f"; white is {white}"))
+    own = Original(deep_hwc_u16[..., :3], deep_hwc_u16[..., 3] if deep_hwc_u16.shape[2] == 4 else None, white)
+    eight = own.with_alpha(to_8_bits(own.rgb_hwc, white))
+    image = Image.fromarray(eight.squeeze(2) if eight.shape[2] == 1 else eight)
+    return Decoded(image, profile, False, notes, deep_hwc_u16, white)
 
 
 def _register_heif() -> None:
@@ -173,49 +223,15 @@ def _what_else(data: bytes) -> str:
     return f"not a picture this program reads; expected {', '.join(FORMATS)}. Convert it first."
 
 
-def _check_size(image: Image.Image, name: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
         raise InputError(
-            f"{name!r} is {image.width}x{image.height} px, over the limit of {MAX_PIXELS:,} pixels. "
-            "Export a smaller picture."
+            f"{name!r} is {width}x{height} px, over the limit of {MAX_PIXELS:,} pixels. Export a smaller picture."
         )
-    if min(image.size) < MIN_SIDE_PX:
+    if min(width, height) < MIN_SIDE_PX:
         raise InputError(
-            f"{name!r} is {image.width}x{image.height} px; expected at least {MIN_SIDE_PX} px a side. "
-            "Use a larger picture."
+            f"{name!r} is {width}x{height} px; expected at least {MIN_SIDE_PX} px a side. Use a larger picture."
         )
-
-
-def _without_texts(data: bytes) -> tuple[bytes, bytes | None]:
-    """A PNG without its texts, which Pillow would unpack only to refuse large ones, and its ICC profile.
-
-    Anything unusual is left for Pillow to judge.
-    """
-    if not data.startswith(PNG_SIGNATURE):
-        return data, None
-    kept, profile, place = [PNG_SIGNATURE], None, len(PNG_SIGNATURE)
-    while place + 12 <= len(data):
-        end = place + 12 + int.from_bytes(data[place : place + 4])
-        kind, body = data[place + 4 : place + 8], data[place + 8 : end - 4]
-        if end > len(data):
-            break
-        is_text = kind in PNG_TEXTS or (kind == b"iTXt" and not body.startswith(b"XML:com.adobe.xmp\0\0"))
-        if kind == b"iCCP" and profile is None:
-            profile = _inflated_profile(body)
-        if not is_text and not (kind == b"iCCP" and profile):
-            kept.append(data[place:end])
-        place = end
-    return b"".join([*kept, data[place:]]), profile
-
-
-def _inflated_profile(body: bytes) -> bytes | None:
-    _, _, rest = body.partition(b"\0")
-    try:
-        unpacking = zlib.decompressobj()
-        profile = unpacking.decompress(rest[1:], MAX_PROFILE_BYTES)
-    except zlib.error:
-        return None
-    return profile if unpacking.eof else None
 
 
 def _full_resolution(image: ImageFile.ImageFile, name: str, notes: list[str]) -> Image.Image:
@@ -260,48 +276,14 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_8_bit(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
-    """Bring 16-bit, 32-bit and float grey to 8 bit; leave other modes alone."""
+    """Bring 32-bit and float grey to 8 bit; leave other modes alone."""
     if not image.mode.startswith(("I", "F")):
         return image
     values = np.asarray(image, dtype=np.float64)
     if not np.isfinite(values).all() or values.min() < 0:
         raise InputError(f"{name!r} holds grey values that are negative or not finite. Export it as 8-bit PNG.")
-    top = _top(float(values.max()), image.mode == "F")
-    container = 1.0 if image.mode == "F" else 65535.0
-    notes.append("converted from more than 8 bits a channel" + ("" if top == container else f"; white is {top:g}"))
-    return Image.fromarray(np.round(values / top * 255).astype(np.uint8))
-
-
-def _top(highest: float, is_fraction: bool) -> float:
-    """The value that is white: sensors' 10, 12 and 14 bits lie in 16, and larger fractions are counts."""
-    if is_fraction and highest <= 1:
-        return 1.0
-    bits = max(8, int(highest).bit_length())
-    return float(2 ** (bits if bits > 16 or bits == 8 else bits + bits % 2) - 1)
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB")
-            if image.mode == "RGB" and _changes_nothing(transform):
-                return image
-            converted = ImageCms.applyTransform(image, transform)
-            if converted is not None:
-                name = ImageCms.getProfileDescription(source).strip() or "an unnamed profile"
-                notes.append(f"colours converted from {name} to sRGB")
-                return converted
-        except (ImageCms.PyCMSError, OSError, TypeError, ValueError) as error:
-            notes.append(f"colour profile ignored ({error})")
-    if image.mode not in ("RGB", "L"):
-        notes.append(f"colours converted from {image.mode} to RGB")
-    return image.convert("RGB")
-
-
-def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether a transform moves no colour of a coarse cube by more than rounding: an sRGB profile by any name."""
-    steps = np.linspace(0, 255, 16).round().astype(np.uint8)
-    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(64, 64, 3)
-    moved = np.asarray(ImageCms.applyTransform(Image.fromarray(cube), transform), dtype=np.int16)
-    return int(np.abs(moved - cube).max()) <= PROFILE_ROUNDING
+    highest, is_float = float(values.max()), image.mode == "F"
+    white = 1.0 if is_float and highest <= 1 else float(white_of(int(highest)))  # larger fractions are counts
+    container = 1.0 if is_float else 65535.0
+    notes.append("converted from more than 8 bits a channel" + ("" if white == container else f"; white is {white:g}"))
+    return Image.fromarray(to_8_bits(values, white))

@@ -16,9 +16,11 @@ from PIL import Image
 from interp.pictures.decoding import MAX_PIXELS as MAX_PIXELS
 from interp.pictures.decoding import MIN_SIDE_PX as MIN_SIDE_PX
 from interp.pictures.decoding import flatten
+from interp.pictures.deep import PNG_DEPTH, decode_deep, encode_deep
 from interp.pictures.files import display_name as display_name
 from interp.pictures.files import read_bytes as read_bytes
 from interp.pictures.mask_files import load_mask as load_mask
+from interp.pictures.original import Original
 from interp.pictures.sources import Source as Source
 from interp.pictures.sources import decode_source
 
@@ -28,19 +30,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture: oriented, sRGB, opaque.
+    """A decoded picture: oriented, sRGB, on white.
 
     Attributes:
         rgb_hwc_u8: Pixels, (H, W, 3) uint8, RGB, sRGB.
         name: File name without folder, for titles and default output names.
         sha256: Of the file's bytes; of the pixels where there was no file.
-        notes: What was done beyond plain decoding, one sentence each ("alpha flattened on white").
+        notes: What was done beyond plain decoding, one sentence each ("partly transparent: looked at on white").
+        own: Its own values where 8 opaque bits cannot hold them.
     """
 
     rgb_hwc_u8: np.ndarray = field(repr=False)
     name: str
     sha256: str
     notes: tuple[str, ...] = ()
+    own: Original | None = field(repr=False, default=None)
+
+    @property
+    def original(self) -> Original:
+        """Its own values: what is written wherever nothing was painted."""
+        return self.own or Original(self.rgb_hwc_u8)
 
     @property
     def size_hw_px(self) -> tuple[int, int]:
@@ -59,11 +68,14 @@ class Picture:
 
 
 def load_picture(source: Source, name: str = "picture") -> Picture:
-    """Decode a picture: first frame, EXIF orientation applied, sRGB, opaque on white, 8 bit.
+    """Decode a picture: first frame, EXIF orientation applied, sRGB, on white, 8 bit.
+
+    Transparency and 16 bits are kept beside that, as `Picture.original`.
 
     Args:
         source: Path of a PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF or JPEG 2000 file, or `-` for standard input; a
-            Pillow picture; or an array, (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or float in [0, 1].
+            Pillow picture; or an array, (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8, uint16 or float in
+            [0, 1].
         name: What to call it where it has no name of its own.
 
     Returns:
@@ -79,13 +91,13 @@ def load_picture(source: Source, name: str = "picture") -> Picture:
         >>> Image.new("RGBA", (32, 16), (255, 0, 0, 0)).save(path)
         >>> picture = load_picture(path)
         >>> picture.size_hw_px, picture.rgb_hwc_u8[0, 0].tolist(), picture.notes
-        ((16, 32), [255, 255, 255], ('transparency flattened on white',))
+        ((16, 32), [255, 255, 255], ('partly transparent: looked at on white',))
         >>> load_picture(np.ones((16, 32, 3))).rgb_hwc_u8.max()
         np.uint8(255)
     """
     decoded, name, digest = decode_source(source, name)
-    rgb = decoded.rgb_hwc_u8()
-    return Picture(rgb, name, digest, tuple(decoded.notes))
+    rgb, own = decoded.rgb_hwc_u8(), decoded.original()
+    return Picture(rgb, name, digest, tuple(decoded.notes), own)
 
 
 def load_image(source: Source) -> "Tensor":
@@ -118,10 +130,12 @@ def as_image_nchw01(picture: "Tensor | Source") -> "Tensor":
     return picture if isinstance(picture, torch.Tensor) else load_image(picture)
 
 
-def encode_png(pixels_u8: np.ndarray) -> bytes:
-    """Encode (H, W), (H, W, 3) or (H, W, 4) uint8 as PNG; the same pixels give the same bytes."""
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Encode (H, W), (H, W, 3) or (H, W, 4) uint8, or colours of uint16, as PNG; same pixels, same bytes."""
+    if pixels.dtype == np.uint16:
+        return encode_deep(pixels)
     buffer = io.BytesIO()
-    Image.fromarray(pixels_u8).save(buffer, "PNG", compress_level=6)
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
 
 
@@ -146,11 +160,14 @@ def reencode(png: bytes, suffix: str) -> bytes:
 
     Args:
         png: The file's bytes.
-        suffix: `.webp` or `.tif(f)`, both lossless, or `.jpg`, quality 95 with full chroma and transparency on white.
+        suffix: `.tif(f)` or `.webp`, both lossless, or `.jpg`, quality 95 with full chroma and transparency on white;
+            colours of 16 bits go into a TIFF only.
 
     Returns:
         The other file's bytes.
     """
+    if png[PNG_DEPTH] == 16:
+        return encode_deep(decode_deep(png), suffix.lower())
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
         match suffix.lower():
@@ -173,14 +190,20 @@ def mask_u8(alpha_hw01: np.ndarray) -> np.ndarray:
     return np.round(np.clip(alpha_hw01, 0, 1) * 255).astype(np.uint8)
 
 
-def to_nchw01(rgb_hwc_u8: np.ndarray) -> "Tensor":
-    """Convert (H, W, 3) uint8 RGB to (1, 3, H, W) float32 in [0, 1]."""
+def to_nchw01(rgb_hwc: np.ndarray, white: int = 255) -> "Tensor":
+    """Convert (H, W, 3) RGB, uint8 or uint16, to (1, 3, H, W) float32 in [0, 1]."""
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(rgb_hwc_u8)).permute(2, 0, 1)[None].float().div(255).contiguous()
+    values = rgb_hwc if rgb_hwc.dtype == np.uint8 else rgb_hwc.astype(np.int32)  # torch does little with uint16
+    return torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None].float().div(white).contiguous()
 
 
 def to_hwc_u8(image_nchw01: "Tensor") -> np.ndarray:
     """Convert (1, 3, H, W) float in [0, 1] to (H, W, 3) uint8 RGB, rounding to nearest and clipping."""
-    pixels = image_nchw01.detach()[0].permute(1, 2, 0).clamp(0, 1).mul(255).round()
-    return pixels.byte().cpu().numpy()
+    return to_hwc(image_nchw01).astype(np.uint8)
+
+
+def to_hwc(image_nchw01: "Tensor", white: int = 255) -> np.ndarray:
+    """Convert (1, 3, H, W) float in [0, 1] to (H, W, 3) whole numbers up to `white`, rounding to nearest, clipping."""
+    pixels = image_nchw01.detach()[0].permute(1, 2, 0).clamp(0, 1).mul(white).round()
+    return pixels.int().cpu().numpy()

@@ -7,19 +7,19 @@ import numpy as np
 from PIL import Image
 
 from interp.errors import InputError
-from interp.pictures.decoding import Decoded, decode, decode_opened
+from interp.pictures.decoding import Decoded, decode, decode_array, decode_opened
 from interp.pictures.files import display_name, read_bytes
 
 Source = str | Path | Image.Image | np.ndarray  # a path (`-` for standard input), a Pillow picture, an array
-EXPECTED = "expected (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or float in [0, 1]"
+EXPECTED = "expected (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8, uint16 or float in [0, 1]"
 
 
 def decode_source(source: Source, name: str = "picture") -> tuple[Decoded, str, str]:
     """Decode a picture, wherever it comes from.
 
     Args:
-        source: Path, Pillow picture or array; of an array, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, uint8, bool
-            or float in [0, 1].
+        source: Path, Pillow picture or array; of an array, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, uint8,
+            uint16, bool or float in [0, 1].
         name: What to call it where it has no name of its own.
 
     Returns:
@@ -32,17 +32,18 @@ def decode_source(source: Source, name: str = "picture") -> tuple[Decoded, str, 
         data, name = read_bytes(source), display_name(source)
         return decode(data, name), name, hashlib.sha256(data).hexdigest()
     if isinstance(source, np.ndarray):
-        image = Image.fromarray(_bytes_of(source))
-    elif isinstance(source, Image.Image):
-        image, name = source, Path(getattr(source, "filename", "") or name).name
-    else:
-        raise InputError(f"A {type(source).__name__} is no picture; expected a path, a Pillow picture or an array.")
-    decoded = decode_opened(image, name)
-    return decoded, name, hashlib.sha256(decoded.image.tobytes()).hexdigest()
+        values = _checked(source)
+        decoded = decode_array(values, name)
+        return decoded, name, hashlib.sha256(values.tobytes()).hexdigest()
+    if isinstance(source, Image.Image):
+        name = Path(getattr(source, "filename", "") or name).name
+        decoded = decode_opened(source, name)
+        return decoded, name, hashlib.sha256(decoded.image.tobytes()).hexdigest()
+    raise InputError(f"A {type(source).__name__} is no picture; expected a path, a Pillow picture or an array.")
 
 
-def _bytes_of(array: np.ndarray) -> np.ndarray:
-    """An array's values as uint8.
+def _checked(array: np.ndarray) -> np.ndarray:
+    """An array's values as uint8 or uint16.
 
     Raises:
         InputError: If its shape, its type or a value is no picture's.
@@ -52,7 +53,7 @@ def _bytes_of(array: np.ndarray) -> np.ndarray:
         raise InputError(f"{given} has its channels first; {EXPECTED}: array.transpose(1, 2, 0).")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or not array.size:
         raise InputError(f"{given} is no picture; {EXPECTED}.")
-    if array.dtype == np.uint8:
+    if array.dtype in (np.uint8, np.uint16):
         return np.ascontiguousarray(array)
     if array.dtype == bool:
         return array * np.uint8(255)
