@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from segment.box import box_trimap, clip_box, with_sure_middle
 from segment.contrast import contrast_map, focus_map
 from segment.deepcut import DeepMap
 from segment.faces import find_faces
+from segment.opencv import FOREGROUND
 from segment.prompt import Request, around, prompt_named
 from segment.trimap import Doubt, Trimap
 
@@ -161,3 +163,42 @@ def test_a_blank_page_has_no_subject_for_any_contrast(kind: str, rng: np.random.
             prompt_named("contrast").cut(Request(page, describe=features))
     page[60, 20:140] = 0  # a thin line is a subject
     trimap("contrast", page)
+
+
+@pytest.fixture(scope="module")
+def portrait() -> tuple[np.ndarray, np.ndarray]:
+    """The astronaut, and what a network for people would mark: an oval for the head, a trapezium for the body."""
+    marked = np.zeros((512, 512), np.uint8)
+    cv2.ellipse(marked, ((225, 130), (170, 230), 0), 1, cv2.FILLED)
+    cv2.fillPoly(marked, [np.array([(150, 230), (300, 230), (420, 511), (20, 511)], np.int32)], 1)
+    return load_picture(samples.photo("astronaut")).rgb_hwc_u8, marked.astype(np.float32)
+
+
+def test_a_box_keeps_the_evidence_of_the_faces_in_it(portrait: tuple[np.ndarray, np.ndarray]) -> None:
+    photo, _ = portrait
+    around, (x, y, w, h) = (20, 0, 460, 512), (173, 66, 103, 103)  # the face as `find_faces` has it, within some px
+    with_face, without = trimap("box", photo, box_xywh_px=around), box_trimap((512, 512), around)
+    sure = with_face.labels_hw_u8 == FOREGROUND
+    assert with_face.facts["faces"] == 1 and sure[y + h // 2, x + w // 2]
+    assert not (without.labels_hw_u8 == FOREGROUND).any()
+    assert not sure[:, :20].any() and not sure[:, 480:].any() and 0.02 < sure.mean() < 0.1
+    for elsewhere in ((300, 260, 200, 240), (0, 0, 230, 512)):  # the helmet; a box that cuts the face
+        assert "faces" not in trimap("box", photo, box_xywh_px=elsewhere).facts
+
+
+def test_a_box_follows_the_network_for_people_where_they_fill_it(portrait: tuple[np.ndarray, np.ndarray]) -> None:
+    photo, marked = portrait
+
+    class Marks:
+        name, origin = "marks", "this test"
+
+        def __call__(self, rgb_hwc_u8: np.ndarray) -> np.ndarray:
+            return marked
+
+    found = trimap("box", photo, box_xywh_px=(10, 5, 430, 507), person=Marks())
+    assert found.facts["network"] == "marks"
+    np.testing.assert_array_equal(found.labels_hw_u8[10:, 12:438] == FOREGROUND, marked[10:, 12:438] > 0)
+    for part in ((150, 30, 150, 200), (300, 260, 200, 240), (0, 0, 512, 230)):  # parts of the person; beside it
+        assert "network" not in trimap("box", photo, box_xywh_px=part, person=Marks()).facts
+    marked = marked * np.float32(0.6)
+    assert "network" not in trimap("box", photo, box_xywh_px=(10, 5, 430, 507), person=Marks()).facts

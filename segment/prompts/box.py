@@ -11,6 +11,7 @@ from segment.box import box_trimap, clip_box, inside, with_sure_middle
 from segment.grabcut import Cut
 from segment.masks import Box, bounding_box, resize_labels
 from segment.opencv import BACKGROUND, MAYBE_BACKGROUND
+from segment.people_in_box import with_faces, with_people
 from segment.prompt import Prompt, Request
 from segment.prompts.segmenter import log_odds
 from segment.segmenters import Segmenter
@@ -26,7 +27,8 @@ MIN_MARKED = 0.1  # of the box: a network that marks less does not know the subj
 class BoxPrompt(Prompt):
     """What is inside the box and differs from the outside, where a network for things is given by its map too.
 
-    Facts as `box_trimap`, and `sure_middle`; `network` and `origin` of the network if it marks something in the box.
+    People in it keep what is known of them (`segment.people_in_box`). Facts as `box_trimap`, and `sure_middle`;
+    `faces`, their number; `network` and `origin` of the network if it marks something in the box.
     """
 
     needs = "box_xywh_px"
@@ -36,7 +38,12 @@ class BoxPrompt(Prompt):
         """Probably foreground inside, surely background outside."""
         assert request.box_xywh_px is not None
         trimap = box_trimap(request.size_hw_px, request.box_xywh_px)
-        return trimap if request.things is None else marked_in_box(trimap, request.rgb_hwc_u8, request.things)
+        people = with_people(trimap, request.rgb_hwc_u8, request.person) if request.person else None
+        if people:
+            return people
+        if request.things is not None:
+            trimap = marked_in_box(trimap, request.rgb_hwc_u8, request.things)
+        return with_faces(trimap, request.rgb_hwc_u8)
 
     def cut(self, request: Request) -> tuple[Trimap, Cut]:
         """Cut; where the cut does not reach the box's sides, once more with a sure middle."""

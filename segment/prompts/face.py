@@ -31,20 +31,26 @@ class FacePrompt(Prompt):
             )
         boxes = [face.box_xywh_px for face in faces]
         people = [box for box in boxes if box[2] >= COMPANION_SHARE * boxes[0][2]]
-        labels = np.full(request.size_hw_px, BACKGROUND, dtype=np.uint8)
-        for label, draw in (
-            (MAYBE_BACKGROUND, _draw_surroundings),
-            (MAYBE_FOREGROUND, _draw_body),
-            (FOREGROUND, _draw_face),
-        ):
-            for box in people:
-                draw(labels, box, label)
+        labels = people_labels(request.size_hw_px, people)
         facts = {"faces": len(people), "face_xywh_px": list(boxes[0]), "confirmed": faces[0].confirmed}
         return Trimap(labels, "face", facts, bounding_box(labels != BACKGROUND))
 
     def cut(self, request: Request) -> tuple[Trimap, Cut]:
         """Cut by colours: deep features were measured on boxes and contrast only."""
         return super().cut(request.by_colours)
+
+
+def people_labels(size_hw_px: tuple[int, ...], faces_xywh_px: list[Box]) -> np.ndarray:
+    """Labels of the people with these faces, (H, W) uint8."""
+    labels = np.full(size_hw_px, BACKGROUND, dtype=np.uint8)
+    for label, draw in (
+        (MAYBE_BACKGROUND, _draw_surroundings),
+        (MAYBE_FOREGROUND, _draw_body),
+        (FOREGROUND, _draw_face),
+    ):
+        for box in faces_xywh_px:
+            draw(labels, box, label)
+    return labels
 
 
 def _draw_surroundings(labels_hw_u8: np.ndarray, face_xywh_px: Box, label: int) -> None:
