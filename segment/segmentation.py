@@ -11,7 +11,7 @@ from segment.deepcut import Describe
 from segment.hints import Hints
 from segment.masks import Box, count_components, outline_hw
 from segment.matte import matte, soften
-from segment.plausibility import DOUBTFUL, expected_overlap
+from segment.plausibility import doubtful, expected_overlap
 from segment.prompt import Request, chosen_name, prompt_named
 from segment.segmenters import Segmenter
 from segment.trimap import Doubt, Passed, Trimap
@@ -129,7 +129,11 @@ def segment(
         soft_px=int(((alpha > 0) & (alpha < 1)).sum()),
         confidence=confidence,
         passed=trimap.passed,
-        doubts=(*trimap.doubts, *_doubts(share, confidence)),
+        doubts=(
+            *trimap.doubts,
+            *((Doubt.SMALL,) if share < SMALL_SHARE else ()),
+            *((Doubt.DOUBTFUL,) if confidence is not None and doubtful(confidence, rgb_hwc_u8, mask) else ()),
+        ),
     )
 
 
@@ -139,8 +143,3 @@ def _confidence(request: Request, trimap: Trimap, mask_hw: np.ndarray) -> float 
     if marked_hw01 is None and trimap.prompt in SELF_SEEDED and request.things is not None:
         marked_hw01 = request.things(request.rgb_hwc_u8)
     return None if marked_hw01 is None else expected_overlap(mask_hw, marked_hw01)
-
-
-def _doubts(share: float, confidence: float | None) -> tuple[Doubt, ...]:
-    small, doubtful = share < SMALL_SHARE, confidence is not None and confidence < DOUBTFUL
-    return (*((Doubt.SMALL,) if small else ()), *((Doubt.DOUBTFUL,) if doubtful else ()))

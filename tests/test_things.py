@@ -93,7 +93,13 @@ def test_it_overfits_one_picture_and_comes_back_from_its_file(folders: tuple[str
     output = tmp_path / "out"
     assert main([*folders, *options, "--output", str(output)]) == 0
     assert main([*folders, *options, "--output", str(output)]) == 4  # not over a checkpoint
-    segmenter = ThingsSegmenter(path=output / "things.safetensors")
+    start = output / "things.safetensors"
+    only_measured = ["--start", str(start), "--steps", "0", "--val", "0.5", "-q", "--output", str(tmp_path / "same")]
+    assert (
+        main([*folders, *only_measured]) == 0
+        and (tmp_path / "same/things.safetensors").read_bytes() == start.read_bytes()
+    )
+    segmenter = ThingsSegmenter(path=start)
     for number in range(2):
         photo = np.array(Image.open(f"{folders[0]}/{number}.png"))
         truth = np.asarray(Image.open(f"{folders[1]}/{number}.png")) > 127

@@ -18,7 +18,9 @@ from segment.segmenters import Segmenter
 from segment.trimap import Trimap
 
 # A box is drawn around its subject, so a good cut reaches its sides (Lempitsky et al. 2009, the tightness prior).
+# A box drawn loosely leaves a gap at every side; a gap at one alone means that a part of the subject was missed.
 MIN_REACH = 0.6
+MAX_LOPSIDED = 0.1
 LOOK_MARGIN = 0.25  # around the box, in its sides: what a network sees of the surroundings
 MAP_PX = 400  # long side of the map
 MIN_MARKED = 0.1  # of the box: a network that marks less does not know the subject
@@ -46,18 +48,37 @@ class BoxPrompt(Prompt):
         return with_faces(trimap, request.rgb_hwc_u8)
 
     def cut(self, request: Request) -> tuple[Trimap, Cut]:
-        """Cut; where the cut does not reach the box's sides, once more with a sure middle."""
-        trimap = self.trimap(request)
+        """The first of several cuts that reaches all sides of the box alike, or else the first.
+
+        By the network's map, by deep features, by colours alone, in that order, as far as they are given; if it is
+        far from a side, once more with a sure middle.
+        """
+        trimap, plain = self.trimap(request), self.trimap(replace(request, things=None))
         assert trimap.box_xywh_px is not None
-        try:
-            cut = request.cut(trimap)
-            if min(np.divide(bounding_box(cut.mask_hw)[2:], trimap.box_xywh_px[2:])) >= MIN_REACH:
-                return trimap, cut
-        except MaskError:
-            pass
-        labels = with_sure_middle(trimap.labels_hw_u8, trimap.box_xywh_px)
-        sure = replace(trimap, labels_hw_u8=labels, facts={**trimap.facts, "sure_middle": True})
+        starts = [] if trimap.marked_hw01 is None else [(request, trimap)]
+        starts += [] if request.describe is None else [(request, plain)]
+        found: list[tuple[Trimap, Cut]] = []
+        for asked, start in (*starts, (request.by_colours, plain)):
+            try:
+                cut = asked.cut(start)
+            except MaskError:
+                continue
+            found.append((start, cut))
+            if lopsidedness(bounding_box(cut.mask_hw), trimap.box_xywh_px) <= MAX_LOPSIDED:
+                found.insert(0, found.pop())
+                break
+        if found and min(np.divide(bounding_box(found[0][1].mask_hw)[2:], trimap.box_xywh_px[2:])) >= MIN_REACH:
+            return found[0]
+        labels = with_sure_middle(plain.labels_hw_u8, trimap.box_xywh_px)
+        sure = replace(plain, labels_hw_u8=labels, facts={**plain.facts, "sure_middle": True})
         return sure, request.cut(sure)
+
+
+def lopsidedness(cut_xywh_px: Box, box_xywh_px: Box) -> float:
+    """How much farther a cut stays from one side of its box than from another, in the box's sides."""
+    (left, top, width, height), (x, y, w, h) = cut_xywh_px, box_xywh_px
+    gaps = (left - x) / w, (top - y) / h, (x + w - left - width) / w, (y + h - top - height) / h
+    return max(gaps) - min(gaps)
 
 
 def marked_in_box(trimap: Trimap, rgb_hwc_u8: np.ndarray, network: Segmenter) -> Trimap:

@@ -3,7 +3,7 @@
     python -m tools.train_things photos masks --output out/things
 
 masks holds NAME.png, white inside, for every photo NAME.*. When the VGG-19 changes, --start goes on from the decoder
-that was made for the old one: a tenth of the steps, from a fifth of the learning rate.
+that was made for the old one; with --steps 0 it is only measured on the new one, and saved as made for it.
 """
 
 import argparse
