@@ -135,7 +135,7 @@ def build_canvas(
     precision = resolve_precision(settings.precision, photo.device)
     with torch.no_grad():
         style = vgg.activations(painting, list(region.choice.style_weights), settings.pooling, precision)
-        own = vgg.activations(draft, list(names), settings.pooling, precision)
+        own = vgg.activations(draft, names, settings.pooling, precision)
     terms: list[StyleLoss] = []
     dropped = {}
     for name, weight in region.choice.style_weights.items():
