@@ -41,8 +41,10 @@ def tell_compare(
     builder = RecordBuilder("compare", f"Comparison: {', '.join(pair.name for pair, _ in done)}", headline)
     store, add = builder.images, builder.sections.append
     weights = pairs[0].pair.vgg.info.name
+    wins = {outcome.name: sum(entry.winners == (outcome.name,) for entry in ranked) for outcome in outcomes[0]}
+    best = max(outcomes[0], key=lambda outcome: wins[outcome.name])
     builder.lead.append(
-        study.results_row(store, done[0][0].pair.photo_hwc_u8, done[0][0].painting.rgb_hwc_u8, outcomes[0])
+        study.winner_row(store, done[0][0].pair.photo_hwc_u8, done[0][0].painting.rgb_hwc_u8, best, wins[best.name])
     )
     builder.conclusion = compare_conclusion(ranked, claimed[0], len(done))
     for place, ((pair, entry), sentence) in enumerate(zip(done, claimed, strict=True), start=1):

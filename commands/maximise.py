@@ -81,11 +81,15 @@ def _headline(found: "Maximised", response: "Response", picture: "Picture") -> s
 def _report(run: Run, classifier: "Classifier", found: "Maximised", response: "Response", picture: "Picture") -> None:
     from reports.conclusions import maximise_conclusion
     from reports.maximise import maximise_section
+    from reports.record import Gallery, Row
     from reports.store import RecordBuilder
 
     headline = f"{_headline(found, response, picture)}."
     builder = RecordBuilder("maximise", f"What {found.target.name} wants to see", headline)
     builder.conclusion = maximise_conclusion(found, response, picture.name)
-    builder.sections.append(maximise_section(builder.images, found, response, picture.name))
+    section = maximise_section(builder.images, found, response, picture.name)
+    made, photo = next(block for block in section.blocks if isinstance(block, Gallery)).figures[:2]
+    builder.lead.append(Row((photo, made)))
+    builder.sections.append(section)
     builder.data = {"target": found.target, "final": found.final, "photo": response.value, "steps": len(found.values)}
     run.write_report(builder, classifier)

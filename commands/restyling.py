@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stylize.region import StyledRegion
 
 LOOP, LAYERS = "Optimisation", "Layers"
+FACE_INSIDE = 0.25  # of the faces' area: less is the rim of a face on the other side
 USUAL_SIZE = "half the photo's, 512 to 1024"
 
 
@@ -260,7 +261,7 @@ def _faces(work: Work, photo: "Picture", alpha_hw01: "np.ndarray", part: Part) -
     from segment.faces import face_map
 
     found = face_map(photo.rgb_hwc_u8)
-    if found is None or not (found * alpha_hw01 >= 0.5).any():
+    if found is None or (found * alpha_hw01).sum() < FACE_INSIDE * found.sum():
         return None
     work.say(
         f"A face lies in the {part.name}: its eyes and mouth are held to the photo (--faces free paints them too)."

@@ -199,9 +199,10 @@ def layers_conclusion(choice: "LayerChoice") -> Conclusion:
         belief, level = f"At {len(beyond)} of {len(told)} layers the difference is more than chance gives.", "good"
     else:
         belief, level = "No layer tells the two apart by more than chance gives: the choice hardly matters.", "doubt"
-    used = f"style from {', '.join(choice.style_weights)}, content from {choice.content_layer}"
-    asks = " stylize --layer-choice auto takes what the evidence says." if choice.mode == "fixed" else ""
-    return Conclusion(found, belief, f"used is {used}.{asks}", level)
+    advice = "stylize --layer-choice auto takes the layers that the evidence names"
+    if choice.mode == "evidence":
+        advice += f": style from {', '.join(choice.style_weights)}, content from {choice.content_layer}"
+    return Conclusion(found, belief, f"{advice}; without it, the usual ones.", level)
 
 
 def gram_conclusion(comparison: "GramComparison", names: Sequence[str]) -> Conclusion:

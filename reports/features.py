@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CLIPPED_SHARE = 0.001  # of the values at either end of a grid's scale: one hot cell must not darken all maps
 STEPS, GREYS = 240, 16
 INK, SOFT = 31, 92  # grey levels of text
+PAPER, DARK_PAPER = (0, 255), (255, 35)  # text and ground; the report's is dark, at ease on light and dark pages
 RANKED_BY = {
     "mean": "highest mean activation",
     "variance": "highest variance",
@@ -221,7 +222,7 @@ def _drawn(maps: "FeatureMaps", layout: Layout, shared_scale: bool) -> Image.Ima
             pen.text((left + tile_w, top - 3), label, SOFT, font, anchor="rs")
     if layout.head:
         _head(pen, sheet, maps, layout, shared_scale)
-    return _coloured(sheet, np.asarray(ink))
+    return _coloured(sheet, np.asarray(ink), PAPER if layout.head else DARK_PAPER)
 
 
 def _head(pen: ImageDraw.ImageDraw, sheet: np.ndarray, maps: "FeatureMaps", layout: Layout, shared_scale: bool) -> None:
@@ -248,14 +249,14 @@ def _head(pen: ImageDraw.ImageDraw, sheet: np.ndarray, maps: "FeatureMaps", layo
         pen.text((left + 110 * place, 98), f"{low + (high - low) * place / 4:.3g}", SOFT, small, anchor=anchor)
 
 
-def _coloured(sheet: np.ndarray, ink: np.ndarray) -> Image.Image:
-    """Join maps and text into one picture of 256 colours."""
+def _coloured(sheet: np.ndarray, ink: np.ndarray, greys: tuple[int, int]) -> Image.Image:
+    """Join maps and text into one picture of 256 colours; `greys` of the text and of the paper."""
     text = ink < 255
     sheet[text] = STEPS + np.round(ink[text] / 255 * (GREYS - 1)).astype(np.uint8)
     viridis = colormaps["viridis"](np.linspace(0, 1, STEPS), bytes=True)[:, :3]
-    greys = np.round(np.linspace(0, 255, GREYS)).astype(np.uint8)[:, None].repeat(3, 1)
+    shades = np.round(np.linspace(*greys, GREYS)).astype(np.uint8)[:, None].repeat(3, 1)
     page = Image.fromarray(sheet).convert("P")
-    page.putpalette(np.concatenate([viridis, greys]).tobytes())
+    page.putpalette(np.concatenate([viridis, shades]).tobytes())
     return page
 
 

@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 MARGIN_PX, GAP_PX, TILE_PX, LABEL_PX, HEAD_PX = 24, 16, 360, 64, 76
 
 
-def results_row(
-    store: ImageStore, photo_hwc_u8: np.ndarray, painting_hwc_u8: np.ndarray, outcomes: "Sequence[Outcome]"
+def winner_row(
+    store: ImageStore, photo_hwc_u8: np.ndarray, painting_hwc_u8: np.ndarray, outcome: "Outcome", wins: int
 ) -> Row:
-    """Photo, painting and every way's result, as large as the page allows; all (h, w, 3) uint8 RGB."""
-    shown = [("The photo", photo_hwc_u8), ("The painting", painting_hwc_u8)]
-    shown += [(outcome.name, outcome.result_hwc_u8) for outcome in outcomes]
+    """Photo, painting and the result of the way that wins on most; all (h, w, 3) uint8 RGB."""
+    said = (
+        f"{outcome.name}: the best on {wins} criteria" if wins else f"{outcome.name}: one of several without a winner"
+    )
+    shown = (("The photo", photo_hwc_u8), ("The painting", painting_hwc_u8), (said, outcome.result_hwc_u8))
     return Row(tuple(Figure(store.photo(picture, f"{name}."), name) for name, picture in shown))
 
 
@@ -76,7 +78,7 @@ def results_section(
         for outcome in outcomes
     ]
     blocks: list[Block] = [Verdict("The report's claim", claim, "doubt")] if claim else []
-    blocks.append(Gallery(tuple(pictures)))
+    blocks.append(Row(tuple(pictures)))
     blocks.append(
         Table(
             "To be kept in mind",

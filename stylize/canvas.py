@@ -129,13 +129,11 @@ def build_canvas(
     photo = with_border(resize_nchw01(own_photo_nchw01, size_hw_px))[crop.here]
     draft, painting, learned = region.pictures(photo, alpha, size_hw_px, settings.style_scale)
     content = region.choice.content_layer
-    names = dict.fromkeys(
-        [*region.choice.style_weights, content, *([HELD_LAYER] if region.held_hw01 is not None else [])]
-    )
+    names = [*region.choice.style_weights, content, HELD_LAYER]
     precision = resolve_precision(settings.precision, photo.device)
     with torch.no_grad():
         style = vgg.activations(painting, list(region.choice.style_weights), settings.pooling, precision)
-        own = vgg.activations(draft, list(names), settings.pooling, precision)
+        own = vgg.activations(draft, names, settings.pooling, precision)
     terms: list[StyleLoss] = []
     dropped = {}
     for name, weight in region.choice.style_weights.items():

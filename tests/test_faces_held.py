@@ -89,5 +89,7 @@ def test_the_command_holds_faces_unless_told_not_to(tmp_path: Path) -> None:
     assert result.exit_code == 0 and "A face lies in" in result.stderr
     record = json.loads(Path(json.loads(result.stdout)["record"]).read_text())["data"]
     assert [region["faces_held"] for region in record["regions"].values()] == [True]
+    behind = CliRunner().invoke(app, ["stylize", "--box", "120,0,300,512", *arguments[3:], "--no-report"])
+    assert behind.exit_code == 0 and "A face lies in" not in behind.stderr  # the face is on the other side
     free = CliRunner().invoke(app, [*arguments, "--faces", "free", "--no-report"])
     assert free.exit_code == 0 and "A face lies in" not in free.stderr
