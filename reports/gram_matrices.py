@@ -65,8 +65,9 @@ def channel_order(gram_cc: np.ndarray) -> np.ndarray:
         (C,) indices.
 
     Example:
-        >>> channel_order(np.array([[1.0, 0.0, 0.9], [0.0, 1.0, 0.1], [0.9, 0.1, 1.0]])).tolist()
-        [1, 0, 2]
+        >>> order = channel_order(np.array([[1.0, 0.0, 0.9], [0.0, 1.0, 0.1], [0.9, 0.1, 1.0]])).tolist()
+        >>> order in ([0, 2, 1], [1, 2, 0])  # the end that comes first is a matter of taste
+        True
     """
     if len(gram_cc) < 3:
         return np.arange(len(gram_cc))

@@ -1,5 +1,6 @@
 """What a user is told while a command works: before the start, on the way, and when it is interrupted."""
 
+import functools
 import json
 import re
 import signal
@@ -78,7 +79,10 @@ def test_an_interrupted_comparison_keeps_what_is_finished(number: int, photo: Pa
     """The second way has five thousand steps to go when the signal comes."""
     command = [sys.executable, str(ROOT / "cli.py"), "compare", str(photo), "--presets", "draft,report-pytorch"]
     options = ["--size", "64", "--jitters", "0", "--weights", "compact", "--threads", "1", "--out-dir", str(tmp_path)]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # Where the tests themselves run in the background, a shell has told them, and so their children, to ignore Ctrl-C.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen([*command, *options], **pipes, preexec_fn=heed) as process:
         assert process.stderr and process.stdout
         said = []
         for line in process.stderr:

@@ -102,7 +102,11 @@ def test_damaged_files(originals: list[bytes], tmp_path: Path, pytestconfig: pyt
         draw = random.Random(case)
         path = tmp_path / "in.bin"
         path.write_bytes(damaged(draw.choice(originals), draw))
-        command = ["featuremaps", "--size", "48"] if case % 25 == 0 else ["segment", "--prompt", "contrast"]
+        command = (
+            ["featuremaps", "--size", "48"]
+            if case % 25 == 0
+            else ["segment", "--prompt", "contrast", "--features", "color"]
+        )
         result = call(*command, str(path), "--no-report", "--out-dir", str(tmp_path / "out"))
         assert_decent(result, tmp_path / "out", f"case {case}")
 
@@ -111,7 +115,17 @@ def test_the_originals_themselves_are_read(originals: list[bytes], tmp_path: Pat
     for number, data in enumerate(originals):
         path = tmp_path / "in.bin"
         path.write_bytes(data)
-        result = call("segment", "--box", "8,4,40,40", str(path), "--no-report", "--out-dir", str(tmp_path / "out"))
+        result = call(
+            "segment",
+            "--box",
+            "8,4,40,40",
+            "--features",
+            "color",
+            str(path),
+            "--no-report",
+            "--out-dir",
+            str(tmp_path / "out"),
+        )
         assert_decent(result, tmp_path / "out", f"original {number}")
         assert result.exit_code in (0, 7), result.stderr  # 7: nothing to cut, but read
 
