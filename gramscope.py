@@ -1,7 +1,7 @@
 """Gramscope from Python: one call for a script or a notebook, on the same road as the command line.
 
 Here, above the packages, because it joins what they keep apart: finding a region, restyling it, telling of it. Their
-own functions go by this name too: `gramscope.segment`, `gramscope.activations`.
+own functions go by this name too: `gramscope.activations`, `gramscope.saliency_map`.
 """
 
 import base64
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from commands.foreground import ForegroundOptions
+from commands.foreground import ForegroundOptions, find_foreground
 from commands.options import MAX_SEED, Device, Region, RunOptions, idle_with_all
 from commands.outputs import check_replaceable, check_suffix, in_format_of, write_atomically
 from commands.parts import Colour, Part
@@ -30,6 +30,7 @@ from stylize.ways import way_named
 
 if TYPE_CHECKING:
     from reports.record import Record
+    from segment.segmentation import Segmentation
 
 FROM = {  # loaded when asked for, as torch is
     "activations": "interp",
@@ -39,9 +40,8 @@ FROM = {  # loaded when asked for, as torch is
     "load_vgg": "interp",
     "quick_verdict": "interp",
     "saliency_map": "interp",
-    "segment": "segment",
 }
-__all__ = ["Restyled", "restyle"]
+__all__ = ["Restyled", "restyle", "segment"]
 
 PREVIEW_PX = 512  # long side of the pictures that a notebook shows
 Choice = TypeVar("Choice", bound=Enum)
@@ -199,17 +199,9 @@ def restyle(
     """
     call = {name: value for name, value in locals().items() if value is not None}
     options = RunOptions(weights=weights, device=_one_of(Device, device), seed=seed, no_report=not report, quiet=quiet)
-    foreground = ForegroundOptions(
-        prompt="mask" if mask is not None and prompt == "auto" else prompt,
-        box=box if isinstance(box, str) or box is None else ",".join(str(length) for length in box),
-        point=[f"{x},{y}" for x, y in points] or None,
-        not_point=[f"{x},{y}" for x, y in not_points] or None,
-        feather=feather,
-    )
+    foreground = _foreground(prompt, box, points, not_points, mask, feather)
     side, colour, named = _one_of(Region, region), _one_of(Colour, keep_colour or "none"), way_named(preset)
-    foreground.check()
-    if not 0 <= seed < MAX_SEED:
-        raise UsageError(f"Seed {seed}; expected 0 … {MAX_SEED - 1}.")
+    _check(foreground, seed)
     if side is Region.ALL and foreground.given:
         raise idle_with_all(foreground.given[0])
     if named.sources and (strength is not None or keep_colour is not None):
@@ -231,6 +223,76 @@ def restyle(
     finally:
         work.end_display()
     return _restyled(work, done, record, [each for each in (photo, painting, mask) if isinstance(each, str | Path)])
+
+
+def segment(
+    photo: Source,
+    *,
+    prompt: str = "auto",
+    box: Sequence[int] | str | None = None,
+    points: Sequence[tuple[int, int]] = (),
+    not_points: Sequence[tuple[int, int]] = (),
+    mask: Source | None = None,
+    feather: float | None = None,
+    weights: str = "auto",
+    device: str = "auto",
+    seed: int = 0,
+    quiet: bool = False,
+) -> "Segmentation":
+    """Cut the foreground of a photo, as `python cli.py segment` does; `segment.segment` is the cut by itself.
+
+    Args:
+        photo: As `restyle` takes it.
+        prompt: How to find the foreground; see `segment.segment`.
+        box: As `restyle` takes it.
+        points: Places (x, y) in it, in px.
+        not_points: Places outside it.
+        mask: An earlier cut to correct, white inside.
+        feather: Width of the soft edge in px; None follows the photo.
+        weights: As `interp.load_vgg`.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        seed: Of everything random.
+        quiet: Whether to keep silent on standard error.
+
+    Returns:
+        The cut: `alpha_hw01` is soft, `mask_hw` hard.
+
+    Raises:
+        GramscopeError: As the command line's messages; see `interp.errors`.
+    """
+    from commands.seeing import look
+
+    foreground = _foreground(prompt, box, points, not_points, mask, feather)
+    _check(foreground, seed)
+    work = Work(RunOptions(weights=weights, device=_one_of(Device, device), seed=seed, quiet=quiet))
+    picture = work.load("photo", photo)
+    findings = look(work, work.network(), picture) if foreground.needs_saliency else None
+    given = None if mask is None else work.mask(mask, picture.size_hw_px)
+    return find_foreground(work, picture, foreground, findings, given)
+
+
+def _foreground(
+    prompt: str,
+    box: Sequence[int] | str | None,
+    points: Sequence[tuple[int, int]],
+    not_points: Sequence[tuple[int, int]],
+    mask: Source | None,
+    feather: float | None,
+) -> ForegroundOptions:
+    """The command line's options."""
+    return ForegroundOptions(
+        prompt="mask" if mask is not None and prompt == "auto" else prompt,
+        box=box if isinstance(box, str) or box is None else ",".join(str(length) for length in box),
+        point=[f"{x},{y}" for x, y in points] or None,
+        not_point=[f"{x},{y}" for x, y in not_points] or None,
+        feather=feather,
+    )
+
+
+def _check(foreground: ForegroundOptions, seed: int) -> None:
+    foreground.check()
+    if not 0 <= seed < MAX_SEED:
+        raise UsageError(f"Seed {seed}; expected 0 … {MAX_SEED - 1}.")
 
 
 def _restyled(work: Work, done: Restyling, record: "Record | None", files: "list[str | Path]") -> Restyled:

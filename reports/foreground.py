@@ -46,13 +46,15 @@ def _doubt(doubt: str, segmentation: "Segmentation") -> str:
         height, width = segmentation.mask_hw.shape
         asked, used = (_box(box) for box in (segmentation.facts["asked_xywh_px"], segmentation.box_xywh_px))
         return f"Box {asked} reaches outside the photo of {width}x{height} px; {used} was used."
+    boxed = segmentation.prompt == "box"
+    advice = "correct it with strokes (--hints FILE) or points (--point X,Y, --not X,Y)" if boxed else GIVE_A_BOX
     if doubt is Doubt.SHARED_COLOURS:
-        return f"Inside and outside share many colours: check the outline, or {GIVE_A_BOX}."
+        return f"Inside and outside share many colours: check the outline, or {advice}."
     if doubt is Doubt.DOUBTFUL:
-        return f"The cut may be wrong (confidence {segmentation.confidence:.2f}): check it, or {GIVE_A_BOX}."
+        return f"The cut may be wrong (confidence {segmentation.confidence:.2f}): check it, or {advice}."
     if doubt is Doubt.SMALL:
         return f"The region is only {segmentation.area_share:.2%} of the picture."
-    return f"The cut {_odd(doubt, segmentation.area_share)}: check it, or {GIVE_A_BOX}."
+    return f"The cut {_odd(doubt, segmentation.area_share)}: check it, or {advice}."
 
 
 def _odd(doubt: str, area_share: float) -> str:

@@ -1,12 +1,14 @@
 """One call from Python: what it takes, what it gives back, and that it is the command line's own road."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from PIL import Image
 
@@ -175,3 +177,15 @@ def test_every_name_of_the_module_resolves() -> None:
     assert all(getattr(gramscope, name).__doc__ for name in (*gramscope.__all__, *gramscope.FROM))
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = gramscope.no_such_name
+
+
+def test_the_cut_from_python_is_the_commands(tmp_path: Path) -> None:
+    photo = tmp_path / "me.png"
+    Image.fromarray(skimage.data.astronaut()).resize((192, 192)).save(photo)
+    cut = gramscope.segment(photo, quiet=True)
+    result = call("segment", photo, "--no-report", "--json", "-o", tmp_path / "cut.png")
+    assert result.exit_code == 0
+    written = np.asarray(Image.open(json.loads(result.stdout)["outputs"]["alpha"]))
+    np.testing.assert_array_equal(np.round(cut.alpha_hw01 * 255).astype(np.uint8), written)
+    with pytest.raises(UsageError, match="Seed"):
+        gramscope.segment(photo, seed=-1)
