@@ -15,6 +15,7 @@ from commands.gram import gram
 from commands.kmeans import kmeans
 from commands.layers import layers
 from commands.maximise import maximise
+from commands.options import SPELLED
 from commands.report import report
 from commands.saliency import saliency
 from commands.sanity import sanity
@@ -40,7 +41,7 @@ COMMANDS = (
     featuremaps, maximise, saliency, sanity, gram, layers, kmeans, segment, stylize, compare,
     sweep, report, weights, doctor,
 )  # fmt: skip
-ALIASES = {"stylise": stylize, "maximize": maximise}
+NAMED = {function.__name__: function for function in COMMANDS}
 
 
 class Command(TyperCommand):
@@ -56,10 +57,10 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-for function in COMMANDS:
-    app.command(function.__name__, cls=Command, help=as_typed(function.__doc__ or ""))(function)
-for name, function in ALIASES.items():
-    app.command(name, cls=Command, hidden=True)(function)
+for name, function in NAMED.items():
+    app.command(name, cls=Command, help=as_typed(function.__doc__ or ""))(function)
+for spelling, name in SPELLED.items():
+    app.command(spelling, cls=Command, hidden=True)(NAMED[name])
 
 
 def _version(wanted: bool) -> None:

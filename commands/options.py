@@ -18,6 +18,7 @@ from commands.outputs import is_folder
 from commands.streams import tell
 from interp.errors import UsageError
 
+SPELLED = {"stylise": "stylize", "maximize": "maximise"}  # also understood, and called by their usual names
 MAX_SEED = 2**31  # OpenCV's generator is the narrowest of the three that a seed goes to
 RUN, OUT, LOOK = "Run", "Output", "Network"
 FOREGROUND = (  # what finds it

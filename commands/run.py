@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from commands import samples
-from commands.options import Device, RunOptions
+from commands.options import SPELLED, Device, RunOptions
 from commands.outputs import RECORD, REPORT, OutputPlan, in_format_of, plan_outputs
 from commands.reservation import reserve
 from commands.streams import as_typed, show
@@ -39,7 +39,8 @@ class Run(Work):
     def __init__(self, context: typer.Context, options: RunOptions) -> None:
         super().__init__(options)
         self.context = context
-        self.command = context.info_name or "gramscope"
+        name = context.info_name or "gramscope"
+        self.command = SPELLED.get(name, name)
         self.sources: list[str] = []
         self.written: dict[str, Path] = {}
         self.hashes: dict[Path, str] = {}

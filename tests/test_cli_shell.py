@@ -365,7 +365,7 @@ def test_a_second_picture_is_the_painting(folder: Path, tmp_path: Path) -> None:
     told = call("stylize", folder / "photo.png", folder / "painting.png", *quick, tmp_path / "a")
     assert told.exit_code == 0 and "for the painting" in told.stderr, told.stderr
     asked = call("stylise", folder / "photo.png", "--style", folder / "painting.png", *quick, tmp_path / "b")
-    assert asked.exit_code == 0, asked.stderr
+    assert asked.exit_code == 0 and "photo.stylize-all.png" in asked.stdout, asked.stderr
     assert Path(told.stdout.split()[0]).read_bytes() == Path(asked.stdout.split()[0]).read_bytes()
     three = call("stylize", *[folder / "photo.png"] * 3, *quick, tmp_path / "c")
     assert three.exit_code == 2 and "--style PAINTING" in three.stderr
