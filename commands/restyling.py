@@ -99,7 +99,6 @@ class LoopOptions:
     init: Annotated[
         Start | None, typer.Option("--init", help="Where to begin.", show_default="photo", rich_help_panel=LOOP)
     ] = None
-
     precision: Annotated[
         Precision,
         typer.Option(
@@ -211,10 +210,13 @@ def restyle_parts(
         mask_hw01: The foreground itself, (H, W) in [0, 1], for the prompt `mask`.
         grows: Whether the working size may grow with the photo.
     """
+    from segment.faces import face_map
+
     findings, segmentation, vgg = _see(work, photo, parts, foreground, mask_hw01)
     alphas = [region_alpha(part.region, photo, segmentation) for part in parts]
     way, foreseen = sized(work, way, alphas, vgg, grows=grows)
-    regions = [_styled(work, vgg, photo, *each, way, layers) for each in zip(parts, alphas, strict=True)]
+    faces_hw01 = face_map(photo.rgb_hwc_u8) if layers.faces is Faces.HELD and way.isolates else None
+    regions = [_styled(work, vgg, photo, *each, way, layers, faces_hw01) for each in zip(parts, alphas, strict=True)]
     kept = _kept(photo, regions, segmentation) if way.isolates and not foreground.feather else None
     cut = cutter(work, segmentation, photo.size_hw_px, parts[0].region) if way.cut_result and segmentation else None
     job = do_job(work, vgg, photo, regions, way, foreseen, kept_hwc_u8=kept, cut=cut)
@@ -240,8 +242,9 @@ def _see(
 
 
 def _styled(
-    work: Work, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", way: Way, given: LayerOptions
-) -> "StyledRegion":
+    work: Work, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", way: Way, given: LayerOptions,
+    faces_hw01: "np.ndarray | None",
+) -> "StyledRegion":  # fmt: skip
     """A part with its region, and the layers to restyle it by."""
     from stylize.region import StyledRegion
 
@@ -250,23 +253,22 @@ def _styled(
     named = ", ".join(choice.style_weights)
     work.say(f"Layers for the {part.name}: style from {named}, content from {choice.content_layer} ({choice.mode}).")
     painting = part.painting.image_nchw01.to(work.device())
-    held = _faces(work, photo, alpha, part) if given.faces is Faces.HELD and way.isolates else None
+    held = _held(work, faces_hw01, alpha, part)
     return StyledRegion(
         alpha, painting, choice, part.strength, part.colour.value, part.painting_alpha_hw01, part.name, held
     )  # fmt: skip
 
 
-def _faces(work: Work, photo: "Picture", alpha_hw01: "np.ndarray", part: Part) -> "np.ndarray | None":
-    """Where faces lie in a region, (H, W) in [0, 1]; None where none does."""
-    from segment.faces import face_map
-
-    found = face_map(photo.rgb_hwc_u8)
-    if found is None or (found * alpha_hw01).sum() < FACE_INSIDE * found.sum():
+def _held(
+    work: Work, faces_hw01: "np.ndarray | None", alpha_hw01: "np.ndarray", part: Part
+) -> "np.ndarray | None":  # fmt: skip
+    """The photo's faces if they lie in a region, (H, W) in [0, 1]; else None."""
+    if faces_hw01 is None or (faces_hw01 * alpha_hw01).sum() < FACE_INSIDE * faces_hw01.sum():
         return None
     work.say(
         f"A face lies in the {part.name}: its eyes and mouth are held to the photo (--faces free paints them too)."
     )
-    return found
+    return faces_hw01
 
 
 def _choose(

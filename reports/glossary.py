@@ -1,10 +1,8 @@
 """The words of a report that a newcomer may not know, each in one plain sentence; a page explains those it uses."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 
-from reports.record import Code, ImageRef, Record
+from reports.record import Code, ImageRef, Record, every
 
 WORDS = {
     "activation": "How strongly a channel of the network answers at one place of the picture; 0 is no answer.",
@@ -35,21 +33,10 @@ _FORMS = {"saliency": r"\bsalien", "activation": r"\bactivations?\b", "leak": r"
 
 def words_on(record: Record) -> tuple[tuple[str, str], ...]:
     """The glossary for one record: word and meaning of those its text uses, in alphabetical order."""
-    text = " ".join(_texts((record.lead, record.conclusion, record.sections, record.warnings)))
+    shown = (record.lead, record.conclusion, record.sections, record.warnings)
+    text = " ".join(every(shown, str, without=(Code, ImageRef)))  # neither commands nor alt texts are read
     return tuple((word, meaning) for word, meaning in WORDS.items() if re.search(_form(word), text, re.IGNORECASE))
 
 
 def _form(word: str) -> str:
     return _FORMS.get(word) or rf"\b{re.escape(word)}(es|s)?\b".replace("matrix(es|s)?", "matri(x|ces)")
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Every text that the page shows, but for commands and alt texts."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _texts(item)
-    elif is_dataclass(value) and not isinstance(value, Code | ImageRef):
-        for item in fields(value):
-            yield from _texts(getattr(value, item.name))

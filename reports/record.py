@@ -9,13 +9,14 @@ Version 2 of the layout added the lead and the conclusion; `codec` reads version
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from interp.errors import UsageError
 
 SCHEMA_VERSION = 2
 ImageType = Literal["image/webp", "image/png", "image/svg+xml"]
 Level = Literal["good", "doubt", "bad"]
+Kind = TypeVar("Kind")
 _SECTION_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PAGE_IDS = (
     "conclusion",
@@ -248,11 +249,16 @@ class Record:
 
 def image_refs(value: object) -> Iterator[ImageRef]:
     """Yield every picture reference in a dataclass or tuple of them, in reading order."""
-    if isinstance(value, ImageRef):
+    return every(value, ImageRef)
+
+
+def every(value: object, kind: type[Kind], without: tuple[type, ...] = ()) -> Iterator[Kind]:
+    """Yield everything of a kind in a dataclass or tuple of them, in reading order, but for what lies in `without`."""
+    if isinstance(value, kind):
         yield value
     elif isinstance(value, tuple):
         for item in value:
-            yield from image_refs(item)
-    elif is_dataclass(value):
+            yield from every(item, kind, without)
+    elif is_dataclass(value) and not isinstance(value, without):
         for item in fields(value):
-            yield from image_refs(getattr(value, item.name))
+            yield from every(getattr(value, item.name), kind, without)

@@ -53,7 +53,8 @@ class BoxPrompt(Prompt):
         By the network's map, by deep features, by colours alone, in that order, as far as they are given; if it is
         far from a side, once more with a sure middle.
         """
-        trimap, plain = self.trimap(request), self.trimap(replace(request, things=None))
+        trimap = self.trimap(request)
+        plain = trimap if trimap.marked_hw01 is None else self.trimap(replace(request, things=None))
         assert trimap.box_xywh_px is not None
         starts = [] if trimap.marked_hw01 is None else [(request, trimap)]
         starts += [] if request.describe is None else [(request, plain)]

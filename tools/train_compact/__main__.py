@@ -11,27 +11,16 @@ from pathlib import Path
 
 import torch
 
-from commands.options import INTERRUPTED, Progress
-from interp.errors import GramscopeError
+from commands.options import Progress
 from tools.train_compact.recipe import STAGES, DistilRecipe, Recipe
-from tools.train_compact.session import CHECKPOINT
+from tools.train_compact.session import run
 from tools.train_compact.steps import classify, distil
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parse(arguments)
-    torch.set_flush_denormal(True)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    try:
-        return options.run(options)
-    except GramscopeError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"Interrupted; {options.output / CHECKPOINT} has what was saved before.", file=sys.stderr)
-        return INTERRUPTED
+    return run(options, options.run)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

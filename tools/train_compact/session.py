@@ -13,13 +13,29 @@ from typing import Any, TypeVar
 
 import torch
 
+from commands.options import INTERRUPTED
 from commands.outputs import write_atomically
 from commands.progress import progress
-from interp.errors import OutputError, UsageError, WeightsError
+from interp.errors import GramscopeError, OutputError, UsageError, WeightsError
 from tools.train_compact.data import Watch
 
 CHECKPOINT = "checkpoint.pt"
 Item = TypeVar("Item")
+
+
+def run(options: argparse.Namespace, make: Callable[[argparse.Namespace], int]) -> int:
+    """Make something on so many threads; errors are one message. Returns the exit code."""
+    torch.set_flush_denormal(True)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        return make(options)
+    except GramscopeError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"Interrupted; {options.output / CHECKPOINT} has what was saved before.", file=sys.stderr)
+        return INTERRUPTED
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from safetensors.torch import load_file
 
 from commands.options import INTERRUPTED, Progress
 from commands.outputs import write_atomically
-from interp.errors import GramscopeError
 from interp.network.weights import load_vgg
-from tools.train_compact.session import CHECKPOINT, load_checkpoint, prepare_folder, say, train, watch
+from tools.train_compact.session import load_checkpoint, prepare_folder, run, say, train, watch
 from tools.train_things.export import WEIGHTS_FILE, saved_bytes
 from tools.train_things.measure import measure
 from tools.train_things.pictures import load_masked, split
@@ -26,18 +25,7 @@ from tools.train_things.training import ThingsRecipe, Training
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    options = _parse(arguments)
-    torch.set_flush_denormal(True)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    try:
-        return _make(options)
-    except GramscopeError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"Interrupted; {options.output / CHECKPOINT} has what was saved before.", file=sys.stderr)
-        return INTERRUPTED
+    return run(_parse(arguments), _make)
 
 
 def _make(options: argparse.Namespace) -> int:
