@@ -43,7 +43,7 @@ def stylize(
     if way.strength is not None and not any(run.is_given(option) for option in STRENGTHS):
         parts = [replace(part, strength=way.strength) for part in parts]
     done = restyle_parts(run, photo, parts, foreground, layers, way, grows=loop.size is None)
-    run.say("Writing the pictures.")
+    run.begin("writing", "Writing the pictures.")
     run.resolved = _resolved(done)
     _write_pictures(run, done)
     if not options.no_report:
