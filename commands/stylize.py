@@ -28,6 +28,8 @@ def stylize(
 ) -> None:
     """Restyle the foreground or the background of a photo after a painting, or each after its own.
 
+    Mask and alpha are written too; whichever side is painted, they mean the foreground, so that --mask reads them back.
+
     Example: python cli.py stylize photo.jpg --style painting.jpg --region background -o restyled.png
     """
     run = Run(context, options)

@@ -112,7 +112,7 @@ class Work:
         from interp.pictures.images import display_name, load_mask
 
         notes: list[str] = []
-        mask = load_mask(source, size_hw_px, notes)
+        mask = load_mask(source, size_hw_px, notes, {picture.sha256 for picture in self.inputs.values()})
         name = display_name(source) if isinstance(source, str | Path) else "mask"
         for note in notes:
             self.warn(f"{name}: {note}.")

@@ -95,12 +95,13 @@ def _segmentation_steps(
     cut = store.mask(mask, f"Mask: {percent(float(mask.mean()))} white.")
     used = store.mask(alpha, f"Alpha of the {region}: {percent(float(alpha.mean()))} inside.")
     origin = "as given" if segmentation.prompt == "mask" else "GrabCut's decision for every pixel"
+    inverse = " A written alpha is always the foreground's: its inverse." if region == "background" else ""
     start = len(steps) + 1
     greys = "white: surely foreground; light grey: probably; dark grey: probably not; black: surely not"
     steps += [
         Figure(labels, f"{start} Trimap; {greys}."),
         Figure(cut, f"{start + 1} Mask: {origin}."),
-        Figure(used, f"{start + 2} Alpha: the {region} as it was used, with a soft edge. White is inside."),
+        Figure(used, f"{start + 2} Alpha: the {region} as it was used, with a soft edge. White is inside.{inverse}"),
     ]
     return tuple(steps)
 
