@@ -113,6 +113,7 @@ def restyle(
         GramscopeError: As the command line's messages; see `interp.errors`.
 
     Example:
+        >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> photo, painting = (rng.integers(0, 256, (96, 96, 3), dtype=np.uint8) for _ in range(2))
         >>> done = restyle(photo, painting, box=(8, 8, 48, 80), size=96, iterations=2, quiet=True)
