@@ -90,7 +90,7 @@ def restyle(
         region: `background`, `foreground` or `all`.
         size: Long side to work at, in px; the result has the photo's size anyway. None for the
             preset's; the default one's grows with the photo.
-        preset: `default`, `draft` (for a first look), a TOML file, or a recipe of other work.
+        preset: `default`, `draft` (for a first look), `instant` (one pass), a TOML file, or a recipe of other work.
         iterations: Steps at the finest scale; None for the preset's.
         strength: Painting against photo; None for the preset's, else 1, which is balanced.
         keep_colour: `luminance` or `match` keep the photo's colours; None or `none` takes the painting's.
@@ -130,7 +130,7 @@ def restyle(
     if named.sources and (strength is not None or keep_colour is not None):
         raise fixed_by_recipe(named, [name for name in ("strength", "keep_colour") if name in call])
     work = Work(options)
-    way = LoopOptions(preset, size, iterations).way(named, None, seed)
+    way = LoopOptions(preset, size=size, iterations=iterations).way(named, None, seed)
     strength = next((each for each in (strength, way.strength) if each is not None), 1.0)
     try:
         picture, learnt = work.load("photo", photo), work.load("painting", painting)

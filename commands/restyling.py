@@ -67,6 +67,7 @@ class Start(StrEnum):
 
     PHOTO = "photo"
     NOISE = "noise"
+    INSTANT = "instant"
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,15 @@ class LoopOptions:
         typer.Option(
             "--preset",
             metavar="NAME|FILE",
-            help="default, draft, a TOML file, or another's recipe: report-pytorch, report-tensorflow, "
+            help="default, draft, instant, a TOML file, or another's recipe: report-pytorch, report-tensorflow, "
             "report-tensorflow-fixed, report-isolated, gatys.",
             rich_help_panel=LOOP,
         ),
     ] = "default"
+    instant: Annotated[
+        bool,
+        typer.Option("--instant", help="In one pass, without optimising: --preset instant.", rich_help_panel=LOOP),
+    ] = False
     size: Annotated[
         int | None,
         typer.Option(
@@ -107,6 +112,16 @@ class LoopOptions:
             rich_help_panel=LOOP,
         ),
     ] = Precision.AUTO
+
+    def named(self) -> "Way":
+        """The preset's way as it stands.
+
+        Raises:
+            UsageError: If there is none of that name, or two were asked for.
+        """
+        if self.instant and self.preset not in ("default", "instant"):
+            raise UsageError(f"--instant and --preset {self.preset} name two ways; expected one.")
+        return way_named("instant" if self.instant else self.preset)
 
     def way(self, named: "Way", style_scale: float | None, seed: int) -> "Way":
         """The preset's way, changed by what was given."""

@@ -8,7 +8,7 @@ from commands.work import Work
 
 USABLE = 0.8  # of the machine's memory: others need some, too
 FINDING, LOOKING = "foreground", "looking"  # stages
-GROWING = "default"  # other presets were made for their own size
+GROWING = ("default", "instant")  # at one size, so that the latter is a preview; other presets have their own
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,11 +30,11 @@ def sized(
         vgg: The network.
         grows: Whether no size was asked for.
     """
-    from stylize.forecast import Extent, affordable, forecast
+    from stylize.forecast import Extent, forecast
 
     regions, width, machine = [Extent.of(alpha) for alpha in alphas_hw01], vgg.info.width, _machine()
-    if grows and way.name == GROWING:
-        way = affordable(way, regions, width, machine)
+    if grows and way.name in GROWING:
+        way = _grown(way, regions, width, machine)
     way = _fitting(work, way, regions, width, machine)
     found = forecast(way, regions, width, machine.threads)
     _foretell(work, way, regions, found, machine)
@@ -57,17 +57,26 @@ def foresee_all(
         first: The stages before the layers, in order: `FINDING` the foreground, `LOOKING` at what the network sees.
         grows: As for `sized`.
     """
-    from stylize.forecast import LIBRARIES_S, NETWORK_S, Extent, affordable, finding_s, forecast, looking_s
+    from stylize.forecast import LIBRARIES_S, NETWORK_S, Extent, finding_s, forecast, looking_s
 
     extents, width, machine = [Extent(photo_hw_px, photo_hw_px)] * regions, vgg.info.width, _machine()
-    if grows and way.name == GROWING:
-        way = affordable(way, extents, width, machine)
+    if grows and way.name in GROWING:
+        way = _grown(way, extents, width, machine)
     found = forecast(way, extents, width, machine.threads)
     looking = looking_s(vgg.info.native_size_px, width, machine.threads) if vgg.info.native_size_px else 0.0
     costs = {FINDING: finding_s(found.photo_pixels), LOOKING: looking}
     before = {"libraries": LIBRARIES_S, "network": NETWORK_S} | {stage: costs[stage] for stage in first}
     work.foresee(before | found.stages(reported=not work.options.no_report))
     work.at("network", 1.0)
+
+
+def _grown(way: "Way", regions: "list[Extent]", width: float, machine: "Machine") -> "Way":
+    """The way at the size that the default one would be brought to."""
+    from stylize.forecast import affordable
+    from stylize.presets import PRESETS
+
+    usual = replace(PRESETS["default"], precision=way.precision)
+    return replace(way, size_px=affordable(usual, regions, width, machine).size_px)
 
 
 def _fitting(work: Work, way: "Way", regions: "list[Extent]", width: float, machine: "Machine") -> "Way":

@@ -9,10 +9,11 @@ from commands.options import INTERRUPTED, ImageArgument, RunOptions, command
 from commands.parts import Part, StyleOptions, read_parts
 from commands.restyling import LayerOptions, LoopOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
 from commands.run import Run
-from stylize.ways import Way, way_named
+from stylize.ways import Way
 
 # What every way leaves open, beside the options of the run and of finding the foreground.
-ALWAYS_OPEN = ("image", "style", "style_foreground", "style_background", "region", "preset", "size", "iterations")
+STYLES = ("style", "style_foreground", "style_background")
+ALWAYS_OPEN = ("image", *STYLES, "region", "preset", "instant", "size", "iterations")
 STRENGTHS = ("strength", "strength_foreground", "strength_background")
 
 
@@ -35,7 +36,7 @@ def stylize(
     run = Run(context, options)
     layers.check()
     foreground.check()
-    named = way_named(loop.preset)
+    named = loop.named()
     _check_options(run, named)
     photo, parts = run.photo(image, "astronaut"), read_parts(run, style)
     check_parts(named, parts)

@@ -13,6 +13,7 @@ STARTS = {
     "photo": "the photo recoloured to the painting",
     "untouched photo": "the photo itself",
     "noise": "noise",
+    "instant": "what the instant way makes of the photo",
 }
 
 

@@ -6,7 +6,9 @@ it. So the style's statistics count every cell of the region in full, up to the 
 pixel outside has any influence on the inside. Work follows the region, not the picture.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from types import EllipsisType
 from typing import TYPE_CHECKING
 
@@ -67,7 +69,7 @@ class Canvas:
     Attributes:
         crop: Where it lies in the picture with its border.
         alpha_hw01: (h, w), the region on the canvas.
-        start_nchw01: (1, 3, h, w), where the first scale begins.
+        begin: Makes the picture where the first scale begins.
         painting_nchw01: (1, 3, y, x), what the style is learned from, with a border.
         learned_hw01: (y, x), the part of it that counts.
         loss: What is minimised.
@@ -76,11 +78,16 @@ class Canvas:
 
     crop: Crop
     alpha_hw01: Tensor
-    start_nchw01: Tensor
+    begin: Callable[[], Tensor]
     painting_nchw01: Tensor
     learned_hw01: Tensor
     loss: "RegionLoss | RecipeLoss"
     dropped: dict[str, str]
+
+    @cached_property
+    def start_nchw01(self) -> Tensor:
+        """(1, 3, h, w), where the first scale begins."""
+        return self.begin()
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,8 @@ def build_canvas(
     if settings.total_variation > 0:
         more.append(TotalVariation(alpha, settings.total_variation))
     loss = RegionLoss(vgg, [*terms, *more], float(alpha.sum()), settings.pooling, precision)
-    return Canvas(crop, alpha, _start(draft, settings), painting, learned, loss, dropped)
+    begin = partial(_start, draft, alpha, painting, learned, region.strength, settings)
+    return Canvas(crop, alpha, begin, painting, learned, loss, dropped)
 
 
 def _held(own_nchw: Tensor, held_hw01: Tensor, alpha_hw01: Tensor, strength: float) -> list[Term]:
@@ -176,9 +184,17 @@ def _held(own_nchw: Tensor, held_hw01: Tensor, alpha_hw01: Tensor, strength: flo
     return [term] if term.energy > VANISHING * float(own_nchw.square().sum()) else []
 
 
-def _start(draft_nchw01: Tensor, settings: Settings) -> Tensor:
+def _start(
+    draft_nchw01: Tensor, alpha_hw01: Tensor, painting_nchw01: Tensor, learned_hw01: Tensor, strength: float,
+    settings: Settings,
+) -> Tensor:  # fmt: skip
     if settings.start == "photo":
         return draft_nchw01
+    if settings.start == "instant":
+        from stylize.instant.painting import instant_painter
+
+        painter = instant_painter(draft_nchw01.device, resolve_precision(settings.precision, draft_nchw01.device))
+        return painter.paint(painter.see(draft_nchw01, alpha_hw01, painting_nchw01, learned_hw01), strength)
     generator = torch.Generator().manual_seed(settings.seed)
     return torch.rand(draft_nchw01.shape, generator=generator).to(draft_nchw01)
 

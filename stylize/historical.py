@@ -169,4 +169,4 @@ def recipe_canvas(
     loss = RecipeLoss(vgg, photo, fit_painting(region.painting_nchw01.to(photo), size_hw_px, recipe), recipe)
     alpha = torch.from_numpy(resize_hw01(region.alpha_hw01, size_hw_px)).to(photo)
     crop = Crop(BORDER_PX, BORDER_PX, BORDER_PX + height, BORDER_PX + width)
-    return Canvas(crop, alpha, photo, painting, learned, loss, {})
+    return Canvas(crop, alpha, lambda: photo, painting, learned, loss, {})

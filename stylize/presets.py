@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COLOURS = ("none", "luminance", "match")
 OPTIMIZERS = ("lbfgs", "adam")
 POOLINGS = ("average", "max", "mixed")
-STARTS = ("photo", "noise")
+STARTS = ("photo", "noise", "instant")
 ADAM_BETAS = (0.9, 0.99)  # crowsonkb/style-transfer-pytorch
 SHOWN_AT = (0.1, 0.3, 0.5, 0.75)  # of the run
 
@@ -40,7 +40,8 @@ class Settings:
         style_scale: Size of the painting's strokes; 1 brings the painting to the working photo's area.
         pooling: `average`, `max` or `mixed`, instead of the network's own: averages let the gradient reach every pixel.
         precision: Of the convolutions: `float32`, `bfloat16`, or `auto`, the latter where the CPU knows it.
-        start: `photo` or `noise`, where the coarsest scale begins.
+        start: Where the coarsest scale begins: the `photo` in the painting's colours, `noise`, or what the `instant`
+            way makes of the photo.
         total_variation: tau, 0 for none; a little takes the finest ripple away.
         seed: Of the noise.
     """
@@ -165,4 +166,6 @@ DEFAULT = Settings()
 PRESETS: dict[str, Preset] = {
     "default": Preset(),
     "draft": Preset(size_px=256, iterations=40, coarse_iterations=60, name="draft"),
+    # One scale and one evaluation, whose result is where it began.
+    "instant": Preset(start="instant", coarsest_px=8192, iterations=1, name="instant"),
 }

@@ -292,7 +292,12 @@ def paint(width_px: int, height_px: int, stroke_width_px: float, seed: int) -> N
         rgb_hwc_u8: [height_px, width_px, 3] uint8, sRGB.
     """
     rng = np.random.default_rng(seed)
-    scene = compose(width_px, height_px, rng)
+    return paint_scene(compose(width_px, height_px, rng), stroke_width_px, rng)
+
+
+def paint_scene(scene: Scene, stroke_width_px: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Paint any scene; see `paint`."""
+    height_px, width_px = scene.flow_hw.shape
     canvas = Canvas(width_px, height_px)
     marks = brush_marks(32, (22, 160), rng)
     for layer in LAYERS:

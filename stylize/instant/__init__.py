@@ -1,0 +1,1 @@
+"""The instant way: one pass of a decoder instead of an optimisation."""
