@@ -97,11 +97,9 @@ def _listed(names: Sequence[str]) -> str:
 def _found(runs: Mapping[str, Record]) -> Section:
     blocks: list[Block] = []
     for name, record in runs.items():
-        said, level = record.headline or record.title, "doubt"
-        if record.conclusion:
-            level = record.conclusion.level
-            said = f"{record.conclusion.found} {record.conclusion.belief} {record.headline}"
-        blocks.append(Verdict(name, said.strip(), level))
+        own = record.conclusion
+        said = f"{own.found} {own.belief} {record.headline}" if own else record.headline or record.title
+        blocks.append(Verdict(name, said.strip(), own.level if own else "doubt"))
     return Section("found", "What each run found", "In its own words; its own page says more.", tuple(blocks))
 
 
