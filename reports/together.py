@@ -80,8 +80,8 @@ def _ratio(figure: Figure) -> float:
 
 
 def _conclusion(title: str, runs: Mapping[str, Record], differing: Sequence[str]) -> Conclusion:
-    levels = [record.conclusion.level for record in runs.values() if record.conclusion]
-    worst: Level = max(levels, key=LEVELS.index) if levels else "doubt"
+    levels: list[Level] = [record.conclusion.level for record in runs.values() if record.conclusion]
+    worst = max(levels, key=LEVELS.index) if levels else "doubt"
     sound = levels.count("good")
     found = f"{title}, with the same settings." if not differing else f"{title}. They differ in {_listed(differing)}."
     belief = f"{sound} of {len(runs)} can be believed as they are." if sound < len(runs) else "Each can be believed."
