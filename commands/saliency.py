@@ -62,7 +62,7 @@ def saliency(
     several = len(names) > 1
     run.plan_outputs(picture.stem, {"figure": "png", **({"stats": "json"} if several else {"map": "png"})})
 
-    from reports.conclusions import saliency_conclusion
+    from reports.conclusions.seeing import saliency_conclusion
     from reports.saliency import method_sheet, methods_section, saliency_panels, saliency_row, saliency_section
     from reports.store import RecordBuilder
     from reports.verdict import verdict_sentence
