@@ -275,7 +275,7 @@ class Record:
 
 def worse(one: Level, other: Level) -> Level:
     """The worse news of two."""
-    return max(one, other, key=LEVELS.index)
+    return one if LEVELS.index(one) > LEVELS.index(other) else other
 
 
 def image_refs(value: object) -> Iterator[ImageRef]:
