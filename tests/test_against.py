@@ -80,7 +80,7 @@ def class_target_of(name: str, index: int):
 def test_the_command(tmp_path: Path) -> None:
     path = tmp_path / "me.png"
     Image.fromarray(to_hwc_u8(smooth(0, 96))).save(path)
-    options = ("--out-dir", tmp_path, "--samples", "4", "--target", "teapot")
+    options = ("--out-dir", tmp_path / "out", "--samples", "4", "--target", "teapot")
     result = call("saliency", path, *options, "--against", "espresso", "--json")
     assert result.exit_code == 0, result.output
     outputs = json.loads(result.stdout)["outputs"]
@@ -89,7 +89,7 @@ def test_the_command(tmp_path: Path) -> None:
     page = Path(outputs["report"]).read_text("utf-8")
     assert "teapot against espresso" in page and "teapot less espresso" in page
     for against in ("teapot", "relu4_1", "no such class"):
-        again = call("saliency", path, *options, "--against", against, "--out-dir", tmp_path / "no")
+        again = call("saliency", path, *options, "--against", against)
         assert_failed(again, 2, "against" if against != "no such class" else "class")
     assert_failed(
         call("saliency", path, *options, "--against", "espresso", "--convention", "shared"), 2, "--convention"
