@@ -17,6 +17,7 @@ from interp.errors import UsageError
 SCHEMA_VERSION = 3
 ImageType = Literal["image/webp", "image/png", "image/svg+xml"]
 Level = Literal["good", "doubt", "bad"]
+LEVELS: tuple[Level, ...] = ("good", "doubt", "bad")
 Kind = TypeVar("Kind")
 _SECTION_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PAGE_IDS = (
@@ -270,6 +271,11 @@ class Record:
     def chapters(self) -> tuple[Section, ...]:
         """All sections, with the one on reproduction at the end."""
         return self.sections if self.reproduce is None else (*self.sections, self.reproduce)
+
+
+def worse(one: Level, other: Level) -> Level:
+    """The worse news of two."""
+    return one if LEVELS.index(one) > LEVELS.index(other) else other
 
 
 def image_refs(value: object) -> Iterator[ImageRef]:

@@ -76,7 +76,9 @@ def results_section(
         for outcome in outcomes
     ]
     blocks: list[Block] = [Verdict("The report's claim", claim, "doubt")] if claim else []
-    blocks += [Linked(tuple(pictures)), Gallery((painting,))]
+    blocks.append(Linked(tuple(pictures)))
+    if place > 1:  # the first pair's opens the page
+        blocks.append(Gallery((painting,)))
     blocks.append(
         Table(
             "To be kept in mind",

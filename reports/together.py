@@ -1,6 +1,7 @@
 """Several runs on one page: their answers side by side, what each found, which settings differ."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from itertools import chain
 
 from reports.record import (
@@ -18,12 +19,12 @@ from reports.record import (
     Verdict,
     every,
     image_refs,
+    worse,
 )
 from reports.store import RecordBuilder
 
 OPTIONS = ("Option", "Value", "Origin")
 PASSING = ("Seconds so far",)  # facts that say nothing about the result
-LEVELS: tuple[Level, ...] = ("good", "doubt", "bad")
 SAME = 0.01  # of a picture's proportions
 
 
@@ -81,7 +82,7 @@ def _ratio(figure: Figure) -> float:
 
 def _conclusion(title: str, runs: Mapping[str, Record], differing: Sequence[str]) -> Conclusion:
     levels: list[Level] = [record.conclusion.level for record in runs.values() if record.conclusion]
-    worst = max(levels, key=LEVELS.index) if levels else "doubt"
+    worst = reduce(worse, levels) if levels else "doubt"
     sound = levels.count("good")
     found = f"{title}, with the same settings." if not differing else f"{title}. They differ in {_listed(differing)}."
     belief = f"{sound} of {len(runs)} can be believed as they are." if sound < len(runs) else "Each can be believed."
