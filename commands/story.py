@@ -104,7 +104,8 @@ def _show(
     painted = job.last.size_hw_px if job.enlarged else None
     paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
     builder.lead.append(restyled_row(store, photo, paintings, seen))
-    add(result_section(store, photo, seen, alpha, region=_names(parts), painted_hw_px=painted))
+    edge = first.alpha_hw01 if segmentation else None
+    add(result_section(store, photo, seen, alpha, region=_names(parts), painted_hw_px=painted, edge_hw01=edge))
     if segmentation:
         add(region_section(store, photo, segmentation, first.alpha_hw01, isolation, region=first.name))
     add(features_section(store, _maps(vgg, job)))
@@ -157,7 +158,7 @@ def _names(parts: "list[Part]") -> str:
 
 
 def _conclusion(job: "Job", restyled: list[Measured], isolation: "Isolation", doubts: "Sequence[str]") -> "Conclusion":
-    from reports.conclusions import stylize_conclusion
+    from reports.conclusions.restyling import stylize_conclusion
 
     photo_px, worked_px = max(job.photo.size_hw_px), max(job.last.size_hw_px)
     return stylize_conclusion(

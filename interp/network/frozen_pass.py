@@ -1,12 +1,14 @@
 """The optimiser's way through the network: the features of an image, and their gradient to the image, by hand.
 
 What automatic differentiation would compute, but the weights are frozen: a convolution's gradient to its input is a
-convolution with the kernel turned round and the channels swapped, prepared once; gradients add up in place; nothing is
-kept of the way down but what comes out of the ReLUs. Channels lie last, which CPUs multiply faster.
+convolution with the kernel turned round and the channels swapped, prepared once, by Winograd's products where they pay;
+gradients add up in place; nothing is kept of the way down but what comes out of the ReLUs. Channels lie last, which
+CPUs multiply faster.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -15,18 +17,18 @@ from torch.nn import functional as F
 
 from interp.network.layer_names import LAYERS, deepest
 from interp.network.vgg import Vgg, check_fits, pooled
+from interp.network.winograd import Winograd, pays
 
 LAST = torch.channels_last
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer of the pass: its name and, of a convolution, what it multiplies by on the way down and back."""
+    """One layer of the pass: its name and, of a convolution, the way down and back."""
 
     name: str
-    weight: Tensor | None = None  # (out, in, 3, 3)
-    bias: Tensor | None = None  # (out,)
-    turned: Tensor | None = None  # (in, out, 3, 3)
+    down: Callable[[Tensor], Tensor] | None = None
+    back: Callable[[Tensor], Tensor] | None = None
 
 
 class FrozenPass:
@@ -52,10 +54,10 @@ class FrozenPass:
         """Look at an image.
 
         Args:
-            image_nchw01: (1, 3, H, W) float RGB in [0, 1]; gradients flow back to it, once.
+            image_nchw01: (N, 3, H, W) float RGB in [0, 1]; gradients flow back to it, once.
 
         Returns:
-            For each name (1, C, H / stride, W / stride), in the order asked for.
+            For each name (N, C, H / stride, W / stride), in the order asked for.
 
         Raises:
             UsageError: If the image has no cell at the deepest layer.
@@ -68,8 +70,14 @@ class FrozenPass:
         if not isinstance(module, nn.Conv2d):
             return _Layer(name)
         weight, bias = module.weight.detach().to(self.dtype), cast("Tensor", module.bias).detach().to(self.dtype)
-        turned = weight.flip(2, 3).transpose(0, 1)
-        return _Layer(name, weight.contiguous(memory_format=LAST), bias, turned.contiguous(memory_format=LAST))
+        return _Layer(name, _convolution(weight, bias), _convolution(weight.flip(2, 3).transpose(0, 1), None))
+
+
+def _convolution(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """(N, in, h, w) -> (N, out, h, w), the channels last."""
+    if weight.device.type == "cpu" and weight.dtype is torch.float32 and pays(weight):
+        return Winograd(weight, bias)
+    return partial(F.conv2d, weight=weight.contiguous(memory_format=LAST), bias=bias, padding=1)
 
 
 class _Pass(torch.autograd.Function):
@@ -79,8 +87,8 @@ class _Pass(torch.autograd.Function):
     def forward(ctx, value: Tensor, way: FrozenPass) -> tuple[Tensor, ...]:
         found, kept = {}, []
         for step in way.steps:
-            if step.weight is not None:
-                value = F.conv2d(value, step.weight, step.bias, padding=1)
+            if step.down is not None:
+                value = step.down(value)
             elif step.name.startswith("relu"):
                 value = F.relu(value) if step.name.replace("relu", "conv") in found else F.relu_(value)
                 kept.append(value)
@@ -102,8 +110,8 @@ class _Pass(torch.autograd.Function):
             if gradient is None:
                 if step.name.startswith("relu"):
                     kept.pop()
-            elif step.turned is not None:
-                gradient = F.conv2d(gradient, step.turned, padding=1)
+            elif step.back is not None:
+                gradient = step.back(gradient)
             elif step.name.startswith("relu"):
                 torch.ops.aten.threshold_backward.grad_input(gradient, kept.pop(), 0, grad_input=gradient)
             else:
