@@ -40,8 +40,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say so."""
     if config.stash.get(LEFT_OUT, 0):
         terminalreporter.write_line(
-            f"{config.stash[LEFT_OUT]} browser tests were left out: Playwright or Chromium is missing. "
-            "`./scripts/test browser` installs both."
+            f"{config.stash[LEFT_OUT]} browser tests were left out: there is no Chromium, or no Playwright. "
+            "`./scripts/test browser` installs them."
         )
 
 

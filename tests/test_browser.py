@@ -15,7 +15,7 @@ from tests.conftest import chromium
 from tests.test_reports_html import HOSTILE, record_with
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Request, Route
+    from playwright.sync_api import Browser, Dialog, Page, Request, Route
 
 pytestmark = pytest.mark.browser
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.stylize-background.report.html"
@@ -60,10 +60,14 @@ def opened(browser: "Browser", path: Path, width: int = 1400, **context: Any) ->
         asked.append(request.url)
         route.continue_() if request.url == path.as_uri() else route.abort()
 
+    def complain(dialog: "Dialog") -> None:
+        complaints.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
     with browser.new_context(viewport={"width": width, "height": 900}, **context) as started:
         page = started.new_page()
         page.route("**/*", answer)
-        page.on("dialog", lambda dialog: (complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", complain)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(path.as_uri())
@@ -171,5 +175,6 @@ def test_on_paper_no_column_is_lost_and_a_restyling_takes_eight_pages(
         wider = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML)"
         lost = page.eval_on_selector_all(".scroll, .chart, pre, dl", wider)
         assert [html[:200] for html in lost] == []
-        margin = dict.fromkeys(("top", "left", "bottom", "right"), "1cm")
-        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4", margin=margin))) <= 8
+        cm = "1cm"
+        paper = page.pdf(format="A4", margin={"top": cm, "left": cm, "bottom": cm, "right": cm})
+        assert len(re.findall(rb"/Type\s*/Page\b", paper)) <= 8
