@@ -1,141 +1,63 @@
 """Gramscope from Python: one call for a script or a notebook, on the same road as the command line.
 
 Here, above the packages, because it joins what they keep apart: finding a region, restyling it, telling of it. Their
-own functions go by this name too: `gramscope.activations`, `gramscope.saliency_map`.
+own functions go by this name too: `gramscope.activations`, `gramscope.saliency_map` (or `gramscope.saliency`).
 """
 
-import base64
-import html
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-from PIL import Image
-
 from commands.foreground import ForegroundOptions, find_foreground
 from commands.options import MAX_SEED, Device, Region, RunOptions, idle_with_all
-from commands.outputs import check_replaceable, check_suffix, in_format_of, write_atomically
 from commands.parts import Colour, Part
+from commands.restyled import Restyled
 from commands.restyling import LayerOptions, LoopOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
 from commands.work import Work
 from interp.errors import OutOfMemoryError, UsageError, is_out_of_memory, unknown_name
-from interp.pictures.deep import DEEP_SUFFIXES
 from interp.pictures.files import as_path
-from interp.pictures.images import Picture, Source, encode_png, encode_webp
+from interp.pictures.images import Source
 from stylize.ways import way_named
 
 if TYPE_CHECKING:
+    from interp import activations as activations
+    from interp import choose_layers as choose_layers
+    from interp import load_image as load_image
+    from interp import load_picture as load_picture
+    from interp import load_vgg as load_vgg
+    from interp import quick_verdict as quick_verdict
+    from interp import saliency_map as saliency_map
     from reports.record import Record
     from segment.segmentation import Segmentation
 
-FROM = {  # loaded when asked for, as torch is
-    "activations": "interp",
-    "choose_layers": "interp",
-    "load_image": "interp",
-    "load_picture": "interp",
-    "load_vgg": "interp",
-    "quick_verdict": "interp",
-    "saliency_map": "interp",
-}
-__all__ = ["Restyled", "restyle", "segment"]
+OTHER_NAMES = {"saliency": "saliency_map"}  # as the command is called
+__all__ = [
+    "Restyled",
+    "activations",
+    "choose_layers",
+    "load_image",
+    "load_picture",
+    "load_vgg",
+    "quick_verdict",
+    "restyle",
+    "saliency_map",
+    "segment",
+]
 
-PREVIEW_PX = 512  # long side of the pictures that a notebook shows
 Choice = TypeVar("Choice", bound=Enum)
 
 
 def __getattr__(name: str) -> Any:
-    if name in FROM:
-        return getattr(import_module(FROM[name]), name)
+    name = OTHER_NAMES.get(name, name)
+    if name in __all__:  # not defined below: of interp, which is loaded when asked for, as torch is
+        return getattr(import_module("interp"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-@dataclass(frozen=True)
-class Restyled:
-    """A restyled photo; a notebook shows it beside photo and painting.
-
-    Attributes:
-        pixels_hwc: (H, W, 3) RGB, or RGBA where the photo is transparent; the photo's size and type, uint8 or uint16.
-        alpha_hw01: (H, W) float32 in [0, 1], what was restyled.
-        photo: As it was read.
-        painting: As it was read.
-        region: `background`, `foreground` or `all`.
-        found: How the foreground was found, in a sentence; empty for all of the photo.
-        notes: What to know of the result, a sentence each.
-        record: The report's facts, if a report was asked for.
-        files: What it was made from, never to be written over.
-    """
-
-    pixels_hwc: np.ndarray = field(repr=False)
-    alpha_hw01: np.ndarray = field(repr=False)
-    photo: Picture
-    painting: Picture
-    region: str
-    found: str
-    notes: tuple[str, ...]
-    record: "Record | None" = field(default=None, repr=False)
-    files: tuple[Path, ...] = field(default=(), repr=False)
-
-    @property
-    def image(self) -> Image.Image:
-        """The picture, in 8 bits."""
-        return Image.fromarray(self.photo.original.in_8_bits(self.pixels_hwc))
-
-    @property
-    def changed_outside(self) -> int:
-        """Number of pixels outside the region that are not the photo's own."""
-        outside = self.alpha_hw01 == 0
-        return int((self.pixels_hwc[outside, :3] != self.photo.original.rgb_hwc[outside]).any(axis=1).sum())
-
-    def save(self, path: str | Path) -> Path:
-        """Write the picture: .png and .tif keep every pixel, .webp too unless it has 16 bits a channel, .jpg does not.
-
-        An existing file is replaced, unless the picture was made from it.
-
-        Raises:
-            UsageError: If the name is no picture's.
-            OutputError: If it cannot be written, or is one of the inputs.
-        """
-        path = as_path(path)
-        check_suffix(path)
-        check_replaceable(path, True, self.files)
-        deep = path.suffix.lower() in DEEP_SUFFIXES
-        pixels = self.pixels_hwc if deep else self.photo.original.in_8_bits(self.pixels_hwc)
-        write_atomically(path, in_format_of(path, encode_png(pixels)))
-        return path
-
-    def save_report(self, path: str | Path) -> Path:
-        """Write the HTML report, where `restyle(..., report=True)` made one.
-
-        Raises:
-            UsageError: If there is none.
-            OutputError: If it cannot be written.
-        """
-        from reports.html import render_html
-
-        if self.record is None:
-            raise UsageError("No report was made; call restyle(..., report=True).")
-        write_atomically(as_path(path), render_html(self.record).encode())
-        return as_path(path)
-
-    def _repr_png_(self) -> bytes:
-        return encode_png(self.photo.original.in_8_bits(self.pixels_hwc))
-
-    def _repr_html_(self) -> str:
-        shown = {"photo": self.photo.rgb_hwc_u8, "painting": self.painting.rgb_hwc_u8, "result": np.asarray(self.image)}
-        figures = "".join(_figure(name, pixels) for name, pixels in shown.items())
-        words = " ".join(html.escape(sentence) for sentence in (self.found, self._outside(), *self.notes) if sentence)
-        return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div><p>{words}</p>'
-
-    def _outside(self) -> str:
-        outside = int((self.alpha_hw01 == 0).sum())
-        if not outside:
-            return ""
-        changed = self.changed_outside
-        return f"Of {outside:,} pixels outside the {self.region}, {changed or 'none'} differ{'' if changed else 's'}."
+def __dir__() -> list[str]:
+    return __all__
 
 
 def restyle(
@@ -191,6 +113,7 @@ def restyle(
         GramscopeError: As the command line's messages; see `interp.errors`.
 
     Example:
+        >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> photo, painting = (rng.integers(0, 256, (96, 96, 3), dtype=np.uint8) for _ in range(2))
         >>> done = restyle(photo, painting, box=(8, 8, 48, 80), size=96, iterations=2, quiet=True)
@@ -339,11 +262,3 @@ def _one_of(kind: type[Choice], name: str) -> Choice:
     if name not in values:
         raise unknown_name(kind.__name__.lower(), name, values)
     return kind(name)
-
-
-def _figure(name: str, pixels_hwc_u8: np.ndarray) -> str:
-    data = base64.b64encode(encode_webp(pixels_hwc_u8, long_side_px=PREVIEW_PX)).decode()
-    return (
-        f'<figure style="margin:0;flex:1 1 200px;max-width:{PREVIEW_PX}px"><img alt="{name}" style="width:100%" '
-        f'src="data:image/webp;base64,{data}"><figcaption>{name}</figcaption></figure>'
-    )

@@ -80,7 +80,10 @@ class _Loss:
             self.content = self._maps(photo_nchw01)[FIXED_CONTENT]
 
     def _maps(self, image_nchw01: Tensor) -> dict[str, Tensor]:
-        maps = self.vgg.activations(image_nchw01, [*FIXED_STYLE, FIXED_CONTENT], precision=self.precision)
+        image = image_nchw01.contiguous(memory_format=torch.channels_last)
+        half = self.precision == "bfloat16"
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=half):
+            maps = self.vgg.activations(image, [*FIXED_STYLE, FIXED_CONTENT])
         return {name: self.unit * values.float() for name, values in maps.items()}
 
     def __call__(self, image_nchw01: Tensor) -> Tensor:

@@ -26,7 +26,9 @@ from torch.nn import functional as F
 
 ROOT = Path(__file__).resolve().parent.parent
 WARM = 2  # evaluations before those that count
-CASES = ("textbook", "ours", "float32", "moments by autograd", "without a border", "squared covariances")
+CASES = (
+    "textbook", "ours", "float32", "float32, no Winograd", "by autograd", "without a border", "squared covariances",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -114,17 +116,21 @@ def ours(vgg, photo_nchw01: Tensor, painting_nchw01: Tensor, arguments: argparse
     """Our loop at its finest scale, without one of its tricks where the case says so."""
     import numpy as np
 
+    from interp.network import frozen_pass
     from interp.statistics.layers import fixed_choice
     from stylize import Settings, StyledRegion, fill, losses, stylize
 
     size, case = arguments.size, arguments.case
-    if case == "moments by autograd":
+    if case == "by autograd":
         losses.region_moments = plain_moments  # pyright: ignore[reportAttributeAccessIssue]
+        losses.FrozenPass = AutogradPass  # pyright: ignore[reportAttributeAccessIssue]
+    if case == "float32, no Winograd":
+        frozen_pass.pays = lambda weight: False
     if case == "squared covariances":
         losses.GaussianTarget = SquaredTarget  # pyright: ignore[reportAttributeAccessIssue]
     settings = Settings(
         size_px=size, coarsest_px=size, iterations=WARM + arguments.steps,
-        precision="float32" if case == "float32" else "auto",
+        precision="float32" if case.startswith("float32") else "auto",
     )  # fmt: skip
     region = StyledRegion(np.ones((size, size), np.float32), painting_nchw01, fixed_choice())
     if case == "without a border":
@@ -139,6 +145,18 @@ def plain_moments(features_nchw: Tensor, mask_hw01: Tensor) -> tuple[Tensor, Ten
     mean = flat @ weights
     centred = flat - mean[:, None]
     return mean, (centred * weights) @ centred.T
+
+
+class AutogradPass:
+    """The network's layers as automatic differentiation has them, in the precision of `FrozenPass`."""
+
+    def __init__(self, vgg, layers: list[str], pooling: str, precision: str) -> None:
+        self.vgg, self.layers, self.pooling, self.half = vgg, layers, pooling, precision == "bfloat16"
+
+    def __call__(self, image_nchw01: Tensor) -> dict[str, Tensor]:
+        image = image_nchw01.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.half):
+            return self.vgg.activations(image, self.layers, self.pooling)
 
 
 class SquaredTarget:

@@ -38,8 +38,10 @@ def pictures_in(sources: Sequence[str]) -> list[str]:
     return found
 
 
-def one_by_one(sources: Sequence[str], once: Callable[[str], None], quiet: bool) -> None:
-    """Run a command on each photo; one that fails does not stop the others.
+def one_by_one(
+    sources: Sequence[str], once: Callable[[str], None], quiet: bool, finish: Callable[[], None] = lambda: None
+) -> None:
+    """Run a command on each photo; one that fails does not stop the others. In the end, unless all did, `finish`.
 
     Raises:
         typer.Exit: With 8 if some failed, with the first one's code if all did, with 130 if interrupted.
@@ -58,5 +60,7 @@ def one_by_one(sources: Sequence[str], once: Callable[[str], None], quiet: bool)
     if not quiet:
         names = f"; failed: {', '.join(failed)}" if failed else ""
         tell(f"{len(sources) - len(failed)} of {len(sources)} pictures done{names}.")
+    if len(failed) < len(sources):
+        finish()
     if failed:
         raise typer.Exit(PARTLY_FAILED if len(failed) < len(sources) else next(iter(failed.values())))

@@ -24,7 +24,7 @@ def tell_compare(
 ) -> "RecordBuilder":
     """Put a study into a record, in reading order."""
     from reports import study
-    from reports.conclusions import compare_conclusion
+    from reports.conclusions.restyling import compare_conclusion
     from reports.factors import factors_section
     from reports.standings import claim_sentence, standings_section
     from reports.store import RecordBuilder

@@ -184,7 +184,7 @@ def _stats(entry: "FeatureMaps", selection: "Selection") -> dict[str, Any]:
 def _told(
     vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", looked_at: tuple[int, int], scale: Scale
 ) -> "RecordBuilder":
-    from reports.conclusions import features_conclusion
+    from reports.conclusions.seeing import features_conclusion
     from reports.features import features_section
     from reports.record import Figure, Row
     from reports.store import RecordBuilder

@@ -47,7 +47,7 @@ def gram(
 
     from interp.pictures.sizes import painting_size_hw_px, resize_nchw01, working_size_hw_px
     from interp.statistics.gram_compare import compare_grams
-    from reports.conclusions import gram_conclusion
+    from reports.conclusions.style import gram_conclusion
     from reports.gram import gram_distances, gram_sections, gram_spectra, pictures_row
     from reports.store import RecordBuilder, plain
 

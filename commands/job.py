@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from commands.work import Work
@@ -61,11 +61,13 @@ def do_job(
         kept_hwc_u8: The kept side's own colours; see `compose`.
         cut: What cuts the region out of the result, for a way that does.
     """
-    from stylize.composite import compose
+    from stylize.composite import compose, enlarged_rchw
     from stylize.optimise import cut_out
 
     way = way.resolved(work.device())
     steps, snapshots, last, interrupted = _run(work, vgg, photo, regions, way, foreseen)
+    if last.step < last.total:
+        work.end_early()
     if interrupted:
         work.warn(f"Interrupted at step {last.step} of {last.total}: this is the picture until then.")
     if not math.isfinite(last.losses["total"]):
@@ -75,11 +77,15 @@ def do_job(
             work.warn(f"Layer {name} was left out of the {region.name} at the finest scale: {reason}.")
     if cut:
         last = cut_out(last, photo.original.visible_hwc_u8, cut)
+    own, restyled = photo.original, last.restyled_rchw
     enlarged = last.size_hw_px != photo.size_hw_px
-    work.begin("composing", "Enlarging what was painted, guided by the photo." if enlarged else "Composing.")
-    own = photo.original
+    if enlarged:
+        work.begin("enlarging", "Enlarging what was painted, guided by the photo.")
+        watch = partial(work.at, "enlarging")
+        restyled = enlarged_rchw(own.rgb_hwc, last.scene.regions, restyled, own.white, watch)
+    work.begin("composing", "Bringing it into the photo.")
     kept = None if kept_hwc_u8 is None else own.as_changed(kept_hwc_u8)
-    result = compose(own.rgb_hwc, last.scene.regions, last.restyled_rchw, kept, own.white)
+    result = compose(own.rgb_hwc, last.scene.regions, restyled, kept, own.white)
     return Job(photo, way, steps, last, snapshots, result, interrupted, enlarged)
 
 
@@ -92,10 +98,12 @@ def _run(
 
     last: StepEvent | None = None
     steps, snapshots = [], []
-    work.begin("painting", "Painting.")
+    work.begin("preparing", "Taking each region out of the photo, and matching colours.")
     image, shares = to_nchw01(photo.original.visible_hwc_u8).to(work.device()), foreseen.shares
     try:
         for last in optimise(vgg, image, regions, way):
+            if not steps:
+                work.begin("painting", "Painting.")
             steps.append(last.figures)
             words = f"{last.size_hw_px[1]}x{last.size_hw_px[0]} px  loss {last.losses['total']:.4g}"
             work.at("painting", shares[last.step - 1], words)

@@ -56,7 +56,7 @@ def kmeans(
     run.plan_outputs(picture.stem, {"map": "png", "blackout": "png", "figure": "png", "stats": "json"})
 
     from reports.clusters import clusters_figure, clusters_row, clusters_section, neutrality, why_so_many
-    from reports.conclusions import clusters_conclusion
+    from reports.conclusions.regions import clusters_conclusion
     from reports.store import RecordBuilder
     from segment.kmeans import blackout as black
     from segment.kmeans import cluster

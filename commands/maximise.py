@@ -79,7 +79,7 @@ def _headline(found: "Maximised", response: "Response", picture: "Picture") -> s
 
 
 def _report(run: Run, classifier: "Classifier", found: "Maximised", response: "Response", picture: "Picture") -> None:
-    from reports.conclusions import maximise_conclusion
+    from reports.conclusions.seeing import maximise_conclusion
     from reports.maximise import maximise_section
     from reports.record import Gallery, Row
     from reports.store import RecordBuilder

@@ -16,7 +16,7 @@ from commands.failing import INTERRUPTED as INTERRUPTED
 from commands.failing import with_errors
 from commands.outputs import is_folder
 from commands.streams import tell
-from interp.errors import UsageError
+from interp.errors import InputError, OutputError, UsageError
 
 SPELLED = {"stylise": "stylize", "maximize": "maximise"}  # also understood, and called by their usual names
 MAX_SEED = 2**31  # OpenCV's generator is the narrowest of the three that a seed goes to
@@ -214,7 +214,22 @@ def _each_picture(given: dict[str, Any], once: Callable[..., None]) -> None:
         raise UsageError(f"--output {given['output']!r} names one file for {len(sources)} photos; expected --out-dir.")
     if sources.count("-") > 1:
         raise UsageError("Standard input can be read once; expected at most one `-`.")
-    return one_by_one(sources, lambda source: once(image=source), given["quiet"])
+    folder = Path(given["output"] or given["out_dir"])
+    finish = (lambda: None) if given["no_report"] else functools.partial(_index, folder, given["quiet"])
+    return one_by_one(sources, lambda source: once(image=source), given["quiet"], finish)
+
+
+def _index(folder: Path, quiet: bool) -> None:
+    """Write the index of the results, which is no reason to fail."""
+    from commands.report import write_index
+
+    try:
+        page = write_index(folder)
+    except (InputError, OutputError) as error:
+        tell(f"Note: no index was written: {error}")
+    else:
+        if not quiet:
+            tell(f"All of them at a glance: {page}")
 
 
 def _refuse_idle(given: dict[str, Any]) -> None:

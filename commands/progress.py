@@ -10,6 +10,8 @@ from typing import Protocol
 from commands.options import Progress
 from commands.streams import DISPLAY, tell
 
+DOUBT_S = 5.0  # of work as fast as foreseen: the pace is believed after a few seconds
+
 
 class Step(Protocol):
     """What a progress display needs of an event."""
@@ -30,6 +32,22 @@ class Step(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Moment:
+    """How far all the work is.
+
+    Attributes:
+        step: Share that is done.
+        elapsed_s: Seconds so far.
+        left_s: Seconds left; None while nothing is known.
+    """
+
+    step: float
+    elapsed_s: float
+    left_s: float | None
+    total: float = 1.0
+
+
 class Display:
     """Shows steps; this one shows nothing."""
 
@@ -39,9 +57,13 @@ class Display:
 
 def left(event: Step) -> str:
     """The time left, at the pace until now."""
-    if not event.step:
+    if isinstance(event, Moment):
+        seconds = event.left_s
+    else:
+        seconds = event.elapsed_s / event.step * (event.total - event.step) if event.step else None
+    if seconds is None:
         return ""
-    seconds = round(event.elapsed_s / event.step * (event.total - event.step))
+    seconds = round(seconds)
     return f"{seconds} s left" if seconds < 100 else f"{seconds / 60:.0f} min left"
 
 
@@ -94,35 +116,53 @@ def open_display(mode: Progress, quiet: bool) -> Display:
     return DISPLAY.enter_context(progress(mode, quiet))
 
 
-@dataclass(frozen=True)
-class Moment:
-    """How far all the work is."""
-
-    step: float
-    total: float
-    elapsed_s: float
-
-
 class Stages:
     """All the work from here to a command's end.
 
+    What is foreseen may change on the way: the share that is shown goes on from where it is, and never falls.
+
     Args:
-        costs: Foreseen cost of each stage by name, in order, in seconds or any other unit.
+        costs: Foreseen seconds of each stage by name, in order.
         display: Shows it.
     """
 
     def __init__(self, costs: Mapping[str, float], display: Display) -> None:
         self.costs, self.display, self.started = dict(costs), display, time.monotonic()
+        self.stage, self.share = next(iter(costs)), 0.0
+        self.origin = 0.0, 0.0  # what was done, and the share shown, when the costs last changed
 
     def at(self, stage: str, share: float = 0.0, words: str = "") -> None:
         """Show that a share of a stage is done, and all of those before it."""
-        names, costs = list(self.costs), list(self.costs.values())
-        done = sum(costs[: names.index(stage)]) + share * self.costs[stage]
-        self._show(done, words or stage)
+        self.stage, self.share = stage, share
+        done, total, elapsed = self._done(), sum(self.costs.values()), time.monotonic() - self.started
+        pace = (elapsed + DOUBT_S) / (done + DOUBT_S)
+        left_s = pace * (total - done) if done else None
+        self.display.show(Moment(self._shown(), elapsed, left_s), words or stage)
+
+    def foresee(self, costs: Mapping[str, float]) -> None:
+        """Change what is foreseen from here on; the present stage, unless it is named, ends where it is."""
+        shown, names = self._shown(), list(self.costs)
+        passed = {name: self.costs[name] for name in names[: names.index(self.stage)]}
+        if self.stage not in costs:
+            passed[self.stage], self.share = self.share * self.costs[self.stage], 1.0
+        self.costs = passed | dict(costs)
+        self.origin = self._done(), shown
+
+    def end_early(self) -> None:
+        """The rest of the present stage is not done: time and share go by those after it."""
+        names = list(self.costs)
+        self.foresee({name: self.costs[name] for name in names[names.index(self.stage) + 1 :]})
 
     def finish(self) -> None:
         """Show that everything is done."""
-        self._show(sum(self.costs.values()), "done")
+        self.at(list(self.costs)[-1], 1.0, "done")
 
-    def _show(self, done: float, words: str) -> None:
-        self.display.show(Moment(done, sum(self.costs.values()), time.monotonic() - self.started), words)
+    def _done(self) -> float:
+        names = list(self.costs)
+        before = sum(self.costs[name] for name in names[: names.index(self.stage)])
+        return before + self.share * self.costs[self.stage]
+
+    def _shown(self) -> float:
+        done, shown = self.origin
+        rest = sum(self.costs.values()) - done
+        return shown + (1 - shown) * (self._done() - done) / rest if rest else 1.0

@@ -1,5 +1,7 @@
-"""`report`: render a record again."""
+"""`report`: render a record again, several on one page, or the index of a folder."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,28 +9,95 @@ import typer
 
 from commands.failing import with_errors
 from commands.outputs import check_replaceable, write_atomically
-from commands.streams import show
+from commands.streams import show, tell
+from interp.errors import InputError, UsageError
+
+ENDING = ".report.json"
 
 
 def report(
-    record: Annotated[Path, typer.Argument(metavar="RECORD.json", help="A report's record.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Page to write.")] = None,
+    records: Annotated[
+        list[Path],
+        typer.Argument(metavar="RECORD.json…|FOLDER", help="A report's record, several, or a folder of results."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Page to write.",
+            show_default="beside the record; together.html; index.html in the folder",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing page.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:  # fmt: skip
-    """Render the HTML page of a record; the same record gives the same bytes.
+    """Render the HTML page of a record; of several, one page that compares them; of a folder, an index of its results.
 
-    Example: python cli.py report out/astronaut.stylize-background.report.json -o page.html
+    The same records give the same bytes.
+
+    Example: python cli.py report out/me.stylize-background.report.json out/me.stylize-background-2.report.json
     """
 
     def render() -> None:
-        from reports.codec import load_record
-        from reports.html import render_html
-
-        page = output or record.with_suffix(".html")
-        rendered = render_html(load_record(record)).encode()
-        check_replaceable(page, overwrite, inputs=[record])
-        write_atomically(page, rendered)
-        show(page)
+        if any(path.is_dir() for path in records):
+            if len(records) > 1:
+                raise UsageError(f"{len(records)} names and a folder among them; expected records, or one folder.")
+            show(write_index(records[0], output, overwrite=overwrite))
+        else:
+            _write_page(records, output, overwrite)
 
     with_errors(render, debug)
+
+
+def _write_page(paths: Sequence[Path], output: Path | None, overwrite: bool) -> None:
+    """The page of one record, or of several together."""
+    from reports.codec import load_record
+    from reports.html import render_html
+    from reports.together import together
+
+    record, page = load_record(paths[0]), paths[0].with_suffix(".html")
+    if len(paths) > 1:
+        record = together(dict(zip(_names(paths), [record, *map(load_record, paths[1:])], strict=True)))
+        page = paths[0].parent / "together.html"
+    page = output or page
+    rendered = render_html(record).encode()
+    check_replaceable(page, overwrite, inputs=paths)
+    write_atomically(page, rendered)
+    show(page)
+
+
+def write_index(folder: Path, output: Path | None = None, *, overwrite: bool = False) -> Path:
+    """Write the index of a folder's results, and say where; an earlier index is replaced, another page only if asked.
+
+    Raises:
+        InputError: If there is no result in the folder.
+        OutputError: If something else is in the way, or the page cannot be written.
+    """
+    from reports.codec import load_record
+    from reports.index import MARK, entry_of, render_index
+
+    page, entries = output or folder / "index.html", []
+    for path in sorted(folder.glob(f"*{ENDING}")):
+        name = path.name.removesuffix(ENDING)
+        try:
+            beside = Path(os.path.relpath(path.with_suffix(".html"), page.parent)).as_posix()
+            entries.append(entry_of(name, beside, load_record(path)))
+        except InputError as error:
+            tell(f"Note: {path.name} is left out: {error}")
+    if not entries:
+        raise InputError(f"No result with a report is in {str(folder)!r}; expected files that end in {ENDING}.")
+    earlier = page.is_file() and MARK in page.read_bytes()[:200].decode("utf-8", "replace")
+    check_replaceable(page, overwrite or earlier, inputs=[])
+    write_atomically(page, render_index(f"Results in {folder.resolve().name or 'this folder'}", entries).encode())
+    return page
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """What to call each run: its file's name, with folders where that is not enough.
+
+    Raises:
+        UsageError: If one is given twice.
+    """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError("A record is named twice; expected each once.")
+    names = [path.name.removesuffix(ENDING) for path in paths]
+    return names if len(set(names)) == len(names) else [str(path).removesuffix(ENDING) for path in paths]

@@ -13,7 +13,7 @@ from commands.pairs import cutter
 from commands.parts import Part
 from commands.run import names_of
 from commands.seeing import SaliencyFindings, look
-from commands.sizing import sized
+from commands.sizing import FINDING, LOOKING, foresee_all, sized
 from commands.work import Work
 from interp.errors import UsageError
 from interp.network.layer_names import RELU_NAMES, layer
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LOOP, LAYERS = "Optimisation", "Layers"
 FACE_INSIDE = 0.25  # of the faces' area: less is the rim of a face on the other side
-USUAL_SIZE = "half the photo's, 512 to 1024"
+USUAL_SIZE = "the photo's, 512 to 1024, as time allows"
 
 
 class LayerChoiceMode(StrEnum):
@@ -212,7 +212,16 @@ def restyle_parts(
     """
     from segment.faces import face_map
 
-    findings, segmentation, vgg = _see(work, photo, parts, foreground, mask_hw01)
+    work.foresee({"libraries": 1.0})
+    vgg, first = work.network(), _first_stages(work, parts, foreground)
+    foresee_all(work, way, photo.size_hw_px, len(parts), vgg, first, grows=grows)
+    findings = segmentation = None
+    for stage in first:
+        work.at(stage)
+        if stage == LOOKING:
+            findings = look(work, vgg, photo)
+        else:
+            segmentation = find_foreground(work, photo, foreground, findings, mask_hw01)
     alphas = [region_alpha(part.region, photo, segmentation) for part in parts]
     way, foreseen = sized(work, way, alphas, vgg, grows=grows)
     faces_hw01 = face_map(photo.rgb_hwc_u8) if layers.faces is Faces.HELD and way.isolates else None
@@ -224,21 +233,15 @@ def restyle_parts(
     return Restyling(work, vgg, job, parts, findings, segmentation)
 
 
-def _see(
-    work: Work, photo: "Picture", parts: list[Part], foreground: ForegroundOptions, mask_hw01: "np.ndarray | None"
-) -> "tuple[SaliencyFindings | None, Segmentation | None, Vgg]":
-    """Look at the photo and find the foreground; what needs no network fails before one is loaded."""
-    segmentation, whole = None, parts[0].region is Region.ALL
-    if not whole and not foreground.needs_saliency:
-        segmentation = find_foreground(work, photo, foreground, None, mask_hw01)
-    vgg = work.network()
-    prompted = not whole and foreground.needs_saliency
-    findings = None if work.options.no_report and not prompted else look(work, vgg, photo)
-    if findings:
-        work.say(f"The network sees: {findings.sentence}.")
-    if not whole and segmentation is None:
-        segmentation = find_foreground(work, photo, foreground, findings, mask_hw01)
-    return findings, segmentation, vgg
+def _first_stages(work: Work, parts: list[Part], foreground: ForegroundOptions) -> list[str]:
+    """What comes before the layers: the foreground, unless all is restyled, and what the network sees.
+
+    The latter comes first where the foreground follows from it, and else only for the report.
+    """
+    whole = parts[0].region is Region.ALL
+    if foreground.needs_saliency and not whole:
+        return [LOOKING, FINDING]
+    return [FINDING] * (not whole) + [LOOKING] * (not work.options.no_report)
 
 
 def _styled(

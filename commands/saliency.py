@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands.against import CONTRASTED, hold_against
 from commands.attributing import (
     AttributionOptions,
     MethodsOption,
@@ -17,6 +18,7 @@ from commands.attributing import (
 )
 from commands.options import ImageArgument, RunOptions, command
 from commands.run import Run
+from interp.errors import UsageError
 
 if TYPE_CHECKING:
     from interp.attribution.saliency import SaliencyMap
@@ -48,6 +50,15 @@ def saliency(
     image: ImageArgument = None,
     methods: MethodsOption = "guided-backprop",
     convention: ConventionOption = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="CLASS",
+            help="Why the target and not this class: both maps and their difference, by integrated gradients unless "
+            "--methods says otherwise.",
+        ),
+    ] = None,
     no_verdict: Annotated[
         bool, typer.Option("--no-verdict", help="Leave the verdict out of figure and terminal; the report shows it.")
     ] = False,
@@ -57,12 +68,16 @@ def saliency(
     Example: python cli.py saliency photo.jpg --methods all --target tabby
     """
     run = Run(context, options)
-    names = method_names(methods)
+    names = method_names(methods if against is None or run.is_given("methods") else CONTRASTED)
     picture = run.photo(image, "coffee")
+    if against is not None:
+        if convention is not None:
+            raise UsageError("--convention was given beside --against, which has one scale for all; drop one of them.")
+        return hold_against(run, picture, asked, names, against, told=not no_verdict)
     several = len(names) > 1
     run.plan_outputs(picture.stem, {"figure": "png", **({"stats": "json"} if several else {"map": "png"})})
 
-    from reports.conclusions import saliency_conclusion
+    from reports.conclusions.seeing import saliency_conclusion
     from reports.saliency import method_sheet, methods_section, saliency_panels, saliency_row, saliency_section
     from reports.store import RecordBuilder
     from reports.verdict import verdict_sentence

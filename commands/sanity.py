@@ -47,7 +47,7 @@ def sanity(
     picture = run.photo(image, "coffee")
     run.plan_outputs(picture.stem, {"figure": "png", "stats": "json"})
 
-    from reports.conclusions import saliency_conclusion
+    from reports.conclusions.seeing import saliency_conclusion
     from reports.saliency import saliency_row
     from reports.sanity import sanity_figure, sanity_section
     from reports.store import RecordBuilder, plain

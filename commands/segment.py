@@ -37,7 +37,7 @@ def segment(
     run.plan_outputs(picture.stem, {**pictures, "measures": "json"})
 
     from interp.pictures.images import encode_png, mask_u8
-    from reports.conclusions import segment_conclusion
+    from reports.conclusions.regions import segment_conclusion
     from reports.foreground import doubts, how_found
     from reports.region import region_row, region_section
     from reports.store import RecordBuilder

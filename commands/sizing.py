@@ -1,11 +1,14 @@
 """The size to work at, and what is said before the work starts: how long it will take, and in how much memory."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from commands.work import Work
 
 USABLE = 0.8  # of the machine's memory: others need some, too
+FINDING, LOOKING = "foreground", "looking"  # stages
+GROWING = "default"  # other presets were made for their own size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +25,7 @@ def sized(
 
     Args:
         work: Says it.
-        way: As named, with the size that was given. The default one is brought to the photo's usual size, or less;
-            other presets were made for their own.
+        way: As named, with the size that was given; the default one is brought to the photo's own size, or less.
         alphas_hw01: (H, W) each, the regions.
         vgg: The network.
         grows: Whether no size was asked for.
@@ -31,13 +33,41 @@ def sized(
     from stylize.forecast import Extent, affordable, forecast
 
     regions, width, machine = [Extent.of(alpha) for alpha in alphas_hw01], vgg.info.width, _machine()
-    if grows and way.name == "default":
+    if grows and way.name == GROWING:
         way = affordable(way, regions, width, machine)
     way = _fitting(work, way, regions, width, machine)
     found = forecast(way, regions, width, machine.threads)
     _foretell(work, way, regions, found, machine)
     work.foresee(found.stages(reported=not work.options.no_report))
     return way, found
+
+
+def foresee_all(
+    work: Work, way: "Way", photo_hw_px: tuple[int, int], regions: int, vgg: "Vgg", first: Sequence[str], *,
+    grows: bool,
+) -> None:  # fmt: skip
+    """Show all the work from the start, as if each region filled the photo; `sized` knows better later.
+
+    Args:
+        work: Shows it.
+        way: As for `sized`.
+        photo_hw_px: Of the photo.
+        regions: How many are restyled.
+        vgg: The network.
+        first: The stages before the layers, in order: `FINDING` the foreground, `LOOKING` at what the network sees.
+        grows: As for `sized`.
+    """
+    from stylize.forecast import LIBRARIES_S, NETWORK_S, Extent, affordable, finding_s, forecast, looking_s
+
+    extents, width, machine = [Extent(photo_hw_px, photo_hw_px)] * regions, vgg.info.width, _machine()
+    if grows and way.name == GROWING:
+        way = affordable(way, extents, width, machine)
+    found = forecast(way, extents, width, machine.threads)
+    looking = looking_s(vgg.info.native_size_px, width, machine.threads) if vgg.info.native_size_px else 0.0
+    costs = {FINDING: finding_s(found.photo_pixels), LOOKING: looking}
+    before = {"libraries": LIBRARIES_S, "network": NETWORK_S} | {stage: costs[stage] for stage in first}
+    work.foresee(before | found.stages(reported=not work.options.no_report))
+    work.at("network", 1.0)
 
 
 def _fitting(work: Work, way: "Way", regions: "list[Extent]", width: float, machine: "Machine") -> "Way":

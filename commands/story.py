@@ -1,12 +1,14 @@
 """The stylize report, section by section: from the run's results to a record."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from commands.seeing import best_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
 
     from commands.job import Job
     from commands.parts import Part
@@ -26,7 +28,7 @@ SHOWN_CHANNELS = 16
 
 
 @dataclass(frozen=True)
-class Restyled:
+class Measured:
     """One region of the finest scale, and what the rulers say of it."""
 
     region: "StyledRegion"
@@ -50,6 +52,38 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         done: The restyling.
         exact: Whether the picture is saved without loss.
     """
+    from reports.foreground import doubts
+    from reports.store import RecordBuilder
+    from stylize.fill import without_border
+    from stylize.isolate import measure
+    from stylize.texture import textures
+
+    vgg, job, parts, work = done.vgg, done.job, done.parts, done.work
+    work.begin("reading", "Measuring the result.")
+    measured = _read(vgg, job)
+    work.begin("isolation", "Measuring whether anything outside reached the inside.")
+    isolation = measure(vgg, job.photo.original, job.result_hwc, job.way, job.last)
+    work.begin("textures", "Making a texture from each layer's statistics.")
+    carried = [textures(vgg, without_border(entry.canvas.painting_nchw01)) for entry in measured]
+    work.begin("report", "Drawing the report.")
+    after = " and ".join(part.painting.name for part in parts)
+    by = f", by {job.way.title}" if job.way.sources else ""
+    title = f"{job.photo.name}, {_names(parts)} after {after}{by}"
+    builder = RecordBuilder("stylize", title, _headline(measured, isolation))
+    builder.conclusion = _conclusion(job, measured, isolation, doubts(done.segmentation) if done.segmentation else ())
+    _show(builder, done, measured, isolation, carried)
+    builder.data = _data(done, measured, isolation, exact=exact)
+    return builder
+
+
+def _show(
+    builder: "RecordBuilder",
+    done: "Restyling",
+    measured: "list[Measured]",
+    isolation: "Isolation",
+    carried: "list[dict[str, np.ndarray]]",
+) -> None:
+    """The pictures first, then every section."""
     from reports import (
         features_section,
         gram_section,
@@ -59,51 +93,41 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
         result_section,
         saliency_section,
     )
-    from reports.foreground import doubts
-    from reports.layers import choice_data
     from reports.restyling import restyled_row
-    from reports.store import RecordBuilder
-    from reports.verdict import verdict_data
     from reports.ways import constants_section
-    from stylize.fill import without_border
-    from stylize.isolate import measure
-    from stylize.texture import textures
 
     vgg, job, parts, segmentation, findings = done.vgg, done.job, done.parts, done.segmentation, done.findings
-    done.work.begin("reading", "Measuring the result.")
-    photo, scene, restyled = job.photo, job.last.scene, _read(vgg, job)
-    first, named = scene.regions[0], " and ".join(part.name for part in parts)
-    done.work.begin("isolation", "Measuring whether anything outside reached the inside.")
-    isolation = measure(vgg, photo.original, job.result_hwc, job.way, job.last)
-    seen = photo.original.on_white(job.result_hwc_u8)
-    after = " and ".join(part.painting.name for part in parts)
-    by = f", by {job.way.title}" if job.way.sources else ""
-    builder = RecordBuilder("stylize", f"{photo.name}, {named} after {after}{by}", _headline(restyled, isolation))
-    store, add = builder.images, builder.sections.append
-    done.work.begin("textures", "Making a texture from each layer's statistics.")
-    carried = [textures(vgg, without_border(entry.canvas.painting_nchw01)) for entry in restyled]
-    done.work.begin("report", "Drawing the report.")
-    paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
+    store, add, photo = builder.images, builder.sections.append, job.photo.rgb_hwc_u8
+    seen = job.photo.original.on_white(job.result_hwc_u8)
+    first = measured[0].region
     alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None
-    builder.lead.append(restyled_row(store, photo.rgb_hwc_u8, paintings, seen))
-    builder.conclusion = _conclusion(job, restyled, isolation, doubts(segmentation) if segmentation else ())
     painted = job.last.size_hw_px if job.enlarged else None
-    add(result_section(store, photo.rgb_hwc_u8, seen, alpha, region=named, painted_hw_px=painted))
+    paintings = {_painting_caption(part, parts): part.painting.rgb_hwc_u8 for part in parts}
+    builder.lead.append(restyled_row(store, photo, paintings, seen))
+    edge = first.alpha_hw01 if segmentation else None
+    add(result_section(store, photo, seen, alpha, region=_names(parts), painted_hw_px=painted, edge_hw01=edge))
     if segmentation:
-        add(region_section(store, photo.rgb_hwc_u8, segmentation, first.alpha_hw01, isolation, region=first.name))
+        add(region_section(store, photo, segmentation, first.alpha_hw01, isolation, region=first.name))
     add(features_section(store, _maps(vgg, job)))
     if findings:
         add(saliency_section(store, findings.saliency, findings.verdict))
-    for number, entry in enumerate(restyled):
-        several = entry.region.name if len(restyled) > 1 else ""
+    for number, entry in enumerate(measured):
+        several = entry.region.name if len(measured) > 1 else ""
         add(_of(gram_section(store, _grams(vgg, job, number)), several))
         add(_of(layers_section(store, entry.region.choice, carried[number]), several))
-    pictures = [*job.snapshots, ("result", seen)]
-    add(optimisation_section(store, job.steps, pictures, seconds=job.last.elapsed_s))
-    add(_outcome_section(vgg, job, restyled, findings))
+    add(optimisation_section(store, job.steps, [*job.snapshots, ("result", seen)], seconds=job.last.elapsed_s))
+    add(_outcome_section(vgg, job, measured, findings))
     if job.way.sources:
         add(constants_section([job.way]))
-    builder.data = {
+
+
+def _data(done: "Restyling", measured: "list[Measured]", isolation: "Isolation", *, exact: bool) -> dict[str, Any]:
+    """The figures behind the page."""
+    from reports.layers import choice_data
+    from reports.verdict import verdict_data
+
+    job, findings = done.job, done.findings
+    return {
         "exact": exact,
         "interrupted": job.interrupted,
         "way": job.way,
@@ -119,19 +143,22 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
                 "readings": {"photo": entry.photo, "result": entry.result, "painting": entry.painting},
                 "weights_of_terms": entry.canvas.loss.weights,
             }
-            for entry in restyled
+            for entry in measured
         },
-        "segmentation": segmentation,
+        "segmentation": done.segmentation,
         "isolation": isolation,
         "prediction": findings.saliency.prediction if findings else None,
         "verdict": verdict_data(findings.verdict) if findings else None,
         "losses": job.last.losses,
     }
-    return builder
 
 
-def _conclusion(job: "Job", restyled: list[Restyled], isolation: "Isolation", doubts: "Sequence[str]") -> "Conclusion":
-    from reports.conclusions import stylize_conclusion
+def _names(parts: "list[Part]") -> str:
+    return " and ".join(part.name for part in parts)
+
+
+def _conclusion(job: "Job", restyled: list[Measured], isolation: "Isolation", doubts: "Sequence[str]") -> "Conclusion":
+    from reports.conclusions.restyling import stylize_conclusion
 
     photo_px, worked_px = max(job.photo.size_hw_px), max(job.last.size_hw_px)
     return stylize_conclusion(
@@ -143,7 +170,7 @@ def _conclusion(job: "Job", restyled: list[Restyled], isolation: "Isolation", do
     )
 
 
-def _read(vgg: "Vgg", job: "Job") -> list[Restyled]:
+def _read(vgg: "Vgg", job: "Job") -> list[Measured]:
     """Read the saved result on the rulers, region by region, at the size that was worked at."""
     from interp.pictures.images import to_nchw01
     from interp.pictures.sizes import resize_nchw01
@@ -153,7 +180,7 @@ def _read(vgg: "Vgg", job: "Job") -> list[Restyled]:
     result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(scene.photo_nchw01), job.last.size_hw_px)
     for number, (region, canvas) in enumerate(zip(scene.regions, scene.canvases, strict=True)):
         rulers = rulers_of(vgg, scene, number)
-        found.append(Restyled(region, canvas, rulers.photo, rulers.read(result), rulers.painting))
+        found.append(Measured(region, canvas, rulers.photo, rulers.read(result), rulers.painting))
     return found
 
 
@@ -169,7 +196,7 @@ def _of(section: "Section", region: str) -> "Section":
     return replace(section, id=f"{section.id}-{region}", title=f"{section.title}: {region}")
 
 
-def _headline(restyled: list[Restyled], isolation: "Isolation") -> str:
+def _headline(restyled: list[Measured], isolation: "Isolation") -> str:
     moved = []
     for entry in restyled:
         before, after = (reading.mean_gram(entry.canvas.loss.style_layers) for reading in (entry.photo, entry.result))
@@ -225,7 +252,7 @@ def _grams(vgg: "Vgg", job: "Job", number: int) -> "dict[str, list[GramStats]]":
 
 
 def _outcome_section(
-    vgg: "Vgg", job: "Job", restyled: list[Restyled], findings: "SaliencyFindings | None"
+    vgg: "Vgg", job: "Job", restyled: list[Measured], findings: "SaliencyFindings | None"
 ) -> "Section":
     from reports.rulers import outcome_section, reading_rows
 

@@ -28,6 +28,8 @@ def stylize(
 ) -> None:
     """Restyle the foreground or the background of a photo after a painting, or each after its own.
 
+    Mask and alpha are written too; whichever side is painted, they mean the foreground, so that --mask reads them back.
+
     Example: python cli.py stylize photo.jpg --style painting.jpg --region background -o restyled.png
     """
     run = Run(context, options)
@@ -43,7 +45,7 @@ def stylize(
     if way.strength is not None and not any(run.is_given(option) for option in STRENGTHS):
         parts = [replace(part, strength=way.strength) for part in parts]
     done = restyle_parts(run, photo, parts, foreground, layers, way, grows=loop.size is None)
-    run.say("Writing the pictures.")
+    run.begin("writing", "Writing the pictures.")
     run.resolved = _resolved(done)
     _write_pictures(run, done)
     if not options.no_report:

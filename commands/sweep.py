@@ -160,7 +160,7 @@ def _tell(
     preset_path: Path, tried: "Preset",
 ) -> "RecordBuilder":  # fmt: skip
     """Put a sweep into a record."""
-    from reports.conclusions import sweep_conclusion
+    from reports.conclusions.restyling import sweep_conclusion
     from reports.restyling import restyled_row, result_section
     from reports.store import RecordBuilder
     from reports.sweep import sweep_sections

@@ -61,8 +61,14 @@ class Work:
         self.say(f"Note: {message}")
 
     def foresee(self, costs: Mapping[str, float]) -> None:
-        """Begin to show how much is done of all the work that is left: the cost of each stage by name, in order."""
-        self._stages = Stages(costs, open_display(self.options.progress, self.options.quiet))
+        """Show how much is done of all the work: the seconds of each stage from here on, by name, in order.
+
+        Again, it changes what was foreseen; the stage before ends where it is.
+        """
+        if self._stages:
+            self._stages.foresee(costs)
+        else:
+            self._stages = Stages(costs, open_display(self.options.progress, self.options.quiet))
         self.at(next(iter(costs)))
 
     def begin(self, stage: str, sentence: str) -> None:
@@ -74,6 +80,11 @@ class Work:
         """Show that a share of a stage is done; nothing where no work was foreseen."""
         if self._stages:
             self._stages.at(stage, share, words)
+
+    def end_early(self) -> None:
+        """The rest of the present stage is left out of what is shown."""
+        if self._stages:
+            self._stages.end_early()
 
     def finish_stages(self) -> None:
         """Show that all that was foreseen is done."""
@@ -101,7 +112,7 @@ class Work:
         from interp.pictures.images import display_name, load_mask
 
         notes: list[str] = []
-        mask = load_mask(source, size_hw_px, notes)
+        mask = load_mask(source, size_hw_px, notes, {picture.sha256 for picture in self.inputs.values()})
         name = display_name(source) if isinstance(source, str | Path) else "mask"
         for note in notes:
             self.warn(f"{name}: {note}.")

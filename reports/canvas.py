@@ -207,7 +207,7 @@ def svg(figure: Figure) -> bytes:
     text = re.sub(r"(?<=: )#([0-9a-f]{6})\b", r"var(--c\1)", text)
     light, dark = ("".join(f"--c{colour[1:]}:{shade(colour)};" for colour in colours) for shade in (str, dark_colour))
     style = (
-        f"<style>:root{{color-scheme:light dark;{light}}}text{{fill:{INK}}}"
+        f"<style>:root{{color-scheme:light dark;{light}}}text{{fill:{INK};white-space:pre}}"
         f"@media (prefers-color-scheme:dark){{:root{{{dark}}}text{{fill:{DARK[INK]}}}}}</style>"
     )
     return re.sub(r"(<svg[^>]*>)", lambda start: start[1] + style, text, count=1).encode()

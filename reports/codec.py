@@ -50,14 +50,14 @@ def from_json(text: str) -> Record:
     if not isinstance(value, dict) or type(version := value.get("schema_version")) is not int:
         _fail("the record", "an object with a schema_version", value)
     if version == 1:
-        value = {"lead": [], "conclusion": None, **value, "schema_version": SCHEMA_VERSION}
-    elif version != SCHEMA_VERSION:
+        value = {"lead": [], "conclusion": None, **value}
+    if version not in range(1, SCHEMA_VERSION + 1):
         raise InputError(
             f"The record has schema version {version}; this program reads versions 1 to {SCHEMA_VERSION}. "
             "Use the release that wrote it, or run the command again."
         )
     try:
-        record = _decoded(value, Record, "record")
+        record = _decoded(value | {"schema_version": SCHEMA_VERSION}, Record, "record")
     except UsageError as error:
         raise InputError(f"The record contradicts itself: {error}") from error
     _check_images(record)

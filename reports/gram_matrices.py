@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from interp.pictures.images import encode_png
-from reports.record import Block, Figure, Gallery, Paragraph, Section
+from reports.record import Block, Figure, Matrices, Paragraph, Section
 from reports.store import ImageStore
 from reports.wording import number
 
@@ -45,7 +45,7 @@ def matrices_section(store: ImageStore, comparison: "GramComparison", names: Seq
             caption = f"{layer}, {name}: 0 (dark) … {number(top)} and above, of a matrix of norm 1."
             image = _picture(unit[np.ix_(order, order)] / top)
             figures.append(Figure(store.png(encode_png(image), alt), caption, pixelated=True))
-        blocks.append(Gallery(tuple(figures)))
+        blocks.append(Matrices(tuple(figures), tuple(map(str, order)), "channels"))
     if len(styles[0]) > MAX_LAYERS:
         blocks.append(Paragraph(f"The first {MAX_LAYERS} of {len(styles[0])} layers; the others are in the figures."))
     intro = (

@@ -29,20 +29,21 @@ def render_html(record: Record) -> str:
     Returns:
         HTML, to be written as UTF-8; the same record gives the same text.
     """
-    style, script = _asset("report.css"), _asset("report.js")
-    return (
-        _environment()
-        .get_template("report.html.jinja")
-        .render(
-            record=record,
-            policy=content_security_policy(style, script),
-            style=Markup(style),
-            script=Markup(script),
-            pictures=_Pictures(record),
-            is_numeric=_is_numeric,
-            glossary=words_on(record),
-        )
+    return render_template(
+        "report.html.jinja",
+        record=record,
+        pictures=_Pictures(record),
+        is_numeric=_is_numeric,
+        glossary=words_on(record),
     )
+
+
+def render_template(name: str, **values: object) -> str:
+    """Render one of our templates with our style sheet, script and their policy."""
+    style, script = _asset("report.css"), _asset("report.js")
+    policy = content_security_policy(style, script)
+    template = _environment().get_template(name)
+    return template.render(policy=policy, style=Markup(style), script=Markup(script), **values)
 
 
 def content_security_policy(style: str, script: str) -> str:

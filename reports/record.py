@@ -3,7 +3,8 @@
 A record is the whole truth of a report; the HTML page is a pure function of it. Pictures lie once each in
 `Record.images`, keyed by the SHA-256 of their bytes; blocks point at them through `ImageRef`.
 
-Version 2 of the layout added the lead and the conclusion; `codec` reads version 1 as a record without them.
+Version 2 of the layout added the lead and the conclusion; `codec` reads version 1 as a record without them. Version 3
+added pictures magnified in step (`Linked`) and tables drawn as pictures (`Matrices`).
 """
 
 import re
@@ -13,9 +14,10 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from interp.errors import UsageError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 ImageType = Literal["image/webp", "image/png", "image/svg+xml"]
 Level = Literal["good", "doubt", "bad"]
+LEVELS: tuple[Level, ...] = ("good", "doubt", "bad")
 Kind = TypeVar("Kind")
 _SECTION_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PAGE_IDS = (
@@ -136,6 +138,30 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Linked:
+    """Pictures that show the same thing, side by side and large; magnified in step with each other."""
+
+    kind: ClassVar[str] = "linked"
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """Square tables drawn as pictures, side by side; pointing at a cell says which row and column it belongs to.
+
+    Attributes:
+        figures: Of one size in cells; a cell may be less than a pixel.
+        names: Of the rows from the top, and of the columns from the left, the same for all.
+        unit: What they name, in the plural ("channels").
+    """
+
+    kind: ClassVar[str] = "matrices"
+    figures: tuple[Figure, ...]
+    names: tuple[str, ...]
+    unit: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """A judgement: one word or phrase, the sentence that explains it, and how good the news is."""
 
@@ -153,7 +179,7 @@ class Code:
     text: str
 
 
-Block = Paragraph | Facts | Table | Figure | Compare | Gallery | Row | Verdict | Code
+Block = Paragraph | Facts | Table | Figure | Compare | Gallery | Row | Linked | Matrices | Verdict | Code
 
 
 @dataclass(frozen=True)
@@ -245,6 +271,11 @@ class Record:
     def chapters(self) -> tuple[Section, ...]:
         """All sections, with the one on reproduction at the end."""
         return self.sections if self.reproduce is None else (*self.sections, self.reproduce)
+
+
+def worse(one: Level, other: Level) -> Level:
+    """The worse news of two."""
+    return one if LEVELS.index(one) > LEVELS.index(other) else other
 
 
 def image_refs(value: object) -> Iterator[ImageRef]:

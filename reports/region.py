@@ -52,7 +52,7 @@ def region_section(
         )
     )
     steps = _segmentation_steps(store, photo_hwc_u8, segmentation, alpha_hw01, region)
-    proof = _isolation_blocks(store, isolation) if isolation else ()
+    proof = _isolation_blocks(isolation) if isolation else ()
     intro = f"Which pixels count as {region}, and how they were found: from likely pixels to a soft-edged mask."
     return Section("region", "The region", intro, (facts, Gallery(steps), *proof))
 
@@ -95,12 +95,13 @@ def _segmentation_steps(
     cut = store.mask(mask, f"Mask: {percent(float(mask.mean()))} white.")
     used = store.mask(alpha, f"Alpha of the {region}: {percent(float(alpha.mean()))} inside.")
     origin = "as given" if segmentation.prompt == "mask" else "GrabCut's decision for every pixel"
+    inverse = " A written alpha is always the foreground's: its inverse." if region == "background" else ""
     start = len(steps) + 1
     greys = "white: surely foreground; light grey: probably; dark grey: probably not; black: surely not"
     steps += [
         Figure(labels, f"{start} Trimap; {greys}."),
         Figure(cut, f"{start + 1} Mask: {origin}."),
-        Figure(used, f"{start + 2} Alpha: the {region} as it was used, with a soft edge. White is inside."),
+        Figure(used, f"{start + 2} Alpha: the {region} as it was used, with a soft edge. White is inside.{inverse}"),
     ]
     return tuple(steps)
 
@@ -119,12 +120,12 @@ def _boxed(photo_hwc_u8: np.ndarray, box_xywh_px: tuple[int, int, int, int]) -> 
     return drawn
 
 
-def _isolation_blocks(store: ImageStore, isolation: "Isolation") -> tuple[Block, ...]:
+def _isolation_blocks(isolation: "Isolation") -> tuple[Block, ...]:
     blocks: list[Block] = [_isolation_verdict(isolation)]
     if isolation.boundary_pixels:
         band = f"{isolation.boundary_mean_abs:.1f} of {isolation.white}, over {isolation.boundary_pixels:,} pixels"
         blocks.append(Facts((("Mean change within 2 px of the edge", band),)))
-    if isolation.outside_pixels and isolation.leak:
+    if isolation.outside_pixels and len(isolation.leak) == 1:
         blocks.append(Paragraph(_leak_sentence(max(isolation.leak))))
     return tuple(blocks)
 
@@ -140,6 +141,8 @@ def _leak_sentence(leak: float) -> str:
 
 
 def _isolation_verdict(isolation: "Isolation") -> Verdict:
+    if len(isolation.leak) > 1:
+        return _apart_verdict(max(isolation.leak))
     if not isolation.outside_pixels:
         return Verdict("Nothing outside", "The region covers every pixel, at least partly.", "doubt")
     outside = f"{isolation.outside_pixels:,} pixels outside the region"
@@ -148,3 +151,11 @@ def _isolation_verdict(isolation: "Isolation") -> Verdict:
     largest = f"{isolation.max_abs_outside} of {isolation.white}"
     sentence = f"Among the {outside}, values differ from the photo's by up to {largest}."
     return Verdict("Changed outside", sentence, "bad")
+
+
+def _apart_verdict(leak: float) -> Verdict:
+    """Two regions: whether one had a say in the other."""
+    how = "For each region every pixel outside was made noise, and the gradient that paints it was taken again: "
+    if leak == 0:
+        return Verdict("Isolated from each other", f"{how}each stayed the same to the last bit.", "good")
+    return Verdict("Not isolated from each other", f"{how}one changed by {percent(leak)}.", "bad")

@@ -1,6 +1,7 @@
 """The restyling: before and after, and the loss term by term."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,6 +42,7 @@ def result_section(
     *,
     region: str = "region",
     painted_hw_px: tuple[int, int] | None = None,
+    edge_hw01: np.ndarray | None = None,
 ) -> Section:
     """The photo before and after.
 
@@ -51,17 +53,19 @@ def result_section(
         alpha_hw01: (H, W) in [0, 1], what was restyled; None for all of it.
         region: What that is called: "foreground", "background".
         painted_hw_px: Size at which the result was painted, where it was enlarged afterwards.
+        edge_hw01: (H, W) in [0, 1], whose outline is shown where everything was restyled: that of the foreground.
 
     Returns:
         Section `result`.
     """
     height, width = photo_hwc_u8.shape[:2]
     what = "everything" if alpha_hw01 is None else f"its {region}"
+    edge, inside = (edge_hw01, "foreground") if alpha_hw01 is None else (alpha_hw01, region)
     share = 1.0 if alpha_hw01 is None else float(alpha_hw01.mean())
     compare = Compare(
         before=store.photo(photo_hwc_u8, f"The photo, {width} by {height} pixels."),
         after=store.photo(result_hwc_u8, f"The photo with {what} restyled."),
-        outline=None if alpha_hw01 is None else store.outline(alpha_hw01, f"Outline of the {region}."),
+        outline=None if edge is None else store.outline(edge, f"Outline of the {inside}."),
         caption=f"{width}×{height} px; restyled: {what}, {percent(share)} of the picture{_enlarging(painted_hw_px)}.",
     )
     intro = "The photo before and after. The line between them can be dragged, or moved with the arrow keys."
@@ -120,7 +124,6 @@ def optimisation_section(
     Returns:
         Section `optimisation`.
     """
-    image = loss_curves.svg(events)
     first, last = events[0], events[-1]
     rows = tuple(
         (name, number(_first_loss(events, name)), number(value), _ratio(_first_loss(events, name), value))
@@ -129,15 +132,10 @@ def optimisation_section(
     facts = [("Evaluations of the loss", f"{last.step:,}"), ("Scales", str(last.scale - first.scale + 1))]
     if seconds is not None:
         facts.append(("Time", f"{seconds:.1f} s"))
-    ends = "; ".join(f"{name} from {start} to {end}" for name, start, end, _ in rows)
-    alt = f"Loss curves over {last.step} evaluations: {ends}."
-    caption = "Each term without its weight, and the weighted total, on a logarithmic axis. Dashed: a new scale."
-    if any(name.endswith(", held") for name in last.losses):
-        caption += " Held: the faces in the region, whose small shapes a finer layer keeps."
     shown = tuple(Figure(store.photo(image, f"Snapshot: {words}."), words) for words, image in snapshots)
     blocks: tuple[Block, ...] = (
         Facts(tuple(facts)),
-        Figure(store.chart(image, alt), caption),
+        *(_curves(store, region, own) for region, own in by_region(events).items()),
         Table("Each term when it first appears and at the end", ("Term", "First", "Last", "Last / first"), rows),
         *((Gallery(shown),) if shown else ()),
     )
@@ -146,6 +144,59 @@ def optimisation_section(
         "still the photo's content; first small, then larger."
     )
     return Section("optimisation", "Optimisation", intro, blocks)
+
+
+def _curves(store: ImageStore, region: str, events: Sequence[Losses]) -> Figure:
+    """The loss curves of one region; without a name, of the only one."""
+    ends = [
+        f"{name} from {number(_first_loss(events, name))} to {number(value)}"
+        for name, value in events[-1].losses.items()
+    ]
+    of = f" of the {region}" if region else ""
+    alt = f"Loss curves{of} over {events[-1].step} evaluations: {'; '.join(ends)}."
+    caption = f"Each term{of} without its weight, and the weighted total, on a logarithmic axis. Dashed: a new scale."
+    if any(name.endswith(", held") for name in events[-1].losses):
+        caption += " Held: the faces in the region, whose small shapes a finer layer keeps."
+    return Figure(store.chart(loss_curves.svg(events), alt), caption)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of one region's loss; as `Losses`."""
+
+    step: int
+    scale: int
+    size_hw_px: tuple[int, int]
+    losses: dict[str, float]
+
+
+def by_region(events: Sequence[Losses]) -> dict[str, Sequence[Losses]]:
+    """The evaluations of each region's own loss, numbered from 1, its terms without its name.
+
+    Regions are painted in turn, and an event keeps the other's latest terms: it belongs to the region whose terms
+    changed.
+
+    Args:
+        events: Of a run; with several regions a term is called "region: term".
+
+    Returns:
+        By the region's name; a run of one region as it is, under no name.
+    """
+    regions = list(dict.fromkeys(name.rpartition(": ")[0] for event in events for name in event.losses if ": " in name))
+    if not regions:
+        return {"": events}
+    found: dict[str, list[Losses]] = {region: [] for region in regions}
+    before: dict[str, float] = {}
+    region = regions[0]
+    for event in events:
+        changed = (name for name, value in event.losses.items() if ": " in name and before.get(name) != value)
+        region = next(changed, f"{region}: ").rpartition(": ")[0]
+        start = f"{region}: "
+        own = {name.removeprefix(start): value for name, value in event.losses.items() if name.startswith(start)}
+        own["total"] = event.losses["total"]
+        found[region].append(Evaluation(len(found[region]) + 1, event.scale, event.size_hw_px, own))
+        before = event.losses
+    return {region: steps for region, steps in found.items() if steps}
 
 
 def _first_loss(events: Sequence[Losses], name: str) -> float:
@@ -198,22 +249,20 @@ def _term_order(name: str) -> tuple[int, str]:
 
 
 def _term_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Style terms dark to light from fine to coarse, content warm, the total in ink; each region in dashes of its own.
-
-    With several regions a name is "region: term".
-    """
-    style_names = sorted({name.split("style ")[-1] for name in names if "style " in name})
-    regions = sorted({name.rpartition(": ")[0] for name in names if name != "total"})
+    """Style terms dark to light from fine to coarse, content warm, the total in ink; a second one of a kind dashed."""
+    style_names = sorted(name for name in names if "style " in name)
     styles: dict[str, dict[str, Any]] = {}
+    seen = {WARM: 0, SOFT: 0}
     for name in names:
-        dash = {"linestyle": DASHES[regions.index(name.rpartition(": ")[0]) % len(DASHES)]} if name != "total" else {}
-        if "style " in name:
-            place = style_names.index(name.split("style ")[-1]) / max(1, len(style_names) - 1)
-            styles[name] = {"color": colormaps["viridis"](0.1 + 0.7 * place), "linewidth": 1.3} | dash
+        if name in style_names:
+            place = style_names.index(name) / max(1, len(style_names) - 1)
+            styles[name] = {"color": colormaps["viridis"](0.1 + 0.7 * place), "linewidth": 1.3}
         elif name == "total":
             styles[name] = {"color": INK, "linewidth": 2.2}
         else:
-            styles[name] = {"color": WARM if "content" in name else SOFT, "linewidth": 1.6} | dash
+            colour = WARM if "content" in name else SOFT
+            styles[name] = {"color": colour, "linewidth": 1.6, "linestyle": DASHES[seen[colour] % len(DASHES)]}
+            seen[colour] += 1
     return styles
 
 

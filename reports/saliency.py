@@ -260,14 +260,15 @@ def method_sheet(
         view = drawn[place - 1]
         text_at(figure, left, top - 6, maps[place - 1].title, 8, va="baseline")
         axes.imshow(view.unit_hw01, cmap=view.colour_map, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
-        _bar(figure, view, left, top + panel_h + 8, panel_w)
+        scale_bar(figure, view, left, top + panel_h + 8, panel_w)
         if verdicts:
             word = verdicts[place - 1].word
             text_at(figure, left, top + panel_h + 52, word, 7, color=COLOURS[word])
     return figure
 
 
-def _bar(figure: MatplotlibFigure, view: View, left: float, top: float, width: float) -> None:
+def scale_bar(figure: MatplotlibFigure, view: View, left: float, top: float, width: float) -> None:
+    """Draw a view's colours with its two ends beneath, at pixels from the top left corner."""
     axes = axes_at(figure, left, top, width, 10)
     figure.colorbar(ScalarMappable(Normalize(0, 1), view.colour_map), cax=axes, orientation="horizontal", ticks=[])
     text_at(figure, left, top + 16, f"{view.low:.3g}", 6.5, color=SOFT)

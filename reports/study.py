@@ -20,7 +20,7 @@ from reports.canvas import (
     text_at,
     wrapped,
 )
-from reports.record import Block, Figure, Gallery, Paragraph, Row, Section, Table, Verdict
+from reports.record import Block, Figure, Gallery, Linked, Paragraph, Row, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.ways import STARTS, way_notes
 from reports.wording import number, percent
@@ -67,10 +67,8 @@ def results_section(
     Returns:
         Section `results`, or `results-2` and so on.
     """
-    pictures = [
-        Figure(store.photo(photo_hwc_u8, f"The photo of {pair}."), "The photo."),
-        Figure(store.photo(painting_hwc_u8, f"The painting of {pair}."), "The painting."),
-    ]
+    painting = Figure(store.photo(painting_hwc_u8, f"The painting of {pair}."), "The painting.")
+    pictures = [Figure(store.photo(photo_hwc_u8, f"The photo of {pair}."), "The photo.")]
     pictures += [
         Figure(
             store.photo(outcome.result_hwc_u8, f"Result of {outcome.name}."), f"{outcome.name}: {outcome.way.title}."
@@ -78,7 +76,9 @@ def results_section(
         for outcome in outcomes
     ]
     blocks: list[Block] = [Verdict("The report's claim", claim, "doubt")] if claim else []
-    blocks.append(Row(tuple(pictures)))
+    blocks.append(Linked(tuple(pictures)))
+    if place > 1:  # the first pair's opens the page
+        blocks.append(Gallery((painting,)))
     blocks.append(
         Table(
             "To be kept in mind",

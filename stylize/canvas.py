@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from interp.errors import MaskError
+from interp.network.frozen_pass import FrozenPass
 from interp.network.layer_names import LAYERS, layer
 from interp.network.precision import resolve_precision
 from interp.network.vgg import Vgg
@@ -132,8 +133,8 @@ def build_canvas(
     names = [*region.choice.style_weights, content, HELD_LAYER]
     precision = resolve_precision(settings.precision, photo.device)
     with torch.no_grad():
-        style = vgg.activations(painting, list(region.choice.style_weights), settings.pooling, precision)
-        own = vgg.activations(draft, names, settings.pooling, precision)
+        look = FrozenPass(vgg, names, settings.pooling, precision)
+        style, own = look(painting), look(draft)
     terms: list[StyleLoss] = []
     dropped = {}
     for name, weight in region.choice.style_weights.items():

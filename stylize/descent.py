@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from interp.errors import WeightsError
+from stylize.lbfgs import Lbfgs
 
 Loss = Callable[[Tensor], tuple[Tensor, dict[str, float]]]  # (1, 3, H, W) RGB in [0, 1] -> value, figures by name
 
@@ -80,7 +81,7 @@ def descend(loss: Loss, start_nchw01: Tensor, steps: int, how: Descent) -> Itera
         nonlocal best, value, figures
         shown = image * std + mean
         total, figures = loss(shown)
-        image.grad = torch.autograd.grad(total, image)[0].contiguous()  # L-BFGS flattens it
+        image.grad = torch.autograd.grad(total, image)[0].contiguous()
         value = float(total.detach())
         if value < best or (math.isfinite(value) and not how.keeps_best):
             best = value
@@ -88,7 +89,7 @@ def descend(loss: Loss, start_nchw01: Tensor, steps: int, how: Descent) -> Itera
         return value
 
     for step in range(steps):
-        if how.falling:
+        if how.falling and isinstance(optimizer, torch.optim.Adam):
             optimizer.param_groups[0]["lr"] = how.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         optimizer.step(evaluate)
         with torch.no_grad():
@@ -114,10 +115,7 @@ def gradient_nchw(loss: Loss, image_nchw01: Tensor) -> Tensor:
     return torch.autograd.grad(loss(image)[0], image)[0]
 
 
-def _optimizer(image: Tensor, how: Descent) -> torch.optim.Optimizer:
+def _optimizer(image: Tensor, how: Descent) -> Lbfgs | torch.optim.Adam:
     if how.optimizer == "adam":
         return torch.optim.Adam([image], lr=how.learning_rate, betas=how.betas, eps=how.epsilon)
-    # One evaluation a step; tolerances are off, because they are absolute and freeze large pictures.
-    return torch.optim.LBFGS(
-        [image], how.learning_rate, max_iter=1, history_size=how.history, tolerance_grad=-1, tolerance_change=-1
-    )
+    return Lbfgs(image, how.history, how.learning_rate)

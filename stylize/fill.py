@@ -16,7 +16,8 @@ def with_border(values: Tensor, fill: str = "replicate") -> Tensor:
 
 def without_border(values: Tensor) -> Tensor:
     """Take the border of (…, H, W) away again."""
-    return values[..., BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX]
+    height, width = values.shape[-2:]
+    return values[..., BORDER_PX : height - BORDER_PX, BORDER_PX : width - BORDER_PX]
 
 
 def continue_outside(image_nchw01: Tensor, alpha_hw01: Tensor) -> Tensor:

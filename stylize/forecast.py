@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from interp.attribution.sanity import RANDOM_RANKINGS, steps_for
 from interp.network.precision import resolve_precision
 from stylize.canvas import GRID_PX, MARGIN_PX
 from stylize.fill import BORDER_PX
@@ -26,14 +27,20 @@ FASTEST, SLOWEST = 0.6, 2.0  # of the forecast; with AVX2 alone, or on a busy ma
 # The other stages, in evaluations at the finest scale ("looks") or seconds.
 LAYERS_LOOKS, READING_LOOKS, ISOLATION_LOOKS = 3.5, 2.7, 3.0
 TEXTURE_EVALUATIONS, TEXTURE_PIXELS = 60, 96 * 96
-COMPOSING_MEGAPIXEL_S, ISOLATION_MEGAPIXEL_S, REPORT_MEGAPIXEL_S = 0.85, 0.2, 0.15  # of the photo
-REPORT_S = 8.0
+FORWARD = 1 / 3  # of an evaluation
+LIBRARIES_S, NETWORK_S, REPORT_S = 3.0, 0.5, 8.0
+FOREGROUND_S, FOREGROUND_MEGAPIXEL_S = 2.0, 0.15  # each of the latter, of the photo
+PREPARING_MEGAPIXEL_S, ENLARGING_MEGAPIXEL_S = 0.25, 0.5  # of each region
+COMPOSING_MEGAPIXEL_S, WRITING_MEGAPIXEL_S = 0.3, 0.35
+ISOLATION_MEGAPIXEL_S, REPORT_MEGAPIXEL_S = 0.2, 0.15
 
 # Peak memory, rounded up: in any case, by the network (its classifier's weights; times w²), a pixel of the largest
 # canvas (times √w), a pixel of the photo.
 FIXED_BYTES, NETWORK_BYTES, CANVAS_BYTES, PHOTO_BYTES = 0.8e9, 2.0e9, 3500, 100
 
-LONGEST_S = 180.0  # a size larger than the usual one is taken while a run stays below it
+# The photo's own size is worked at where painting is foreseen to take less than the first, half of it where less than
+# the second: it is worth waiting for what avoids an enlargement by more than two.
+OWN_SIZE_S, HALF_SIZE_S = 60.0, 180.0
 LARGEST_PX, STEP_PX = 1024, 64
 
 
@@ -107,6 +114,7 @@ class Forecast:
         threads: That share the work.
         photo_pixels: Of the photo.
         width: Of the network.
+        enlarged: Whether the result is.
     """
 
     jobs: tuple[Job, ...]
@@ -114,6 +122,7 @@ class Forecast:
     threads: int
     photo_pixels: int
     width: float
+    enlarged: bool
 
     @property
     def painting_s(self) -> float:
@@ -133,14 +142,19 @@ class Forecast:
         textures = self.regions * Job(TEXTURE_EVALUATIONS, TEXTURE_PIXELS, self.jobs[-1].megapixel_s).seconds
         told = {
             "layers": LAYERS_LOOKS * look,
+            "preparing": PREPARING_MEGAPIXEL_S * photo * self.regions,
             "painting": self.painting_s,
-            "composing": COMPOSING_MEGAPIXEL_S * photo * self.regions,
+            "enlarging": ENLARGING_MEGAPIXEL_S * photo * self.regions * self.enlarged,
+            "composing": COMPOSING_MEGAPIXEL_S * photo,
+            "writing": WRITING_MEGAPIXEL_S * photo,
             "reading": READING_LOOKS * look,
             "isolation": ISOLATION_LOOKS * look + ISOLATION_MEGAPIXEL_S * photo,
             "textures": textures / gain,
             "report": REPORT_S + REPORT_MEGAPIXEL_S * photo,
         }
-        return told if reported else {name: told[name] for name in ("layers", "painting", "composing")}
+        if reported:
+            return told
+        return dict(itertools.takewhile(lambda stage: stage[0] != "reading", told.items()))
 
     @property
     def shares(self) -> list[float]:
@@ -181,15 +195,21 @@ def forecast(way: Way, regions: Sequence[Extent], width: float, threads: int) ->
         for size, count in way.scales(photo)
         for region in regions
     )
-    return Forecast(jobs, len(regions), threads, math.prod(photo), width)
+    enlarged = way.scales(photo)[-1][0] != photo
+    return Forecast(jobs, len(regions), threads, math.prod(photo), width, enlarged)
 
 
-def usual_size_px(photo_hw_px: tuple[int, int], least_px: int) -> int:
-    """The size to work at where time allows: half the photo's long side, from `least_px` to 1024 px.
+def looking_s(native_px: int, width: float, threads: int) -> float:
+    """Seconds of `quick_verdict` on a square picture: forward passes for each ranking's two curves."""
+    linear, square = MEGAPIXEL_S["float32"]
+    pixels = native_px**2
+    passes = 2 * (RANDOM_RANKINGS + 1) * (steps_for(pixels, width) + 1)
+    return passes * FORWARD * pixels / 1e6 * (linear * width + square * width**2) / threads**THREAD_GAIN
 
-    So a photo is enlarged twice at most up to 2048 px, and small ones are not slower than at `least_px`.
-    """
-    return max(least_px, min(LARGEST_PX, max(photo_hw_px) // 2))
+
+def finding_s(photo_pixels: int) -> float:
+    """Seconds of cutting the foreground."""
+    return FOREGROUND_S + FOREGROUND_MEGAPIXEL_S * photo_pixels / 1e6
 
 
 def affordable(way: Way, regions: Sequence[Extent], width: float, machine: Machine) -> Way:
@@ -202,16 +222,22 @@ def affordable(way: Way, regions: Sequence[Extent], width: float, machine: Machi
         machine: What may be used.
 
     Returns:
-        The same at the usual size of the photo, or less, in steps of 64 px, until a run is foreseen to last no longer
-        than three minutes and to take no more than the machine's memory.
+        The same at the photo's own size, 1024 px at most, or less, in steps of 64 px, until painting is foreseen to
+        take no longer than a minute; or at half the photo's, if that is more, within three minutes. Neither takes more
+        than the machine's memory.
     """
-    size = usual_size_px(regions[0].photo_hw_px, way.size_px)
-    while size > way.size_px:
-        found = forecast(replace(way, size_px=size), regions, width, machine.threads)
-        if found.painting_s <= LONGEST_S and found.peak_bytes <= machine.memory_bytes:
-            break
-        size = max(way.size_px, size - STEP_PX)
-    return replace(way, size_px=size)
+
+    def within(longest_s: float, size: int) -> int:
+        while size > way.size_px:
+            found = forecast(replace(way, size_px=size), regions, width, machine.threads)
+            if found.painting_s <= longest_s and found.peak_bytes <= machine.memory_bytes:
+                return size
+            size -= STEP_PX
+        return way.size_px
+
+    own = max(regions[0].photo_hw_px)
+    sizes = within(OWN_SIZE_S, min(LARGEST_PX, own)), within(HALF_SIZE_S, min(LARGEST_PX, own // 2))
+    return replace(way, size_px=max(sizes))
 
 
 def largest_size_px(way: Way, regions: Sequence[Extent], width: float, memory_bytes: float) -> int:

@@ -6,6 +6,7 @@ Recipes know no region: they restyle everything, and their result is pasted into
 import torch
 from torch import Tensor
 
+from interp.network.frozen_pass import FrozenPass
 from interp.network.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD, Vgg
 from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01
 from interp.statistics.gram import region_gram
@@ -36,10 +37,11 @@ class RecipeLoss:
     """
 
     def __init__(self, vgg: Vgg, photo_nchw01: Tensor, painting_nchw01: Tensor, recipe: Recipe) -> None:
-        self.vgg, self.recipe = vgg, recipe
+        self.recipe = recipe
         self.scale = feature_scale(recipe, vgg)
         self.style_layers = tuple(recipe.style_layers)
         self.layers = tuple(dict.fromkeys([*self.style_layers, recipe.content_layer]))
+        self.network = FrozenPass(vgg, self.layers)
         self.weights = {f"style {name}": recipe.style_weight * own for name, own in recipe.style_layers.items()}
         self.weights[f"content {recipe.content_layer}"] = recipe.content_weight
         with torch.no_grad():
@@ -66,7 +68,7 @@ class RecipeLoss:
         return total, terms | content_term | {"total": float(total.detach())}
 
     def _features(self, image_nchw01: Tensor) -> dict[str, Tensor]:
-        return {name: self.scale * maps for name, maps in self.vgg.activations(image_nchw01, self.layers).items()}
+        return {name: self.scale * maps for name, maps in self.network(image_nchw01).items()}
 
     def _target(self, painting_nchw: Tensor) -> Tensor:
         """What of the painting is compared: its Gram matrix, or for `rowwise` its features."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from interp.network.frozen_pass import FrozenPass
 from interp.network.vgg import Vgg
 from interp.statistics.gram import region_moments
 from interp.statistics.wasserstein import GaussianTarget
@@ -95,7 +96,7 @@ class RegionLoss:
         vgg: The network.
         terms: The terms.
         pixels: N, the region's pixel count.
-        pooling: As in `Vgg.activations`.
+        pooling: As in `FrozenPass`.
         precision: Likewise.
 
     Attributes:
@@ -107,10 +108,11 @@ class RegionLoss:
     def __init__(
         self, vgg: Vgg, terms: Sequence[Term], pixels: float, pooling: str, precision: str = "float32"
     ) -> None:
-        self.vgg, self.terms, self.pixels, self.pooling, self.precision = vgg, terms, pixels, pooling, precision
+        self.terms, self.pixels, self.precision = terms, pixels, precision
         self.style_layers = tuple(term.layer for term in terms if isinstance(term, StyleLoss))
         content = [term.layer for term in terms if isinstance(term, ContentLoss)]
         self.layers = tuple(dict.fromkeys([*self.style_layers, *content]))
+        self.network = FrozenPass(vgg, self.layers, pooling, precision)
         self.weights = {term.name: term.weight for term in terms}
 
     def __call__(self, image_nchw01: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -122,7 +124,7 @@ class RegionLoss:
         Returns:
             The loss to minimise; each term's unweighted value by name, and `total`, their weighted sum.
         """
-        features = self.vgg.activations(image_nchw01, self.layers, self.pooling, self.precision)
+        features = self.network(image_nchw01)
         values = {term.name: term(features, image_nchw01) for term in self.terms}
         total = torch.stack([term.weight * values[term.name] for term in self.terms]).sum()
         figures = {name: float(value.detach()) for name, value in values.items()}

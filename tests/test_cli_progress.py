@@ -6,12 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from commands.progress import Display, Moment, Stages, Step
 from tests.helpers import call
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,8 +43,11 @@ def test_all_work_is_counted_and_foretold(photo: Path, tmp_path: Path) -> None:
         for words in (
             "Working at 64x64 px, enlarged to 96x96 at the end. Foreseen on this machine:",
             "Measuring how well each layer",
+            "Taking each region out of the photo",
             "Painting.",
             "Enlarging what was painted",
+            "Bringing it into the photo.",
+            "Writing the pictures.",
             "Measuring whether anything outside reached the inside.",
             "Making a texture",
             "Drawing the report.",
@@ -71,6 +76,70 @@ def test_a_size_beyond_the_memory_is_reduced_and_said(tmp_path: Path, monkeypatc
     assert result.exit_code == 0, result.stderr
     found = re.search(r"1300 px would take about .* GB of memory, .* worked at (\d+) px", result.stderr)
     assert found and 64 <= int(found[1]) < 1300 and f"Working at {found[1]}x" in result.stderr, result.stderr
+
+
+class Seen(Display):
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.moments: list[Moment] = []
+
+    def show(self, event: Step, text: str) -> None:
+        assert isinstance(event, Moment)
+        self.moments.append(event)
+
+
+def test_shares_never_fall_when_more_work_is_found() -> None:
+    seen = Seen()
+    stages = Stages({"libraries": 1}, seen)
+    stages.at("libraries")
+    stages.foresee({"libraries": 2, "cut": 2, "paint": 6, "write": 10})
+    stages.at("cut", 1.0)
+    assert seen.moments[-1].step == pytest.approx(4 / 20) and seen.moments[0].left_s is None
+    stages.foresee({"paint": 36, "write": 10})  # six times as much as thought: the bar goes on from a fifth
+    for share in (0.0, 0.5, 1.0):
+        stages.at("paint", share)
+        assert seen.moments[-1].step == pytest.approx(0.2 + 0.8 * share * 36 / 46)
+    stages.finish()
+    assert seen.moments[-1].step == pytest.approx(1) and seen.moments[-1].left_s == pytest.approx(0)
+
+
+def test_work_that_ends_early_counts_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a tenth of the painting in the ten seconds foreseen for it, twenty seconds of composing are left."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    seen = Seen()
+    stages = Stages({"paint": 100, "compose": 20}, seen)
+    now[0] = 10.0
+    stages.at("paint", 0.1)
+    assert seen.moments[-1].left_s == pytest.approx(110)
+    stages.end_early()
+    stages.at("compose")
+    assert seen.moments[-1].left_s == pytest.approx(20)
+    assert seen.moments[-1].step == pytest.approx(10 / 120)
+    stages.at("compose", 0.5)
+    assert seen.moments[-1].step == pytest.approx((10 / 120 + 1) / 2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")
+def test_an_interrupted_painting_is_brought_into_the_photo_in_the_same_words(photo: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "cli.py"), "stylize", str(photo), "--iterations", "5000"]
+    options = ["--size", "64", "--weights", "compact", "--prompt", "contrast", "--threads", "1", "--no-report"]
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, *options, "--out-dir", str(tmp_path)], **pipes, preexec_fn=heed) as process:
+        assert process.stderr and process.stdout
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("Painting."):
+                process.send_signal(signal.SIGINT)
+        printed = process.stdout.read().split()
+    assert process.returncode == 130, said
+    after = said[next(number for number, line in enumerate(said) if "Interrupted at step" in line) :]
+    for words in ("Enlarging what was painted", "Bringing it into the photo", "Writing the pictures", "100 %  done"):
+        assert any(line.startswith(words) for line in after), said
+    assert [Path(path).is_file() for path in printed] == [True] * 3
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")

@@ -11,14 +11,9 @@ from interp.attribution.saliency import SaliencyMap
 from interp.attribution.targets import Target
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.network.classify import Prediction
-from reports.conclusions import (
-    compare_conclusion,
-    maximise_conclusion,
-    saliency_conclusion,
-    segment_conclusion,
-    stylize_conclusion,
-    sweep_conclusion,
-)
+from reports.conclusions.regions import segment_conclusion
+from reports.conclusions.restyling import SOME, compare_conclusion, stylize_conclusion, sweep_conclusion
+from reports.conclusions.seeing import maximise_conclusion, saliency_conclusion
 from reports.record import Conclusion
 from stylize.isolate import Isolation
 from stylize.standings import Standing
@@ -33,7 +28,7 @@ NAN = float("nan")
         (0.9, 0.8, "takes on the painting's style: 90.0 %", "--style FILE"),
         (0.9, 0.1, "and so are most of the photo's outlines", "lower --strength"),
         (0.5, 0.8, "takes on some of the painting's style", "--style FILE"),
-        (0.2, 0.8, "hardly takes on the painting's style", "raise --strength"),
+        (0.1, 0.8, "hardly takes on the painting's style", "raise --strength"),
         (-0.3, 0.8, "did not come closer", "raise --strength"),
         (NAN, NAN, "too small to measure", "raise --strength"),
     ],
@@ -41,7 +36,7 @@ NAN = float("nan")
 def test_a_restyling_is_judged_by_its_distances(share: float, edges: float, found: str, advice: str) -> None:
     said = stylize_conclusion([("background", share, edges)], KEPT, ())
     assert found in said.found and advice in said.advice
-    assert said.level == ("good" if share > 0.05 else "doubt")
+    assert (said.level == "good") is ("little" not in said.belief) is (share > SOME)
 
 
 def test_a_changed_outside_is_bad_news_and_a_doubtful_cut_is_doubt() -> None:

@@ -9,14 +9,15 @@ import torch
 from interp.network.vgg import Vgg
 from interp.statistics.layers import fixed_choice
 from stylize.forecast import (
+    HALF_SIZE_S,
     LARGEST_PX,
-    LONGEST_S,
+    OWN_SIZE_S,
+    STEP_PX,
     Extent,
     Machine,
     affordable,
     forecast,
     largest_size_px,
-    usual_size_px,
 )
 from stylize.optimise import stylize
 from stylize.presets import PRESETS, Preset
@@ -54,11 +55,25 @@ def test_shares_follow_the_pixels() -> None:
 
 @pytest.mark.parametrize(
     ("photo_hw_px", "size_px"),
-    [((512, 512), 512), ((300, 200), 512), ((768, 1024), 512), ((1200, 1600), 800), ((3024, 4032), 1024)],
+    [((512, 512), 512), ((300, 200), 512), ((533, 800), 800), ((768, 1024), 1024), ((3024, 4032), 1024)],
 )
-def test_the_usual_size_grows_with_the_photo(photo_hw_px: tuple[int, int], size_px: int) -> None:
-    assert usual_size_px(photo_hw_px, DEFAULT.size_px) == size_px
-    assert affordable(DEFAULT, [Extent(photo_hw_px, photo_hw_px)], 0.25, Machine(2, PLENTY)).size_px == size_px
+def test_a_fast_machine_works_at_the_photos_own_size_up_to_a_thousand_pixels(
+    photo_hw_px: tuple[int, int], size_px: int
+) -> None:
+    assert affordable(DEFAULT, [Extent(photo_hw_px, photo_hw_px)], 0.25, Machine(64, PLENTY)).size_px == size_px
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_the_own_size_takes_a_minute_and_half_of_it_three(threads: int) -> None:
+    """And the next size would take longer."""
+    for photo_hw_px, limit_s in [((768, 1024), OWN_SIZE_S), ((2000, 3000), HALF_SIZE_S)]:
+        extent, machine = [Extent(photo_hw_px, photo_hw_px)], Machine(threads, PLENTY)
+        found = affordable(DEFAULT, extent, 0.6, machine)
+        if found.size_px > DEFAULT.size_px:
+            assert forecast(found, extent, 0.6, threads).painting_s <= limit_s
+        if found.size_px < LARGEST_PX:
+            larger = replace(found, size_px=found.size_px + STEP_PX)
+            assert forecast(larger, extent, 0.6, threads).painting_s > limit_s
 
 
 def test_a_slow_network_or_little_memory_get_a_smaller_size() -> None:
@@ -66,7 +81,7 @@ def test_a_slow_network_or_little_memory_get_a_smaller_size() -> None:
     assert fast.size_px == LARGEST_PX and slow.size_px == DEFAULT.size_px
     between = affordable(DEFAULT, [PHONE], 1.0, Machine(6, PLENTY))
     assert DEFAULT.size_px < between.size_px < LARGEST_PX
-    assert forecast(between, [PHONE], 1.0, 6).painting_s <= LONGEST_S
+    assert forecast(between, [PHONE], 1.0, 6).painting_s <= HALF_SIZE_S
     small = affordable(DEFAULT, [PHONE], 0.25, Machine(2, 3.2e9)).size_px
     assert DEFAULT.size_px < small < LARGEST_PX
     assert affordable(DEFAULT, [PHONE], 0.25, Machine(2, 1e9)).size_px == DEFAULT.size_px
@@ -99,6 +114,8 @@ def test_a_recipe_paints_the_whole_picture() -> None:
 
 def test_without_a_report_nothing_is_foreseen_for_it() -> None:
     found = forecast(DEFAULT, [PHONE], 0.25, 2)
-    assert list(found.stages(reported=False)) == ["layers", "painting", "composing"]
+    assert list(found.stages(reported=False)) == [
+        "layers", "preparing", "painting", "enlarging", "composing", "writing",
+    ]  # fmt: skip
     assert list(found.stages(reported=True))[-1] == "report"
     assert found.stages(reported=True)["painting"] == found.painting_s

@@ -16,7 +16,7 @@ from interp.statistics.gram import gram_stats, region_gram
 from interp.statistics.gram_compare import GramComparison, compare_grams, top_pairs
 from interp.statistics.tiles import unit
 from reports.gram_matrices import channel_order, matrices_section
-from reports.record import Gallery
+from reports.record import Matrices
 from reports.store import ImageStore
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]
@@ -158,5 +158,5 @@ def test_matrices_of_every_picture_are_shown_in_one_scale(compared: GramComparis
     names = [f"picture {number}" for number in range(len(compared.styles))]
     section = matrices_section(ImageStore(), compared, names)
     for block in section.blocks:
-        assert isinstance(block, Gallery) and len(block.figures) == len(names)
+        assert isinstance(block, Matrices) and len(block.figures) == len(names)
         assert len({figure.caption.split(": 0 (dark)")[1] for figure in block.figures}) == 1

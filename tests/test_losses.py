@@ -110,7 +110,7 @@ def test_a_canvas_holds_the_regions_own_targets(double: Vgg) -> None:
     """The loss of a whole canvas, from its painting, its start and its weights."""
     side, alpha = 64, disc(64)
     photo, painting = smooth(0, side).double(), stripes(side).double()
-    choice, settings = LayerChoice(STYLE, CONTENT), Settings(size_px=side, total_variation=0.3)
+    choice, settings = LayerChoice(STYLE, CONTENT), Settings(size_px=side, total_variation=0.3, precision="float32")
     region = StyledRegion(alpha, painting, choice, strength=2.0)
     canvas = build_canvas(double, own_photo(photo, region), region, (side, side), settings)
     masks = {name: pool_mask(canvas.alpha_hw01, layer(name)).numpy() for name in (*STYLE, CONTENT)}

@@ -240,6 +240,27 @@ def test_a_limited_range_is_black_and_white(mask_u8: np.ndarray, low: int, high:
     assert notes
 
 
+def test_a_photo_is_no_mask(tmp_path: Path) -> None:
+    """In colours, or in grey and the photo itself; its own transparency is one."""
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "colours.jpg")
+    Image.fromarray(noise[..., 0]).save(tmp_path / "grey.png")
+    clear = Image.fromarray(noise)
+    clear.putalpha(Image.fromarray(np.where(noise[..., 0] > 99, 255, 0).astype(np.uint8)))
+    clear.save(tmp_path / "clear.png")
+    with pytest.raises(UsageError, match=r"colours.*white where the foreground is"):
+        load_mask(tmp_path / "colours.jpg", (48, 64))
+    for name in ("grey.png", "clear.png"):
+        photo = load_picture(tmp_path / name)
+        load_mask(tmp_path / name, (48, 64))
+        if name == "grey.png":
+            with pytest.raises(UsageError, match="is the photo itself"):
+                load_mask(tmp_path / name, (48, 64), photos={photo.sha256})
+        else:
+            found = load_mask(tmp_path / name, (48, 64), photos={photo.sha256})
+            np.testing.assert_array_equal(found > 0, noise[..., 0] > 99)
+
+
 def test_soft_masks_stay_as_they_are_and_stray_greys_are_said(mask_u8: np.ndarray, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     ramp = np.tile(np.linspace(0, 255, 64).round().astype(np.uint8), (48, 1))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from interp.errors import UsageError
+from interp.network.frozen_pass import FrozenPass
 from interp.network.precision import resolve_precision
 from interp.network.vgg import Vgg
 from interp.network.weights import load_vgg
@@ -29,7 +30,7 @@ def test_values_and_gradients_are_near_those_of_float32(compact: Vgg) -> None:
         found = []
         for precision in ("float32", "bfloat16"):
             image = noise(1).requires_grad_()
-            maps = compact.activations(image, FIXED_STYLE, pooling, precision)
+            maps = FrozenPass(compact, FIXED_STYLE, pooling, precision)(image)
             sum(region_moments(value)[1].trace() for value in maps.values()).backward()  # pyright: ignore[reportAttributeAccessIssue]
             assert image.grad is not None and image.grad.dtype is torch.float32
             found.append(([value.detach().float() for value in maps.values()], image.grad))

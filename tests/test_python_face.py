@@ -173,8 +173,13 @@ def test_the_packages_functions_take_them_too(files: tuple[Path, Path], photo_u8
     assert quick_verdict(compact, files[0], saliency, steps=2) == quick_verdict(compact, tensor, saliency, steps=2)
 
 
+def test_a_result_is_shown_in_a_line(done: gramscope.Restyled) -> None:
+    assert repr(done) == f"<photo, {SIDE}x{SIDE}: background after painting>"
+
+
 def test_every_name_of_the_module_resolves() -> None:
-    assert all(getattr(gramscope, name).__doc__ for name in (*gramscope.__all__, *gramscope.FROM))
+    assert all(getattr(gramscope, name).__doc__ for name in gramscope.__all__)
+    assert gramscope.saliency is gramscope.saliency_map and sorted(gramscope.__all__) == dir(gramscope)
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = gramscope.no_such_name
 

@@ -24,7 +24,7 @@ from reports.canvas import ACCENT, COLOURS, INK, WARM, line_chart
 from reports.features import PAGE, feature_grid
 from reports.gram import gram_distances, gram_spectra
 from reports.layers import layer_evidence
-from reports.restyling import _term_styles, loss_curves
+from reports.restyling import _term_styles, by_region, loss_curves
 from reports.saliency import method_sheet, saliency_panels
 from reports.sanity import sanity_figure
 from reports.verdict import verdict_curves
@@ -285,14 +285,27 @@ def test_insertion_rises_and_deletion_falls() -> None:
         assert (left > right) == rises  # rows count downwards
 
 
-def test_two_regions_curves_are_told_apart() -> None:
-    terms = ("style relu1_1", "style relu2_1", "content relu4_2")
-    names = [f"{region}: {term}" for region in ("background", "foreground") for term in terms]
-    styles = _term_styles([*names, "total"])
-    assert all(a != b for number, a in enumerate(styles.values()) for b in list(styles.values())[:number])
-    losses = [Step(step, 1, (64, 64), dict.fromkeys(names, 1 / step)) for step in (1, 2)]
-    other = [replace(entry, losses={**entry.losses, names[0]: 2 / entry.step}) for entry in losses]
-    assert (pixels_of(loss_curves(losses)) != pixels_of(loss_curves(other))).any()
+def test_terms_are_told_apart() -> None:
+    terms = ["style relu1_1", "style relu2_1", "content relu4_2", "content relu3_1, held", "total variation", "total"]
+    styles = list(_term_styles(terms).values())
+    assert all(a != b for number, a in enumerate(styles) for b in styles[:number])
+
+
+def test_each_region_has_its_own_evaluations_alone() -> None:
+    """As `stylize` yields them: both regions at a scale, one after the other, the other's last terms kept."""
+    losses, events, expected = {}, [], {"foreground": [], "background": []}
+    for step in range(1, 9):
+        region, scale = ("foreground", "background")[(step - 1) // 2 % 2], 1 + (step > 4)
+        losses = {**losses, f"{region}: style relu1_1": 1 / step, f"{region}: content relu4_2": 0.5, "total": 2 / step}
+        events.append(Step(step, scale, (64 * scale, 64), losses))
+        expected[region].append((scale, 1 / step, 2 / step))
+    found = by_region(events)
+    assert list(found) == ["foreground", "background"]
+    for region, own in found.items():
+        assert [event.step for event in own] == [1, 2, 3, 4]
+        assert [(e.scale, e.losses["style relu1_1"], e.losses["total"]) for e in own] == expected[region]
+        assert {name for event in own for name in event.losses} == {"style relu1_1", "content relu4_2", "total"}
+    assert by_region(steps()) == {"": steps()}
 
 
 def test_a_loss_that_is_no_number_is_left_out() -> None:

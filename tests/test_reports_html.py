@@ -28,6 +28,8 @@ from reports.record import (
     Facts,
     Figure,
     Gallery,
+    Linked,
+    Matrices,
     Paragraph,
     Row,
     Section,
@@ -54,6 +56,8 @@ def record_with(text: str) -> Record:
         Figure(third, text),
         Compare(before, after, outline, text),
         Gallery((again, Figure(third, text))),
+        Linked((Figure(after, text), Figure(third, text))),
+        Matrices((Figure(third, text), again), (text, "second"), text),
         Verdict(text, text, "doubt"),
         Code(text),
     )
@@ -150,7 +154,7 @@ def test_pictures_have_alt_and_size_and_are_embedded_once(page: Page) -> None:
     assert len({picture["src"] for picture in pictures}) == 4
     repeats = [link for link in page.named("a") if link.get("class") == "again"]
     anchors = {picture["id"] for picture in pictures}
-    assert len(repeats) == 3
+    assert len(repeats) == 7
     assert all(link["href"].removeprefix("#") in anchors and link["data-alt"] for link in repeats)
 
 

@@ -30,6 +30,7 @@ from reports import (
     saliency_section,
     to_json,
 )
+from reports.conclusions.restyling import stylize_conclusion
 from reports.record import Compare, Facts, Figure, Gallery, Paragraph, Table, Verdict
 from reports.verdict import verdict_data
 from segment.segmentation import Segmentation
@@ -203,6 +204,15 @@ def test_the_verdicts_numbers_are_told() -> None:
     assert "with the map for 'dog' 0.100, with the map of a random head 0.100" in verdict.sentence
     data = verdict_data(TESTED)
     assert data["word"] == "no better than random" and data["sentence"].startswith("No better than random: insertion")
+
+
+@pytest.mark.parametrize(("leak", "word", "level"), [(0.0, "Isolated", "good"), (0.25, "Not isolated", "bad")])
+def test_two_regions_are_shown_to_be_apart(leak: float, word: str, level: str) -> None:
+    apart = replace(ISOLATION, outside_pixels=0, leak=(0.0, leak))
+    (verdict,) = blocks(region_section(ImageStore(), PHOTO, CUT, ALPHA, apart), Verdict)
+    assert verdict.word.startswith(word) and verdict.level == level
+    conclusion = stylize_conclusion([("foreground", 0.9, 0.5), ("background", 0.9, 0.5)], apart, ())
+    assert conclusion.level == level and ("25.0 %" in conclusion.belief) is (leak > 0)
 
 
 def test_losses_are_told_from_first_to_last() -> None:

@@ -4,53 +4,43 @@ Captum reaches ReLUs that are modules. One written as a function (`F.relu`, as i
 gradient pass; other activations have no guided rule at all. Such a network is refused.
 """
 
-from typing import Any
+from collections import Counter
 
-import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from interp.errors import UsageError
 
-RELUS = ("aten::relu", "aten::relu_")
+RELU = "ReluBackward0"  # what automatic differentiation calls it
 # Each takes a ReLU's place in some network; a sigmoid or softmax that weighs channels does not.
 OTHER_ACTIVATIONS = {
-    "aten::gelu": "GELU",
-    "aten::silu": "SiLU",
-    "aten::silu_": "SiLU",
-    "aten::hardswish": "Hardswish",
-    "aten::hardswish_": "Hardswish",
-    "aten::hardtanh": "ReLU6",
-    "aten::hardtanh_": "ReLU6",
-    "aten::relu6": "ReLU6",
-    "aten::leaky_relu": "LeakyReLU",
-    "aten::leaky_relu_": "LeakyReLU",
-    "aten::elu": "ELU",
-    "aten::elu_": "ELU",
-    "aten::_prelu_kernel": "PReLU",
-    "aten::mish": "Mish",
-    "aten::mish_": "Mish",
+    "GeluBackward0": "GELU",
+    "SiluBackward0": "SiLU",
+    "HardswishBackward0": "Hardswish",
+    "HardtanhBackward0": "ReLU6",
+    "LeakyReluBackward0": "LeakyReLU",
+    "EluBackward0": "ELU",
+    "PreluKernelBackward0": "PReLU",
+    "MishBackward0": "Mish",
 }
 
 
-class _Operators(TorchDispatchMode):
-    """Counts the operators that run, whatever Python called them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counts: dict[str, int] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name
-        self.counts[name] = self.counts.get(name, 0) + 1
-        return func(*args, **(kwargs or {}))
+def _operators(values: Tensor) -> Counter[str]:
+    """How often each operator lies between values and what they were computed from."""
+    counts, seen, ahead = Counter[str](), set(), [values.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            counts[node.name()] += 1
+            ahead += [before for before, _ in node.next_functions]
+    return counts
 
 
 def check_guided(scored: nn.Module, image_nchw: Tensor, method: str) -> None:
     """Refuse a network whose activations a guided method cannot reach.
 
-    One forward pass counts the ReLU operators that run and the ReLU modules that are called: a module that is used
-    several times counts each time, and any operator beyond the modules' was called as a function.
+    One forward pass counts the ReLUs that lie between picture and target and the ReLU modules that are called: a module
+    that is used several times counts each time, and any ReLU beyond the modules' was called as a function.
 
     Args:
         scored: The network.
@@ -68,13 +58,12 @@ def check_guided(scored: nn.Module, image_nchw: Tensor, method: str) -> None:
 
     handles = [part.register_forward_hook(called) for part in scored.modules() if isinstance(part, nn.ReLU)]
     try:
-        with torch.no_grad(), _Operators() as operators:
-            scored(image_nchw[:1])
+        counts = _operators(scored(image_nchw[:1].detach().requires_grad_()))
     finally:
         for handle in handles:
             handle.remove()
-    relus = sum(operators.counts.get(name, 0) for name in RELUS)
-    others = sorted({OTHER_ACTIVATIONS[name] for name in operators.counts if name in OTHER_ACTIVATIONS})
+    relus = counts[RELU]
+    others = sorted({OTHER_ACTIVATIONS[name] for name in counts if name in OTHER_ACTIVATIONS})
     if relus > calls:
         why = f"{relus - calls} of its {relus} ReLUs are functions, not modules, and would pass the plain gradient"
     elif others:

@@ -4,7 +4,6 @@ Architecture: Simonyan & Zisserman 2015, table 1, column E; parameter names and 
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from interp.errors import UsageError, WeightsError
-from interp.network.layer_names import CHANNELS_PER_BLOCK, CONVS_PER_BLOCK, LAYERS, deepest, layer
+from interp.network.layer_names import CHANNELS_PER_BLOCK, CONVS_PER_BLOCK, LAYERS, Layer, deepest, layer
 from interp.pictures.images import Source, as_image_nchw01
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's model zoo: RGB, for input in [0, 1]
@@ -139,9 +138,7 @@ class Vgg(nn.Module):
         names = {str(place.index): name for name, place in LAYERS.items()}
         return names[rest] if group == "features" else path.removesuffix(".linear")
 
-    def activations(
-        self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max", precision: str = "float32"
-    ) -> dict[str, Tensor]:
+    def activations(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> dict[str, Tensor]:
         """Capture the values of named layers in one pass that stops at the deepest.
 
         Args:
@@ -149,8 +146,6 @@ class Vgg(nn.Module):
             layers: Names such as `relu4_2`; `convX_Y` is the value before the ReLU.
             pooling: `max`, as trained; `average`, whose gradient reaches every pixel (Gatys et al. 2016, section 2);
                 or `mixed`, the mean of both.
-            precision: `float32`, or `bfloat16` for the convolutions, their gradients and the values returned
-                (`precision.resolve_precision`).
 
         Returns:
             For each name (N, C, H / stride, W / stride), in the order asked for.
@@ -158,11 +153,7 @@ class Vgg(nn.Module):
         Raises:
             UsageError: If a name is unknown or the image has no cell at the deepest layer.
         """
-        half = precision == "bfloat16"
-        if half:
-            image_nchw01 = image_nchw01.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(image_nchw01.device.type, torch.bfloat16) if half else nullcontext():
-            captured = dict(self.stream(image_nchw01, layers, pooling))
+        captured = dict(self.stream(image_nchw01, layers, pooling))
         return {name: captured[name] for name in layers}
 
     def stream(self, image_nchw01: Tensor, layers: Sequence[str], pooling: str = "max") -> Iterator[tuple[str, Tensor]]:
@@ -177,20 +168,14 @@ class Vgg(nn.Module):
             UsageError: As `activations`.
         """
         last = deepest(layers)
-        if min(image_nchw01.shape[-2:]) < last.stride_px:
-            height, width = image_nchw01.shape[-2:]
-            raise UsageError(
-                f"A {width}x{height} px image has no cell at {last.name}; expected at least {last.stride_px} px a side."
-            )
+        check_fits(image_nchw01, last)
         value = self.normalise(image_nchw01)
         for (name, place), module in zip(LAYERS.items(), self.features, strict=True):
             if isinstance(module, nn.ReLU):
                 # In place saves memory traffic, but would rewrite a captured convolution.
                 value = F.relu(value, inplace=name.replace("relu", "conv") not in layers)
-            elif pooling == "average" and isinstance(module, nn.MaxPool2d):
-                value = F.avg_pool2d(value, 2)
-            elif pooling == "mixed" and isinstance(module, nn.MaxPool2d):
-                value = (F.avg_pool2d(value, 2) + F.max_pool2d(value, 2)) / 2
+            elif pooling != "max" and isinstance(module, nn.MaxPool2d):
+                value = pooled(value, pooling)
             else:
                 value = module(value)
             if name in layers:
@@ -214,6 +199,22 @@ def activations(vgg: Vgg, image: Tensor | Source, layers: Sequence[str]) -> dict
         {'conv1_1': (1, 4, 32, 48), 'relu4_1': (1, 32, 4, 6)}
     """
     return vgg.activations(as_image_nchw01(image).to(vgg.normalise.mean), layers)
+
+
+def check_fits(image_nchw01: Tensor, last: Layer) -> None:
+    """Refuse an image that has no cell at a layer."""
+    height, width = image_nchw01.shape[-2:]
+    if min(height, width) < last.stride_px:
+        raise UsageError(
+            f"A {width}x{height} px image has no cell at {last.name}; expected at least {last.stride_px} px a side."
+        )
+
+
+def pooled(value_nchw: Tensor, pooling: str) -> Tensor:
+    """Halve a layer by `max`, `average` or `mixed`, the mean of both."""
+    if pooling == "mixed":
+        return (F.avg_pool2d(value_nchw, 2) + F.max_pool2d(value_nchw, 2)) / 2
+    return F.max_pool2d(value_nchw, 2) if pooling == "max" else F.avg_pool2d(value_nchw, 2)
 
 
 def channels_at(width: float) -> tuple[int, ...]:

@@ -1,5 +1,7 @@
 """Mask pictures: what of a file says inside and outside."""
 
+from collections.abc import Collection
+
 import numpy as np
 from PIL import Image
 
@@ -9,26 +11,30 @@ from interp.pictures.sources import Source, decode_source
 
 LOSSY_BLACK, LOSSY_WHITE = 48, 207  # JPEG at quality 30 rings by less beside an edge
 NEAR = 24  # a limited range (video's 16 to 235, a slider not quite at its end) stays this near to black and white
+GREY_SPREAD, COLOURED_SHARE = 48, 0.05  # channels further apart are a colour; of the picture: more are no mask
 STRAY_SHARE = 0.001  # of the picture: more nearly black pixels than these are no soft edge
 
 
-def load_mask(source: Source, size_hw_px: tuple[int, int], notes: list[str] | None = None) -> np.ndarray:
+def load_mask(
+    source: Source, size_hw_px: tuple[int, int], notes: list[str] | None = None, photos: Collection[str] = ()
+) -> np.ndarray:
     """Load a mask picture: white = inside, black = outside, grey = partly; where it is partly transparent, its alpha.
 
     Args:
         source: Picture file, Pillow picture, or array (H, W), uint8, bool or float in [0, 1].
         size_hw_px: The photo's height and width; a mask of the same shape but another size is resized.
         notes: What was done or is odd is added to it.
+        photos: SHA-256 of pictures that are none, as `decode_source` gives it.
 
     Returns:
         (H, W) float32 in [0, 1], multiples of 1/255.
 
     Raises:
         InputError: If the file is no picture.
-        UsageError: If its aspect ratio is not the photo's, or it is transparent everywhere.
+        UsageError: If its aspect ratio is not the photo's, it is transparent everywhere, or it is a photo.
     """
-    decoded, name, _ = decode_source(source, "mask")
-    grey_hw_u8 = _levels(_meant(decoded, name), decoded)
+    decoded, name, sha256 = decode_source(source, "mask")
+    grey_hw_u8 = _levels(_meant(decoded, name, photo=sha256 in photos), decoded)
     if notes is not None:
         notes += decoded.notes
     grey = Image.fromarray(grey_hw_u8)
@@ -43,7 +49,7 @@ def load_mask(source: Source, size_hw_px: tuple[int, int], notes: list[str] | No
     return np.asarray(grey, dtype=np.float32) / np.float32(255)
 
 
-def _meant(decoded: Decoded, name: str) -> np.ndarray:
+def _meant(decoded: Decoded, name: str, *, photo: bool) -> np.ndarray:
     """The channel that says inside: alpha if it varies (a cut-out), else the luminance."""
     alpha = decoded.alpha_hw_u8()
     if alpha is not None and alpha.min() < alpha.max():
@@ -51,7 +57,14 @@ def _meant(decoded: Decoded, name: str) -> np.ndarray:
         return alpha
     if alpha is not None and not alpha.any():
         raise UsageError(f"Mask {name!r} is transparent everywhere; expected white inside and black outside.")
-    return np.asarray(decoded.image.convert("RGB").convert("L"))
+    opaque = decoded.image.convert("RGB")
+    if photo or (np.ptp(np.asarray(opaque), axis=2) > GREY_SPREAD).mean() > COLOURED_SHARE:
+        what = "is the photo itself" if photo else "is a picture in colours"
+        raise UsageError(
+            f"Mask {name!r} {what}; expected white where the foreground is and black elsewhere. `python cli.py "
+            "segment` makes such a mask; without a mask the foreground is looked for."
+        )
+    return np.asarray(opaque.convert("L"))
 
 
 def _levels(grey_hw_u8: np.ndarray, decoded: Decoded) -> np.ndarray:

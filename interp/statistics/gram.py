@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+BLOCK_VALUES = 2**18  # 1 MB in float32: half of a core's second-level cache, or less
+
 Moments = tuple[Tensor, Tensor]  # (C,) mean, (C, C) covariance
 
 
@@ -72,32 +74,42 @@ def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> Mo
     Returns:
         (C,) mean and (C, C) covariance.
     """
-    flat = features_nchw.flatten(2)[0]  # (C, h*w)
-    weights = torch.ones_like(flat[0], dtype=torch.float32) if mask_hw01 is None else mask_hw01.flatten()
-    return _Moments.apply(flat, weights / weights.sum())
+    rows = features_nchw.squeeze(0).permute(1, 2, 0).flatten(0, 1)  # (h*w, C); of channels-last features a view
+    weights = torch.ones(len(rows)).to(rows.device) if mask_hw01 is None else mask_hw01.flatten()
+    return _Moments.apply(rows, weights / weights.sum())
 
 
 class _Moments(torch.autograd.Function):
     """Mean and covariance, keeping nothing for the gradient but the features, which their layer keeps anyway.
 
-    m = F w,  C = (F - m) w (F - m)^T;   dF = ((dC + dC^T) (F - m) + dm) w,   since (F - m) w sums to 0
+    m = w F,  C = (F - m)^T w (F - m);   dF = w ((F - m) (dC + dC^T) + dm),   since w (F - m) sums to 0
+
+    Block by block on a CPU, so that the widened numbers stay in its cache.
     """
 
     @staticmethod
-    def forward(ctx, flat: Tensor, weights: Tensor) -> Moments:
-        wide = flat.to(torch.promote_types(flat.dtype, weights.dtype))
+    def forward(ctx, rows: Tensor, weights: Tensor) -> Moments:
+        wide = torch.promote_types(rows.dtype, weights.dtype)
         weights = weights.to(wide)
-        mean = wide @ weights
-        centred = wide - mean[:, None]
-        ctx.save_for_backward(flat, weights, mean)
-        return mean, (centred * weights) @ centred.T
+        blocks = list(zip(*(each.split(_block_rows(rows)) for each in (rows, weights)), strict=True))
+        mean = torch.stack([own @ block.to(wide) for block, own in blocks]).sum(0)
+        covariance = torch.zeros(len(mean), len(mean)).to(mean)
+        for block, own in blocks:
+            centred = block.to(wide) - mean
+            covariance.addmm_((centred * own[:, None]).T, centred)
+        ctx.save_for_backward(rows, weights, mean)
+        return mean, covariance
 
     @staticmethod
     def backward(ctx, mean_gradient: Tensor, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        flat, weights, mean = ctx.saved_tensors
+        rows, weights, mean = ctx.saved_tensors
         both = gradient + gradient.T
         offset = mean_gradient - both @ mean
-        return torch.addmm(offset[:, None].to(flat), both.to(flat), flat).mul_(weights.to(flat)), None
+        return torch.addmm(offset.to(rows), rows, both.to(rows)).mul_(weights.to(rows)[:, None]), None
+
+
+def _block_rows(rows: Tensor) -> int:
+    return max(1, BLOCK_VALUES // rows.shape[1]) if rows.device.type == "cpu" else len(rows)
 
 
 def moments_contrast(first: Moments, second: Moments) -> Tensor:

@@ -107,6 +107,79 @@
     compare.querySelector(".mat").after(controls);
   };
 
+  // Pictures magnified in step: one range and one place for all of a group.
+  const makeLinked = (group) => {
+    const at = { zoom: 1, x: 0.5, y: 0.5 };
+    const range = make("input", { type: "range", min: 1, max: 8, step: 0.1, value: 1 });
+    const draw = (change) => {
+      Object.assign(at, change);
+      at.zoom = Math.min(8, Math.max(1, at.zoom));
+      const half = 0.5 / at.zoom;
+      for (const axis of ["x", "y"]) {
+        at[axis] = Math.min(1 - half, Math.max(half, at[axis]));
+        group.style.setProperty(`--${axis}`, `${(0.5 - at[axis]) * 100}%`);
+      }
+      group.style.setProperty("--zoom", at.zoom);
+      group.classList.toggle("magnified", at.zoom > 1);
+      range.value = at.zoom;
+      range.ariaValueText = `${at.zoom.toFixed(1)} times`;
+    };
+    const move = (x, y) => draw({ x: at.x + x / at.zoom, y: at.y + y / at.zoom });
+    const keys = {
+      ArrowLeft: () => move(-0.1, 0),
+      ArrowRight: () => move(0.1, 0),
+      ArrowUp: () => move(0, -0.1),
+      ArrowDown: () => move(0, 0.1),
+      "+": () => draw({ zoom: at.zoom * 1.5 }),
+      "-": () => draw({ zoom: at.zoom / 1.5 }),
+    };
+    all(".pane", group).forEach((pane) => {
+      const image = pane.querySelector("img");
+      pictures.push(image);
+      Object.assign(pane, { tabIndex: 0, role: "group", ariaLabel: `${image.alt} Plus and minus magnify, arrow keys move.` });
+      pane.addEventListener("keydown", (event) => {
+        if (!keys[event.key] || (at.zoom === 1 && event.key.startsWith("Arrow"))) return;
+        event.preventDefault();
+        keys[event.key]();
+      });
+      pane.addEventListener("pointerdown", (event) => {
+        event.preventDefault();
+        pane.focus();
+        pane.setPointerCapture(event.pointerId);
+      });
+      pane.addEventListener("pointermove", (event) => {
+        if (!pane.hasPointerCapture(event.pointerId)) return;
+        move(-event.movementX / pane.clientWidth, -event.movementY / pane.clientHeight);
+      });
+      pane.addEventListener("dblclick", (event) => {
+        const box = image.getBoundingClientRect();
+        const spot = { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
+        draw(at.zoom > 1 ? { zoom: 1 } : { zoom: 3, ...spot });
+      });
+      pane.parentElement.append(button("Enlarge", () => enlarge(image)));
+    });
+    range.addEventListener("input", () => draw({ zoom: Number(range.value) }));
+    draw({});
+    const controls = make("div", { className: "controls" }, make("label", {}, "Magnify all", range));
+    controls.append("Drag a picture to move them all; a double click magnifies.");
+    group.before(controls);
+  };
+
+  // Tables drawn as pictures: pointing at a cell says which row and column meet there.
+  const nameCells = (group) => {
+    const names = group.dataset.names.split("\n");
+    const said = make("p", { className: "cell", textContent: `Point at a cell to see which ${group.dataset.unit} meet there.` });
+    all("img", group).forEach((image) =>
+      image.addEventListener("pointermove", (event) => {
+        const box = image.getBoundingClientRect();
+        const name = (share) => names[Math.min(names.length - 1, Math.max(0, Math.floor(share * names.length)))];
+        const pair = [name((event.clientY - box.top) / box.height), name((event.clientX - box.left) / box.width)];
+        said.textContent = `${group.dataset.unit} ${pair.join(" and ")}`;
+      }),
+    );
+    group.after(said);
+  };
+
   const makeCopyable = (block) => {
     const copy = button("Copy", async () => {
       try {
@@ -138,6 +211,8 @@
 
   all("a.again").forEach(repeat);
   all(".compare").forEach(makeSlider);
+  all(".linked").forEach(makeLinked);
+  all(".matrices").forEach(nameCells);
   all(".zoomable").forEach(makeZoomable);
   pictures.sort((one, other) => (one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
   all("pre").forEach(makeCopyable);

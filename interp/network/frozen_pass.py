@@ -1,0 +1,138 @@
+"""The optimiser's way through the network: the features of an image, and their gradient to the image, by hand.
+
+What automatic differentiation would compute, but the weights are frozen: a convolution's gradient to its input is a
+convolution with the kernel turned round and the channels swapped, prepared once, by Winograd's products where they pay;
+gradients add up in place; nothing is kept of the way down but what comes out of the ReLUs. Channels lie last, which
+CPUs multiply faster.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from interp.network.layer_names import LAYERS, deepest
+from interp.network.vgg import Vgg, check_fits, pooled
+from interp.network.winograd import Winograd, pays
+
+LAST = torch.channels_last
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer of the pass: its name and, of a convolution, the way down and back."""
+
+    name: str
+    down: Callable[[Tensor], Tensor] | None = None
+    back: Callable[[Tensor], Tensor] | None = None
+
+
+class FrozenPass:
+    """Named layers of a network whose weights stay as they are.
+
+    Args:
+        vgg: The network.
+        layers: Names such as `relu4_2`; `convX_Y` is the value before the ReLU.
+        pooling: `max`, as trained; `average`, whose gradient reaches every pixel (Gatys et al. 2016, section 2);
+            or `mixed`, the mean of both.
+        precision: `float32`, or `bfloat16` for the convolutions, their gradients and the values returned
+            (`precision.resolve_precision`).
+    """
+
+    def __init__(self, vgg: Vgg, layers: Sequence[str], pooling: str = "max", precision: str = "float32") -> None:
+        self.vgg, self.names, self.pooling = vgg, tuple(dict.fromkeys(layers)), pooling
+        self.dtype = torch.bfloat16 if precision == "bfloat16" else vgg.normalise.mean.dtype
+        self.last = deepest(layers)
+        count = list(LAYERS.values()).index(self.last) + 1
+        self.steps = [self._step(*pair) for pair in zip(list(LAYERS)[:count], vgg.features, strict=False)]
+
+    def __call__(self, image_nchw01: Tensor) -> dict[str, Tensor]:
+        """Look at an image.
+
+        Args:
+            image_nchw01: (N, 3, H, W) float RGB in [0, 1]; gradients flow back to it, once.
+
+        Returns:
+            For each name (N, C, H / stride, W / stride), in the order asked for.
+
+        Raises:
+            UsageError: If the image has no cell at the deepest layer.
+        """
+        check_fits(image_nchw01, self.last)
+        seen = self.vgg.normalise(image_nchw01).to(self.dtype, memory_format=LAST)
+        return dict(zip(self.names, cast("tuple[Tensor, ...]", _Pass.apply(seen, self)), strict=True))
+
+    def _step(self, name: str, module: nn.Module) -> _Layer:
+        if not isinstance(module, nn.Conv2d):
+            return _Layer(name)
+        weight, bias = module.weight.detach().to(self.dtype), cast("Tensor", module.bias).detach().to(self.dtype)
+        return _Layer(name, _convolution(weight, bias), _convolution(weight.flip(2, 3).transpose(0, 1), None))
+
+
+def _convolution(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """(N, in, h, w) -> (N, out, h, w), the channels last."""
+    if weight.device.type == "cpu" and weight.dtype is torch.float32 and pays(weight):
+        return Winograd(weight, bias)
+    return partial(F.conv2d, weight=weight.contiguous(memory_format=LAST), bias=bias, padding=1)
+
+
+class _Pass(torch.autograd.Function):
+    """The pass as one step of automatic differentiation."""
+
+    @staticmethod
+    def forward(ctx, value: Tensor, way: FrozenPass) -> tuple[Tensor, ...]:
+        found, kept = {}, []
+        for step in way.steps:
+            if step.down is not None:
+                value = step.down(value)
+            elif step.name.startswith("relu"):
+                value = F.relu(value) if step.name.replace("relu", "conv") in found else F.relu_(value)
+                kept.append(value)
+            else:
+                value = pooled(value, way.pooling)
+            if step.name in way.names:
+                found[step.name] = value
+        ctx.way = way
+        ctx.save_for_backward(*kept)
+        return tuple(found[name] for name in way.names)
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor | None) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        way, kept = ctx.way, list(ctx.saved_tensors)
+        own = dict(zip(way.names, gradients, strict=True))
+        gradient = None
+        for step in reversed(way.steps):
+            gradient = _sum(gradient, own.get(step.name))
+            if gradient is None:
+                if step.name.startswith("relu"):
+                    kept.pop()
+            elif step.back is not None:
+                gradient = step.back(gradient)
+            elif step.name.startswith("relu"):
+                torch.ops.aten.threshold_backward.grad_input(gradient, kept.pop(), 0, grad_input=gradient)
+            else:
+                gradient = _unpooled(gradient, kept[-1], way.pooling)
+        assert gradient is not None
+        return gradient, None
+
+
+def _sum(gradient: Tensor | None, own: Tensor | None) -> Tensor | None:
+    """What reaches a layer from deeper ones, in place, plus what the loss asks of it."""
+    if own is None:
+        return gradient
+    return own.clone(memory_format=LAST) if gradient is None else gradient.add_(own)
+
+
+def _unpooled(gradient: Tensor, entered: Tensor, pooling: str) -> Tensor:
+    """The gradient to what entered a pool."""
+    if pooling != "average":
+        with torch.enable_grad():
+            entered = entered.detach().requires_grad_()
+            return torch.autograd.grad(pooled(entered, pooling), entered, gradient)[0]
+    spread = F.interpolate(gradient.mul_(0.25), scale_factor=2)
+    dropped = [whole - part for whole, part in zip(entered.shape[2:], spread.shape[2:], strict=True)]
+    return F.pad(spread, (0, dropped[1], 0, dropped[0])) if any(dropped) else spread

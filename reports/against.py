@@ -1,0 +1,164 @@
+"""Two classes held against each other: both maps and their difference on one scale."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure as MatplotlibFigure
+
+from interp.attribution.verdict import SaliencyVerdict, VerdictWord
+from interp.pictures.images import encode_png
+from interp.pictures.sizes import resize_nchw01
+from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, text_at, wrapped
+from reports.conventions import View
+from reports.record import Conclusion, Figure, Gallery, Row, Section, Table
+from reports.saliency import scale_bar
+from reports.store import ImageStore
+from reports.verdict import COLOURS, verdict_table
+from reports.wording import number, percent
+
+if TYPE_CHECKING:
+    from interp.attribution.contrast import Contrast
+    from interp.network.classify import Prediction
+
+BRIGHTEST = 99.5  # percentile of the values that has the strongest colour: a few pixels would pale all others
+RULE = "red speaks for it, blue against it; white is 0"
+MARGIN_PX, HEAD_PX, FOOT_PX, MAX_PANEL_H_PX = 24, 110, 100, 620
+Judged = tuple[SaliencyVerdict, SaliencyVerdict]
+
+
+def contrast_views(contrast: "Contrast") -> tuple[View, View, View]:
+    """Both maps and their difference, on one scale symmetric about 0."""
+    values = contrast.one.heat_hw, contrast.other.heat_hw, contrast.difference_hw
+    limit = float(np.percentile(np.abs(np.stack(values)), BRIGHTEST)) or 1.0
+    one, other, difference = (View(each, -limit, limit, "RdBu_r", RULE) for each in values)
+    return one, other, difference
+
+
+def contrast_row(store: ImageStore, photo_hwc_u8: np.ndarray, contrast: "Contrast") -> Row:
+    """The photo, the difference laid over it, and what the classifier says; (H, W, 3) uint8 RGB."""
+    one, other, (*_, view) = contrast.one.target.name, contrast.other.target.name, contrast_views(contrast)
+    height, width = contrast.one.input_chw01.shape[1:]
+    caption = (
+        f"{contrast.one.title}: red pixels speak for {one!r} rather than {other!r}, blue ones the other way round. "
+        f"The map has {width}×{height} cells, enlarged smoothly."
+    )
+    over = Figure(store.photo(_over(photo_hwc_u8, view), f"Difference of {one} and {other} over the photo."), caption)
+    photo = Figure(store.photo(photo_hwc_u8, "The photo."), "The photo")
+    return Row((photo, over, _classes(contrast.one.prediction)))
+
+
+def _classes(prediction: "Prediction") -> Table:
+    height, width = prediction.size_hw_px
+    rows = tuple((name, percent(p)) for name, p in zip(prediction.names, prediction.probabilities, strict=True))
+    return Table(f"What the classifier says, at {width}×{height} px", ("Class", "Probability"), rows)
+
+
+def _over(photo_hwc_u8: np.ndarray, view: View) -> np.ndarray:
+    """The photo in dim grey, and over it the map, the stronger the less of the photo."""
+    import torch
+
+    signed = torch.from_numpy(2 * view.unit_hw01 - 1)[None, None].float()
+    signed_hw = resize_nchw01(signed, photo_hwc_u8.shape[:2])[0, 0].clamp(-1, 1).numpy()
+    grey = photo_hwc_u8.mean(axis=2, keepdims=True) * 0.5 + 64
+    colour = colormaps["RdBu_r"](0.5 + 0.5 * signed_hw)[..., :3] * 255
+    strength = np.abs(signed_hw)[..., None] ** 0.7
+    return np.round(grey * (1 - strength) + colour * strength).clip(0, 255).astype(np.uint8)
+
+
+def contrast_section(store: ImageStore, contrasts: Sequence["Contrast"], judged: Sequence[Judged]) -> Section:
+    """Both maps and their difference, method by method.
+
+    Args:
+        store: Where pictures go.
+        contrasts: Of one picture and the same two classes.
+        judged: Verdicts on both maps of each: none is shown without.
+
+    Returns:
+        Section `against`.
+    """
+    one, other = contrasts[0].one.target.name, contrasts[0].other.target.name
+    blocks = []
+    for contrast, verdicts in zip(contrasts, judged, strict=True):
+        title, views = contrast.one.title, contrast_views(contrast)
+        said = (f"{one}: {verdicts[0].word}", f"{other}: {verdicts[1].word}", f"{one} less {other}")
+        names = (f"Map of {one}", f"Map of {other}", f"Difference of {one} and {other}")
+        figures = [
+            Figure(
+                store.png(encode_png(_coloured(view)), f"{name} by {title}."),
+                f"{title}, {text}. Scale {number(view.low)} … {number(view.high)}.",
+                pixelated=True,
+            )
+            for view, name, text in zip(views, names, said, strict=True)
+        ]
+        blocks.append(Gallery(tuple(figures)))
+    maps = [entry for contrast in contrasts for entry in (contrast.one, contrast.other)]
+    blocks.append(verdict_table(maps, [verdict for pair in judged for verdict in pair]))
+    intro = f"What speaks for {one!r} and what for {other!r}: {RULE}. One scale for all three maps of a method."
+    return Section("against", f"{one} against {other}", intro, tuple(blocks))
+
+
+def contrast_conclusion(contrasts: Sequence["Contrast"], judged: Sequence[Judged]) -> Conclusion:
+    """Conclude on two classes."""
+    first = contrasts[0]
+    one, other = first.one.target.name, first.other.target.name
+    moved = first.difference_hw
+    share = float(moved.clip(0).sum() / (np.abs(moved).sum() or 1))
+    title = first.one.title
+    found = f"Of what tells them apart by {title}, {percent(share)} speaks for {one!r}, the rest for {other!r}."
+    believed = [all(verdict.word is VerdictWord.CLASS for verdict in pair) for pair in judged]
+    if all(believed):
+        belief, level = "Each map can be believed, and so can their difference.", "good"
+    elif any(believed):
+        belief, level = "Not every map can be believed: read the difference of a method whose two maps can.", "doubt"
+    else:
+        belief, level = "No method's two maps can both be believed, so neither can their difference.", "bad"
+    advice = "look where several methods agree: --methods gradient,integrated-gradients,grad-cam."
+    return Conclusion(found, belief, advice, level)
+
+
+def _coloured(view: View) -> np.ndarray:
+    return colormaps[view.colour_map](view.unit_hw01, bytes=True)[..., :3]
+
+
+@closed
+def contrast_sheet(contrasts: Sequence["Contrast"], judged: Sequence[Judged] = ()) -> MatplotlibFigure:
+    """Draw the picture, both maps and their difference, a row for each method, each with its scale and verdict.
+
+    Args:
+        contrasts: Of one picture and the same two classes.
+        judged: Verdicts on both maps of each, or none.
+
+    Returns:
+        The figure; called from outside, a PNG.
+    """
+    first = contrasts[0].one
+    height, width = first.input_chw01.shape[1:]
+    page_w = round(WIDTH_IN * DPI)
+    panel_w = (page_w - MARGIN_PX) // 4 - MARGIN_PX
+    panel_h = min(MAX_PANEL_H_PX, max(24, round(panel_w * height / width)))
+    pitch = panel_h + FOOT_PX
+    figure = page(page_w, HEAD_PX + len(contrasts) * pitch)
+    one, other = first.target.name, contrasts[0].other.target.name
+    text_at(figure, MARGIN_PX, MARGIN_PX, f"{one!r} against {other!r}", 11, weight="bold")
+    for row, contrast in enumerate(contrasts):
+        top = HEAD_PX + row * pitch
+        titles = (f"Input, {width}×{height} px", one, other, "Difference")
+        shown = (None, *contrast_views(contrast))
+        words = (None, *(verdict.word for verdict in judged[row]), None) if judged else (None,) * 4
+        for column, (title, view, word) in enumerate(zip(titles, shown, words, strict=True)):
+            left = MARGIN_PX + column * (panel_w + MARGIN_PX)
+            label = title if column in (0, 3) else f"{contrast.one.title}: {title}"
+            text_at(figure, left, top - 6, wrapped(label, panel_w, 7.5), 7.5, va="bottom")
+            axes = axes_at(figure, left, top, panel_w, panel_h)
+            axes.set_axis_off()
+            if view is None:
+                axes.imshow(np.clip(first.input_chw01.transpose(1, 2, 0), 0, 1), aspect="auto", interpolation="nearest")
+                continue
+            axes.imshow(view.unit_hw01, cmap=view.colour_map, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+            scale_bar(figure, view, left, top + panel_h + 8, panel_w)
+            if word:
+                text_at(figure, left, top + panel_h + 46, word, 7, color=COLOURS[word])
+    text_at(figure, MARGIN_PX, HEAD_PX + len(contrasts) * pitch - 24, RULE, 7, color=SOFT)
+    return figure

@@ -1,0 +1,129 @@
+"""Of a restyling, a comparison, a sweep."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from reports.record import Conclusion, Level, worse
+from reports.wording import percent
+
+if TYPE_CHECKING:
+    from stylize.isolate import Isolation
+    from stylize.standings import Standing
+    from stylize.sweep import Attempt
+
+# Share of the way to the painting's style: words only. By eye on the bundled pair, preset draft: grain at strength 0.03
+# (share .09), strokes at 0.3 (.22).
+STRONG, SOME, NONE = 0.7, 0.2, 0.05
+OUTLINES, LOST = 0.6, 0.3  # edges kept, a correlation
+
+
+def stylize_conclusion(
+    regions: Sequence[tuple[str, float, float]],
+    isolation: "Isolation",
+    doubts: Sequence[str],
+    *,
+    interrupted: bool = False,
+    finer_px: int | None = None,
+) -> Conclusion:
+    """Conclude on a restyling.
+
+    Args:
+        regions: Name, share of the photo's style distance that is gone, edges kept (NaN where not measured) of each.
+        isolation: What was measured outside.
+        doubts: Sentences about the cut.
+        interrupted: Whether it was stopped early.
+        finer_px: A larger working size that the photo allows, if there is one.
+    """
+    found = " ".join(_style_sentence(*entry) for entry in regions)
+    shares, edges = [share for _, share, _ in regions], [kept for *_, kept in regions if not math.isnan(kept)]
+    belief, level = _isolation_belief(isolation)
+    if doubts:
+        belief, level = f"{belief} The cut itself is doubtful: {' '.join(doubts)}", worse(level, "doubt")
+    if interrupted:
+        belief, level = f"{belief} But the run was stopped before its end.", worse(level, "doubt")
+    if not min(shares) > SOME:
+        belief, level = f"{belief} But little of the style came over: judge by eye.", worse(level, "doubt")
+    if interrupted:
+        advice = "run it again and let it finish, for more of the style."
+    elif doubts:
+        advice = (
+            "look at the outline under Region; where it is wrong, give --box, or mark places with --point and --not."
+        )
+    elif not min(shares) > SOME:
+        advice = "for more of the style, raise --strength or --iterations."
+    elif edges and min(edges) < LOST:
+        advice = "for more of the photo, lower --strength."
+    elif finer_px:
+        advice = f"the photo allows finer strokes: --size {finer_px} (it takes longer)."
+    else:
+        advice = "--strength makes the style weaker or stronger; another painting is --style FILE."
+    return Conclusion(found, belief, advice, level)
+
+
+def _style_sentence(region: str, share: float, edges_kept: float) -> str:
+    if math.isnan(share):
+        return f"The {region} was restyled; it is too small to measure how far."
+    if share <= NONE:
+        return f"The {region} did not come closer to the painting's style."
+    much = "takes on" if share >= STRONG else "takes on some of" if share >= SOME else "hardly takes on"
+    sentence = (
+        f"The {region} {much} the painting's style: {percent(min(share, 1))} of the difference between them is gone"
+    )
+    if edges_kept >= OUTLINES:
+        return f"{sentence}, and the photo's outlines are still there."
+    if edges_kept < LOST:
+        return f"{sentence}, and so are most of the photo's outlines."
+    return f"{sentence}."
+
+
+def _isolation_belief(isolation: "Isolation") -> tuple[str, Level]:
+    if len(isolation.leak) > 1:
+        return _apart_belief(max(isolation.leak))
+    if not isolation.outside_pixels:
+        return "The style was measured with a ruler that the optimisation did not see.", "good"
+    if isolation.max_abs_outside:
+        return f"Pixels outside the region changed, by up to {isolation.max_abs_outside} of {isolation.white}.", "bad"
+    return f"Nothing outside was touched: {isolation.outside_pixels:,} pixels are the photo's, bit for bit.", "good"
+
+
+def _apart_belief(leak: float) -> tuple[str, Level]:
+    if leak:
+        return f"The regions reached into each other: what paints one changes by {percent(leak)} with the other.", "bad"
+    return "Nothing of one region reached the other, to the last bit.", "good"
+
+
+def compare_conclusion(standings: "Sequence[Standing]", claim: str | None, pairs: int) -> Conclusion:
+    """Conclude on a comparison of ways."""
+    names = list(standings[0].values) if standings else []
+    won = {name: sum(standing.winners == (name,) for standing in standings) for name in names}
+    best = [name for name in names if won[name] == max(won.values())]
+    if not names or not max(won.values()):
+        found = "No way wins on anything alone."
+    elif len(best) == 1:
+        found = f"{best[0]} wins on most: {won[best[0]]} of {len(standings)} criteria."
+    else:
+        found = f"{' and '.join(best)} win on equally many criteria: {won[best[0]]} of {len(standings)} each."
+    belief = f"{claim} " if claim else ""
+    belief += (
+        "One pair of pictures: another pair may rank the ways differently."
+        if pairs == 1
+        else f"The mean over {pairs} pairs of pictures."
+    )
+    advice = "trust your eyes first; --also PHOTO adds pairs, --why asks which difference matters."
+    return Conclusion(found, belief, advice, "doubt" if pairs == 1 else "good")
+
+
+def sweep_conclusion(attempts: "Sequence[Attempt]", best: "Attempt", preset: str) -> Conclusion:
+    """Conclude on a sweep."""
+    front = sum(attempt.on_front for attempt in attempts)
+    style, lost, _ = best.objectives
+    gone = f"{percent(1 - style)} of the distance to the painting's patches is gone" if style < 1 else "no closer"
+    found = (
+        f"Trial {best.number} of {len(attempts)} was chosen: {gone}, and {percent(min(1, lost))} of the edges are lost."
+    )
+    belief = f"{front} trials are not beaten by any other; which of them is best is a matter of taste."
+    if len(attempts) < 10:
+        belief += f" {len(attempts)} trials are few: the search has hardly begun."
+    advice = f"stylize PHOTO --preset {preset} uses it at full size; more trials: --resume."
+    return Conclusion(found, belief, advice, "good" if len(attempts) >= 10 else "doubt")

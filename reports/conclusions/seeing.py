@@ -1,0 +1,107 @@
+"""Of what the network sees: saliency maps, feature maps, a channel's own picture."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from interp.attribution.verdict import SaliencyVerdict, VerdictWord
+from reports.record import Conclusion, Level, worse
+from reports.wording import percent
+
+if TYPE_CHECKING:
+    from interp.attribution.maximise import Maximised, Response
+    from interp.attribution.saliency import SaliencyMap
+    from interp.network.classify import Prediction
+    from interp.network.features import FeatureMaps
+
+METHODS = "--methods gradient,integrated-gradients,grad-cam"
+
+
+def seen(prediction: "Prediction") -> str:
+    """What the classifier sees, one sentence."""
+    if not prediction.names:
+        return "These weights know no classes."
+    if prediction.unsure:
+        return (
+            f"The network is unsure what this is: its best guess, {prediction.names[0]!r}, has a probability of only "
+            f"{percent(prediction.probabilities[0])}."
+        )
+    return f"The network sees {prediction.names[0]!r} (probability {percent(prediction.probabilities[0])})."
+
+
+def saliency_conclusion(maps: "Sequence[SaliencyMap]", verdicts: Sequence[SaliencyVerdict]) -> Conclusion:
+    """Conclude on one saliency map or several of one target."""
+    first, target = maps[0], maps[0].target.name
+    found = seen(first.prediction)
+    if not first.prediction.names or target != first.prediction.names[0]:
+        found = f"Explained is {target!r}. {found}"
+    if len(maps) == 1:
+        belief, advice, level = _map_words(verdicts[0], target)
+    else:
+        belief, advice, level = _maps_words(maps, verdicts, target)
+    if first.prediction.names and first.prediction.unsure:
+        advice = "choose a photo with one large subject, or name the class with --target; a guess explains little."
+        level = worse(level, "doubt")
+    return Conclusion(found, belief, advice, level)
+
+
+def _map_words(verdict: SaliencyVerdict, target: str) -> tuple[str, str, Level]:
+    if verdict.word is VerdictWord.CLASS:
+        belief = f"The map can be believed: the pixels it marks carry {target!r}, and another class gives another map."
+        return belief, "see whether other methods agree: --methods all.", "good"
+    if verdict.word is VerdictWord.EDGES:
+        belief = (
+            "Read the map as a drawing of edges: for another class, or a network that has forgotten, it looks alike."
+        )
+        return belief, f"try methods that depend more on the class: {METHODS}.", "doubt"
+    if verdict.word is VerdictWord.RANDOM:
+        belief = f"Do not read the map: the pixels it marks matter no more to {target!r} than pixels drawn at random."
+        return belief, f"try another method: {METHODS}.", "bad"
+    return "The map could not be tested, so nothing says that it is right.", "name a class with --target.", "doubt"
+
+
+def _maps_words(
+    maps: "Sequence[SaliencyMap]", verdicts: Sequence[SaliencyVerdict], target: str
+) -> tuple[str, str, Level]:
+    good = [entry for entry, verdict in zip(maps, verdicts, strict=True) if verdict.word is VerdictWord.CLASS]
+    if all(verdict.word is VerdictWord.NOT_TESTED for verdict in verdicts):
+        return "None of the maps could be tested.", "name a class with --target.", "doubt"
+    if not good:
+        return f"None of the {len(maps)} maps is about {target!r}.", "try --methods all, or a clearer photo.", "bad"
+    titles = ", ".join(entry.title for entry in good)
+    if len(good) == len(maps):
+        return f"All {len(maps)} maps can be believed ({titles}).", "look where they agree.", "good"
+    belief = f"{len(good)} of {len(maps)} maps can be believed: {titles}. The others show edges or chance."
+    return belief, "read only the maps that passed.", "doubt"
+
+
+def features_conclusion(maps: "Sequence[FeatureMaps]", shared_scale: bool) -> Conclusion:
+    """Conclude on feature maps."""
+    told, dead, total = [], sum(entry.stats.dead for entry in maps), sum(len(entry.stats.mean_c) for entry in maps)
+    for entry in maps[:3]:
+        best = entry.channels[int(entry.maps_khw.max(axis=(1, 2)).argmax())]
+        told.append(f"In {entry.layer} channel {best} answers most strongly of those shown.")
+    if dead:
+        told.append(f"{dead} of {total} channels answer to nothing in this photo.")
+    compare = (
+        "all maps of a layer have one scale, so bright is bright."
+        if shared_scale
+        else "each map has its own scale, so brightness does not compare from map to map (--scale shared makes it)."
+    )
+    last = maps[-1]
+    best = last.channels[int(last.maps_khw.max(axis=(1, 2)).argmax())]
+    advice = f"maximise {last.layer}:{best} makes the picture which that channel answers to most."
+    return Conclusion(" ".join(told), f"This is what the network computes, no opinion; {compare}", advice, "good")
+
+
+def maximise_conclusion(found: "Maximised", response: "Response", photo: str) -> Conclusion:
+    """Conclude on a picture made for a channel or class."""
+    name, made, natural = found.target.name, found.final, response.value
+    if not made > natural:
+        said = f"The picture made for {name} excites it no more than {photo} does."
+        return Conclusion(said, "The optimisation did not succeed.", "raise --iterations.", "bad")
+    much = f"{made / natural:.2g} times as much as" if natural > 0 else "and does not answer to"
+    said = f"{name} answers to the picture made for it {much} {photo}."
+    belief = "The picture is one of many that would do; what repeats in it is what the channel looks for."
+    return Conclusion(
+        said, belief, "run it with another --seed: what stays is the channel's, what changes is luck.", "good"
+    )

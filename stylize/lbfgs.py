@@ -1,0 +1,62 @@
+"""L-BFGS with one evaluation of the loss a step, as torch's own does with `max_iter=1` and no tolerances.
+
+Nocedal & Wright 2006, "Numerical Optimization", algorithms 7.4 and 7.5, without a line search: steps of length 1, the
+first one scaled to the gradient's size. Torch's optimisers load their compiler when the first is made: 2 s.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+CURVATURE = 1e-10  # y·s above which a step is remembered
+
+
+class Lbfgs:
+    """Minimises over one tensor, in place.
+
+    Args:
+        image: What is changed, contiguous; `evaluate` sets its gradient.
+        history: Steps remembered: 8 bytes a value and entry in float32.
+        rate: Length of a step.
+    """
+
+    def __init__(self, image: Tensor, history: int = 10, rate: float = 1.0) -> None:
+        self.image, self.rate = image, rate
+        # Change of the image, change of its gradient, and their product.
+        self.steps: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
+        self.before: tuple[Tensor, Tensor] | None = None  # the last change of the image, and the gradient before it
+        self.scale = 1.0
+
+    @torch.no_grad()
+    def step(self, evaluate: Callable[[], object]) -> None:
+        """Evaluate, and go one step."""
+        with torch.enable_grad():
+            evaluate()
+        assert self.image.grad is not None
+        gradient = self.image.grad.flatten()
+        if self.before is None:
+            change = gradient * (-self.rate * min(1.0, 1.0 / float(gradient.abs().sum())))
+        else:
+            self._remember(self.before[0], gradient - self.before[1])
+            change = self._direction(gradient).mul_(self.rate)
+        self.before = change, gradient
+        self.image.view(-1).add_(change)
+
+    def _remember(self, change: Tensor, turn: Tensor) -> None:
+        curvature = float(turn.dot(change))
+        if curvature > CURVATURE:
+            self.steps.append((change, turn, curvature))
+            self.scale = curvature / float(turn.dot(turn))
+
+    def _direction(self, gradient: Tensor) -> Tensor:
+        """Against the gradient, bent by what the remembered steps say of the curvature."""
+        direction, shares = gradient.neg(), []
+        for change, turn, curvature in reversed(self.steps):
+            shares.append(float(change.dot(direction)) / curvature)
+            direction.add_(turn, alpha=-shares[-1])
+        direction.mul_(self.scale)
+        for change, turn, curvature in self.steps:
+            direction.add_(change, alpha=shares.pop() - float(turn.dot(direction)) / curvature)
+        return direction

@@ -1,0 +1,96 @@
+"""One class against another: the difference of the maps against the gradient of the difference, and what is said."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from interp.attribution.contrast import Contrast
+from interp.attribution.saliency import SaliencyMap, saliency_map
+from interp.attribution.targets import class_target
+from interp.attribution.verdict import SaliencyVerdict, VerdictWord
+from interp.errors import UsageError
+from interp.network.vgg import Vgg
+from interp.pictures.images import to_hwc_u8
+from reports.against import BRIGHTEST, contrast_conclusion, contrast_views
+from tests.helpers import assert_failed, call, smooth
+
+
+def contrast(vgg: Vgg, method: str, one: int = 3, other: int = 7) -> Contrast:
+    maps = [saliency_map(vgg, smooth(0, 64), method, class_target(vgg, index)) for index in (one, other)]
+    return Contrast(*maps)
+
+
+def test_the_difference_of_contributions_is_that_of_the_scores(compact: Vgg) -> None:
+    """Input times the gradient of one score minus the other, by autograd."""
+    image = smooth(0, 64).requires_grad_()
+    scores = compact(image)[0]
+    (gradient,) = torch.autograd.grad(scores[3] - scores[7], image)
+    expected = (image * gradient)[0].sum(0).detach().numpy()
+    np.testing.assert_allclose(contrast(compact, "input-x-gradient").difference_hw, expected, atol=1e-4)
+
+
+def test_all_three_maps_have_one_scale(compact: Vgg) -> None:
+    found = contrast(compact, "gradient")
+    values = np.stack([found.one.heat_hw, found.other.heat_hw, found.difference_hw])
+    limit = np.percentile(np.abs(values), BRIGHTEST)
+    for view, value in zip(contrast_views(found), values, strict=True):
+        assert (view.low, view.high) == pytest.approx((-limit, limit))
+        np.testing.assert_allclose(view.unit_hw01, np.clip(value / limit, -1, 1) / 2 + 0.5, atol=1e-5)
+
+
+def test_only_two_classes_by_one_method_can_be_subtracted(compact: Vgg) -> None:
+    one, other = contrast(compact, "gradient").one, contrast(compact, "input-x-gradient").other
+    for pair in ((one, one), (one, other)):
+        with pytest.raises(UsageError, match="expected"):
+            Contrast(*pair)
+
+
+@pytest.mark.parametrize(
+    ("words", "level"),
+    [
+        ((VerdictWord.CLASS, VerdictWord.CLASS), "good"),
+        ((VerdictWord.CLASS, VerdictWord.RANDOM), "bad"),
+    ],
+)
+def test_a_difference_is_believed_as_far_as_both_maps(words: tuple[VerdictWord, VerdictWord], level: str) -> None:
+    picture = np.zeros((3, 2, 2), np.float32)
+    pushed = picture.copy()
+    pushed[:, 0, 0] = 1  # heat 1 for the one; the other has 0.5 elsewhere
+    pulled = picture.copy()
+    pulled[:, 1, 1] = 0.5
+    maps = [
+        SaliencyMap("gradient", class_target_of(name, index), values, picture, prediction=None)  # pyright: ignore
+        for name, index, values in (("cat", 0, pushed), ("dog", 1, pulled))
+    ]
+    verdicts = SaliencyVerdict(words[0]), SaliencyVerdict(words[1])
+    said = contrast_conclusion([Contrast(*maps)], [verdicts])
+    assert said.level == level and "66.7 % speaks for 'cat'" in said.found
+
+
+def class_target_of(name: str, index: int):
+    from interp.attribution.targets import Target
+
+    return Target(name, index)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "me.png"
+    Image.fromarray(to_hwc_u8(smooth(0, 96))).save(path)
+    options = ("--out-dir", tmp_path / "out", "--samples", "4", "--target", "teapot")
+    result = call("saliency", path, *options, "--against", "espresso", "--json")
+    assert result.exit_code == 0, result.output
+    outputs = json.loads(result.stdout)["outputs"]
+    stats = json.loads(Path(outputs["stats"]).read_text())
+    assert (stats["target"], stats["against"], list(stats["maps"])) == ("teapot", "espresso", ["integrated-gradients"])
+    page = Path(outputs["report"]).read_text("utf-8")
+    assert "teapot against espresso" in page and "teapot less espresso" in page
+    for against in ("teapot", "relu4_1", "no such class"):
+        again = call("saliency", path, *options, "--against", against)
+        assert_failed(again, 2, "against" if against != "no such class" else "class")
+    assert_failed(
+        call("saliency", path, *options, "--against", "espresso", "--convention", "shared"), 2, "--convention"
+    )

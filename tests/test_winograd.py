@@ -1,0 +1,66 @@
+"""Winograd's convolutions against the direct ones, in float64 and, as accurate as asked, in float32."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from interp.network.frozen_pass import FrozenPass
+from interp.network.vgg import Vgg, WeightsInfo
+from interp.network.winograd import Winograd, pays
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 23), st.integers(1, 23), st.integers(1, 5), st.integers(1, 5), st.integers(0, 99))
+def test_any_size_is_the_direct_convolution(height: int, width: int, entering: int, leaving: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    value, weight, bias = (
+        torch.randn(shape, generator=generator, dtype=torch.float64)
+        for shape in ((1, entering, height, width), (leaving, entering, 3, 3), (leaving,))
+    )
+    torch.testing.assert_close(Winograd(weight, bias)(value), F.conv2d(value, weight, bias, padding=1))
+
+
+@pytest.mark.parametrize(("channels", "side"), [(64, 64), (256, 40), (512, 13)])
+def test_float32_errs_by_less_than_a_ten_thousandth(channels: int, side: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(128, channels, 3, 3, generator=generator) / (3 * channels**0.5)
+    value = torch.randn(1, channels, side, side, generator=generator).contiguous(memory_format=torch.channels_last)
+    exact = F.conv2d(value.double(), weight.double(), padding=1)
+    assert float((Winograd(weight)(value) - exact).norm() / exact.norm()) < 1e-5
+
+
+def test_many_strips_are_one_picture() -> None:
+    """More tiles than one strip holds: the seams are where they would show."""
+    weight, value = torch.randn(64, 64, 3, 3), torch.randn(1, 64, 97, 101)
+    found = Winograd(weight)
+    assert found._rows_a_strip(25, 26) < 25
+    torch.testing.assert_close(found(value), F.conv2d(value, weight, padding=1), rtol=1e-4, atol=1e-3)
+
+
+def test_a_batch_is_its_pictures() -> None:
+    weight, value = torch.randn(3, 2, 3, 3), torch.randn(3, 2, 9, 6)
+    torch.testing.assert_close(Winograd(weight)(value), F.conv2d(value, weight, padding=1), rtol=1e-4, atol=1e-4)
+
+
+def test_many_channels_pay() -> None:
+    assert pays(torch.empty(128, 64, 3, 3)) and pays(torch.empty(512, 512, 3, 3))
+    assert not pays(torch.empty(64, 64, 3, 3)) and not pays(torch.empty(128, 32, 3, 3))
+
+
+def test_a_full_width_pass_and_its_gradient_are_near_those_in_float64() -> None:
+    torch.manual_seed(0)
+    vgg = Vgg(info=WeightsInfo("test", "")).requires_grad_(False)
+    layers = ["relu1_1", "relu2_1", "relu3_2"]
+    images = [torch.rand(1, 3, 40, 52, generator=torch.Generator().manual_seed(1)) for _ in range(2)]
+    exact = images[1].double().requires_grad_()
+    found = FrozenPass(vgg, layers, "average")(images[0].requires_grad_())
+    expected = Vgg(info=vgg.info).double()
+    expected.load_state_dict(vgg.state_dict())
+    for name, values in expected.activations(exact, layers, "average").items():
+        assert float((found[name] - values).detach().norm() / values.detach().norm()) < 1e-5
+        values.square().sum().backward(retain_graph=True)
+    torch.stack([values.square().sum() for values in found.values()]).sum().backward()
+    assert images[0].grad is not None and exact.grad is not None
+    assert float((images[0].grad - exact.grad).norm() / exact.grad.norm()) < 1e-4
