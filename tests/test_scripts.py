@@ -264,6 +264,15 @@ def test_test_hands_on_arguments_and_status(ready: Clone) -> None:
     assert done.returncode == 5
 
 
+def test_browser_installs_chromium(ready: Clone) -> None:
+    """Chromium is on the machine, or apt-get brings it, or the user is told to."""
+    done = ready.run("test", "browser")
+    assert done.returncode == 1 and "apt-get install chromium" in done.stderr
+    (ready.home / "bin" / "chromium").touch(mode=0o755)
+    done = ready.run("test", "browser", "-x")
+    assert done.stdout == ".venv <-m>\n.venv <browser>\n.venv <-x>\n"
+
+
 def test_lowest_has_an_environment_and_pins_of_its_own(ready: Clone) -> None:
     done = ready.run("test", "lowest", "-k", "lowest")
     assert done.stdout == ".venv-lowest <-k>\n.venv-lowest <lowest>\n"

@@ -167,7 +167,7 @@
 
   // Tables drawn as pictures: pointing at a cell says which row and column meet there.
   const nameCells = (group) => {
-    const names = group.dataset.names.split(" ");
+    const names = group.dataset.names.split("\n");
     const said = make("p", { className: "cell", textContent: `Point at a cell to see which ${group.dataset.unit} meet there.` });
     all("img", group).forEach((image) =>
       image.addEventListener("pointermove", (event) => {

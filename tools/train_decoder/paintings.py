@@ -24,8 +24,8 @@ def paint_any(photos: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndar
         photos: (H, W, 3) uint8 RGB, at least one.
         rng: Decides everything.
     """
-    photo = _square(photos[rng.integers(len(photos))])
-    coloured = _recoloured(photo, _square(photos[rng.integers(len(photos))]), rng)
+    photo = _square(photos[int(rng.integers(len(photos)))])
+    coloured = _recoloured(photo, _square(photos[int(rng.integers(len(photos)))]), rng)
     way = WAYS[rng.choice(len(WAYS), p=SHARES)]
     return np.clip(way(coloured, rng), 0, 255).astype(np.uint8)
 
@@ -90,6 +90,7 @@ def _mosaic(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     seen = np.ones((SIDE_PX, SIDE_PX), np.uint8)
     seen[points[:, 1].astype(int), points[:, 0].astype(int)] = 0
     _, owner = cv2.distanceTransformWithLabels(seen, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    owner = np.asarray(owner, dtype=np.int32)
     colour = np.stack([np.bincount(owner.ravel(), part.ravel()) for part in photo.transpose(2, 0, 1)], -1)
     colour = colour / np.maximum(np.bincount(owner.ravel()), 1)[:, None]
     tiles = (colour + rng.normal(0, rng.uniform(0, 25), colour.shape))[owner]

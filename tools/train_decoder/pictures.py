@@ -42,7 +42,7 @@ def draw(photos: Sequence[np.ndarray], paintings: Sequence[np.ndarray], rng: np.
         paintings: Likewise.
         rng: Decides everything.
     """
-    own = photos[rng.integers(len(photos))]
+    own = photos[int(rng.integers(len(photos)))]
     photo = _crop(own, SIDE_PX, rng)
     kind = rng.random()
     if kind < SELF_SHARE:
@@ -51,7 +51,7 @@ def draw(photos: Sequence[np.ndarray], paintings: Sequence[np.ndarray], rng: np.
         painting = _crop(own, SIDE_PX, rng)
     else:
         other = photos if kind < SELF_SHARE + SAME_SHARE + OTHER_SHARE else paintings
-        painting = _crop(other[rng.integers(len(other))], SIDE_PX, rng)
+        painting = _crop(other[int(rng.integers(len(other)))], SIDE_PX, rng)
     weak = rng.random() < WEAK_SHARE
     return Pair(photo, painting, float(np.exp(rng.uniform(*np.log(STRENGTHS)))) if weak else 1.0)
 

@@ -1,0 +1,180 @@
+"""Pages in a real browser: Chromium, driven by Playwright, with the network refused. `./scripts/test browser`."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reports import Record, render_html
+from reports.index import entry_of, render_index
+from tests.conftest import chromium
+from tests.test_reports_html import HOSTILE, record_with
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Dialog, Page, Request, Route
+
+pytestmark = pytest.mark.browser
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.stylize-background.report.html"
+MODES = [("light", 1400), ("dark", 1400), ("light", 400), ("dark", 400)]
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def told(text: str) -> Record:
+    """A record of every block, whose chapters have titles of their own."""
+    record = record_with(text)
+    sections = tuple(replace(section, title=f"{place} {text}") for place, section in enumerate(record.sections))
+    return replace(record, sections=sections)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every block in a page, in plain words and as hostile as file names come; an index; a real run."""
+    folder = tmp_path_factory.mktemp("pages")
+    texts = {f"{name}.html": render_html(told(text)) for name, text in (("plain", "Plain words"), ("hostile", HOSTILE))}
+    texts["index.html"] = render_index(HOSTILE, [entry_of(HOSTILE, "plain.html", record_with(HOSTILE))])
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
+    return {name.removesuffix(".html"): folder / name for name in texts} | {"example": EXAMPLE}
+
+
+@contextmanager
+def opened(browser: "Browser", path: Path, width: int = 1400, **context: Any) -> "Iterator[Page]":
+    """A page that asks for nothing but itself, opens no dialog of its own and says nothing on the console."""
+    asked: list[str] = []
+    complaints: list[str] = []
+
+    def answer(route: "Route", request: "Request") -> None:
+        asked.append(request.url)
+        route.continue_() if request.url == path.as_uri() else route.abort()
+
+    def complain(dialog: "Dialog") -> None:
+        complaints.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    with browser.new_context(viewport={"width": width, "height": 900}, **context) as started:
+        page = started.new_page()
+        page.route("**/*", answer)
+        page.on("dialog", complain)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path.as_uri())
+        yield page
+        assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+        assert complaints == []
+
+
+@pytest.mark.parametrize("name", ["plain", "hostile", "index", "example"])
+@pytest.mark.parametrize(("theme", "width"), MODES)
+def test_a_page_is_accessible_and_fits_in_every_mode(
+    browser: "Browser", pages: dict[str, Path], name: str, theme: Any, width: int
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    with opened(browser, pages[name], width, color_scheme=theme) as page:
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert paper == {"light": "rgb(251, 250, 248)", "dark": "rgb(23, 24, 26)"}[theme]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.scripts.length") == 1 and page.title()
+        found = Axe().run(page).response["violations"]
+        assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
+
+
+def test_the_slider_moves_by_keyboard(browser: "Browser", pages: dict[str, Path]) -> None:
+    with opened(browser, pages["plain"]) as page:
+        page.focus(".slide")
+        clips = []
+        for key in ("Home", "ArrowRight", "End"):
+            page.keyboard.press(key)
+            clips.append(page.eval_on_selector(".after img", "image => getComputedStyle(image).clipPath"))
+        assert clips == ["inset(0px 0px 0px 0%)", "inset(0px 0px 0px 0.5%)", "inset(0px 0px 0px 100%)"]
+        assert page.get_attribute(".slide", "aria-valuetext") == "100 % before, 0 % after"
+        outline = page.locator(".side.outline")
+        assert not outline.is_visible()
+        page.get_by_label("Outline of the region").press("Space")
+        assert outline.is_visible()
+
+
+def test_a_picture_opens_large_and_the_focus_comes_back(browser: "Browser", pages: dict[str, Path]) -> None:
+    with opened(browser, pages["example"]) as page:
+        opener = page.locator("button.zoom").first
+        source = opener.locator("img").get_attribute("src")
+        small = opener.locator("img").bounding_box()
+        opener.press("Enter")
+        shown = page.locator("dialog[open] .view img")
+        large = shown.bounding_box()
+        assert shown.get_attribute("src") == source and small and large and large["width"] > 1.5 * small["width"]
+        number = page.locator("dialog p").inner_text().split(":")[0]
+        page.keyboard.press("ArrowRight")
+        assert shown.get_attribute("src") != source and page.locator("dialog p").inner_text().split(":")[0] != number
+        page.keyboard.press("ArrowLeft")
+        assert shown.get_attribute("src") == source
+        page.get_by_role("button", name="Actual size").press("Enter")
+        natural = shown.evaluate("image => [image.naturalWidth, image.getBoundingClientRect().width]")
+        assert natural[0] == natural[1]
+        page.keyboard.press("Escape")
+        assert page.locator("dialog[open]").count() == 0
+        assert opener.evaluate("element => element === document.activeElement")
+
+
+def test_linked_pictures_move_in_step(browser: "Browser", pages: dict[str, Path]) -> None:
+    with opened(browser, pages["plain"]) as page:
+        page.locator(".pane").first.focus()
+
+        def transforms() -> list[str]:
+            return page.eval_on_selector_all(".pane img", "all => all.map(image => getComputedStyle(image).transform)")
+
+        seen = [transforms()]
+        for key in ("ArrowRight", "+", "ArrowRight", "-", "-"):
+            page.keyboard.press(key)
+            seen.append(transforms())
+        assert all(one == other for one, other in seen)
+        still, unmoved, magnified, moved, *_, last = [one for one, _ in seen]
+        assert still == unmoved == last == "matrix(1, 0, 0, 1, 0, 0)"
+        assert magnified.startswith("matrix(1.5") and moved.startswith("matrix(1.5") and moved != magnified
+
+
+def test_a_cell_of_a_matrix_is_named(browser: "Browser", pages: dict[str, Path]) -> None:
+    """Of two names: the lower left cell is the second's row and the first's column."""
+    with opened(browser, pages["plain"]) as page:
+        image = page.locator(".matrices img").first
+        image.scroll_into_view_if_needed()
+        box = image.bounding_box()
+        assert box
+        page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
+        assert page.locator(".cell").inner_text() == "Plain words second and Plain words"
+
+
+@pytest.mark.parametrize("name", ["plain", "hostile", "example"])
+def test_without_a_script_everything_is_there(browser: "Browser", pages: dict[str, Path], name: str) -> None:
+    with opened(browser, pages[name], java_script_enabled=False) as page:
+        assert all(image.is_visible() for image in page.locator("main img").all())
+        assert all(heading.is_visible() for heading in page.locator("h2").all())
+        before, after = (side.bounding_box() for side in page.locator(".side :is(img, a)").all()[:2])
+        assert before and after and before["x"] != after["x"]
+
+
+@pytest.mark.parametrize("name", ["plain", "hostile", "example"])
+def test_on_paper_no_column_is_lost_and_a_restyling_takes_eight_pages(
+    browser: "Browser", pages: dict[str, Path], name: str
+) -> None:
+    with opened(browser, pages[name], width=718) as page:  # A4 less margins of 1 cm, at 96 px an inch
+        page.emulate_media(media="print")
+        wider = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML)"
+        lost = page.eval_on_selector_all(".scroll, .chart, pre, dl", wider)
+        assert [html[:200] for html in lost] == []
+        cm = "1cm"
+        paper = page.pdf(format="A4", margin={"top": cm, "left": cm, "bottom": cm, "right": cm})
+        assert len(re.findall(rb"/Type\s*/Page\b", paper)) <= 8
