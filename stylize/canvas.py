@@ -63,6 +63,25 @@ class Crop:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """What a region is painted from at one scale.
+
+    Attributes:
+        crop: Where it lies in the picture with its border.
+        alpha_hw01: (h, w), the region.
+        draft_nchw01: (1, 3, h, w) in [0, 1], the photo, in the painting's colours unless the policy says otherwise.
+        painting_nchw01: (1, 3, y, x), what the style is learned from, with a border.
+        learned_hw01: (y, x), the part of it that counts.
+    """
+
+    crop: Crop
+    alpha_hw01: Tensor
+    draft_nchw01: Tensor
+    painting_nchw01: Tensor
+    learned_hw01: Tensor
+
+
+@dataclass(frozen=True)
 class Canvas:
     """One region at one scale, ready to optimise.
 
@@ -112,6 +131,18 @@ def own_photo(photo_nchw01: Tensor, region: StyledRegion) -> Tensor:
     return continue_outside(photo_nchw01, torch.from_numpy(region.alpha_hw01).to(photo_nchw01))
 
 
+def pictures_at(
+    own_photo_nchw01: Tensor, region: StyledRegion, size_hw_px: tuple[int, int], style_scale: float = 1.0
+) -> Pictures:
+    """Bring a region and its painting to one scale; see `build_canvas`."""
+    small = torch.from_numpy(resize_hw01(region.alpha_hw01, size_hw_px)).to(own_photo_nchw01)
+    bordered = with_border(small, "constant")
+    crop = crop_around(bordered)
+    alpha = bordered[crop.here].contiguous()
+    photo = with_border(resize_nchw01(own_photo_nchw01, size_hw_px))[crop.here]
+    return Pictures(crop, alpha, *region.pictures(photo, alpha, size_hw_px, style_scale))
+
+
 def build_canvas(
     vgg: Vgg, own_photo_nchw01: Tensor, region: StyledRegion, size_hw_px: tuple[int, int], settings: Settings
 ) -> Canvas:
@@ -130,18 +161,14 @@ def build_canvas(
     Raises:
         MaskError: If the region keeps no style layer at this scale.
     """
-    small = torch.from_numpy(resize_hw01(region.alpha_hw01, size_hw_px)).to(own_photo_nchw01)
-    bordered = with_border(small, "constant")
-    crop = crop_around(bordered)
-    alpha = bordered[crop.here].contiguous()
-    photo = with_border(resize_nchw01(own_photo_nchw01, size_hw_px))[crop.here]
-    draft, painting, learned = region.pictures(photo, alpha, size_hw_px, settings.style_scale)
+    pictures = pictures_at(own_photo_nchw01, region, size_hw_px, settings.style_scale)
+    alpha, learned = pictures.alpha_hw01, pictures.learned_hw01
     content = region.choice.content_layer
     names = [*region.choice.style_weights, content, HELD_LAYER]
-    precision = resolve_precision(settings.precision, photo.device)
+    precision = resolve_precision(settings.precision, alpha.device)
     with torch.no_grad():
         look = FrozenPass(vgg, names, settings.pooling, precision)
-        style, own = look(painting), look(draft)
+        style, own = look(pictures.painting_nchw01), look(pictures.draft_nchw01)
     terms: list[StyleLoss] = []
     dropped = {}
     for name, weight in region.choice.style_weights.items():
@@ -168,12 +195,12 @@ def build_canvas(
         dropped[content] = "the photo's region leaves the content layer silent"
     if region.held_hw01 is not None:
         held = with_border(torch.from_numpy(resize_hw01(region.held_hw01, size_hw_px)).to(alpha), "constant")
-        more += _held(own[HELD_LAYER], held[crop.here] * alpha, alpha, region.strength)
+        more += _held(own[HELD_LAYER], held[pictures.crop.here] * alpha, alpha, region.strength)
     if settings.total_variation > 0:
         more.append(TotalVariation(alpha, settings.total_variation))
     loss = RegionLoss(vgg, [*terms, *more], float(alpha.sum()), settings.pooling, precision)
-    begin = partial(_start, draft, alpha, painting, learned, region.strength, settings)
-    return Canvas(crop, alpha, begin, painting, learned, loss, dropped)
+    begin = partial(_start, pictures, region.strength, settings)
+    return Canvas(pictures.crop, alpha, begin, pictures.painting_nchw01, learned, loss, dropped)
 
 
 def _held(own_nchw: Tensor, held_hw01: Tensor, alpha_hw01: Tensor, strength: float) -> list[Term]:
@@ -184,19 +211,16 @@ def _held(own_nchw: Tensor, held_hw01: Tensor, alpha_hw01: Tensor, strength: flo
     return [term] if term.energy > VANISHING * float(own_nchw.square().sum()) else []
 
 
-def _start(
-    draft_nchw01: Tensor, alpha_hw01: Tensor, painting_nchw01: Tensor, learned_hw01: Tensor, strength: float,
-    settings: Settings,
-) -> Tensor:  # fmt: skip
+def _start(pictures: Pictures, strength: float, settings: Settings) -> Tensor:
+    draft = pictures.draft_nchw01
     if settings.start == "photo":
-        return draft_nchw01
+        return draft
     if settings.start == "instant":
-        from stylize.instant.painting import instant_painter
+        from stylize.feedforward.painting import instant_painter
 
-        painter = instant_painter(draft_nchw01.device, resolve_precision(settings.precision, draft_nchw01.device))
-        return painter.paint(painter.see(draft_nchw01, alpha_hw01, painting_nchw01, learned_hw01), strength)
+        return instant_painter(draft.device, settings.precision).restyle(pictures, strength)
     generator = torch.Generator().manual_seed(settings.seed)
-    return torch.rand(draft_nchw01.shape, generator=generator).to(draft_nchw01)
+    return torch.rand(draft.shape, generator=generator).to(draft)
 
 
 def crop_around(alpha_hw01: Tensor) -> Crop:

@@ -19,8 +19,8 @@ from interp.statistics.layers import fixed_choice
 from interp.statistics.transport import transport
 from interp.statistics.wasserstein import GaussianTarget
 from stylize import Settings, StyledRegion, stylize
-from stylize.instant.network import normalised
-from stylize.instant.painting import FILE, InstantPainter
+from stylize.feedforward.network import normalised
+from stylize.feedforward.painting import FILE, InstantPainter
 from stylize.presets import PRESETS
 from tools.train_decoder.__main__ import main
 from tools.train_decoder.paintings import SHARES, WAYS, paint_any
@@ -128,7 +128,7 @@ def test_more_strength_is_farther_from_the_photo_and_nearer_to_the_painting(pain
 
 
 def test_the_bundled_decoder_reads_the_bundled_network_and_is_small() -> None:
-    # After a change of compact: python -m tools.train_decoder … --start stylize/instant/decoder.safetensors
+    # After a change of compact: python -m tools.train_decoder … --start stylize/feedforward/decoder.safetensors
     with safe_open(FILE, "pt") as file:
         assert file.metadata()["reads"] == COMPACT_SHA256
     assert FILE.stat().st_size < 2_000_000

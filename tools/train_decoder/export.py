@@ -3,7 +3,7 @@
 from safetensors.torch import save
 
 from interp.network.vgg import Vgg
-from stylize.instant.network import Decoder
+from stylize.feedforward.network import Decoder
 from tools.train_compact.export import with_sorted_header
 
 WEIGHTS_FILE = "decoder.safetensors"

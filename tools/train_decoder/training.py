@@ -21,8 +21,8 @@ from interp.pictures.colour import match_colour
 from interp.statistics.gram import region_moments
 from interp.statistics.layers import FIXED_CONTENT, FIXED_STYLE
 from interp.statistics.wasserstein import GaussianTarget
-from stylize.instant.looking import batched, seen
-from stylize.instant.network import Decoder
+from stylize.feedforward.looking import batched, seen
+from stylize.feedforward.network import Decoder
 from stylize.losses import CONTENT_SHARE, TotalVariation
 from stylize.presets import DEFAULT
 from tools.train_compact.distil import growing_average, has_bfloat16

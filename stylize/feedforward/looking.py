@@ -16,7 +16,7 @@ from interp.statistics.gram import region_moments
 from interp.statistics.regions import pool_mask
 from interp.statistics.transport import transport
 from interp.statistics.wasserstein import GaussianTarget
-from stylize.instant.network import LEVELS
+from stylize.feedforward.network import LEVELS
 
 HALF_STRENGTH = 0.15  # at which the features go half the way to the painting's
 # How far relu4_1's features may be moved until a level is all but shut, as a share of the painting's energy: of pairs

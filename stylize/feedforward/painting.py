@@ -1,6 +1,7 @@
 """A region restyled in one pass: what the decoder makes of its features, brought to the painting's statistics."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,9 +9,14 @@ from safetensors import safe_open
 from torch import Tensor
 
 from interp.network.frozen_pass import FrozenPass
+from interp.network.precision import resolve_precision
 from interp.network.weights import load_vgg
-from stylize.instant.looking import Seen, seen
-from stylize.instant.network import LEVELS, Decoder
+from interp.pictures.sizes import resize_nchw01, working_size_hw_px
+from stylize.canvas import Pictures, own_photo, pictures_at
+from stylize.feedforward.looking import Seen, seen
+from stylize.feedforward.network import LEVELS, Decoder
+from stylize.fill import with_border, without_border
+from stylize.region import StyledRegion
 
 FILE = Path(__file__).parent / "decoder.safetensors"
 POOLING = "average"  # the optimiser's: the statistics are the same
@@ -62,8 +68,51 @@ class InstantPainter:
         with torch.autocast(style.device.type, torch.bfloat16, enabled=self.half):
             return self.decoder(features, style.float(), weights).float().clamp(0, 1)
 
+    def restyle(self, pictures: Pictures, strength: float) -> Tensor:
+        """See and paint a region at one scale, (1, 3, h, w) in [0, 1]."""
+        known = self.see(
+            pictures.draft_nchw01, pictures.alpha_hw01, pictures.painting_nchw01, pictures.learned_hw01
+        )  # fmt: skip
+        return self.paint(known, strength)
+
 
 @functools.lru_cache(maxsize=2)
 def instant_painter(device: torch.device, precision: str) -> InstantPainter:
-    """The painter, loaded once; it holds nothing but weights."""
-    return InstantPainter(device, precision)
+    """The painter, loaded once; it holds nothing but weights. Precision as in `Settings`."""
+    return InstantPainter(device, resolve_precision(precision, device))
+
+
+def instant(
+    photo_nchw01: Tensor,
+    regions: Sequence[StyledRegion],
+    size_px: int = 512,
+    style_scale: float = 1.0,
+    precision: str = "auto",
+) -> Tensor:
+    """Restyle regions of a photo in one pass each, without a loss.
+
+    Args:
+        photo_nchw01: (1, 3, H, W) RGB in [0, 1].
+        regions: What to restyle. Each is painted from itself alone, on a canvas of its own.
+        size_px: Working size: the long side.
+        style_scale: Size of the painting's strokes.
+        precision: `float32`, `bfloat16` or `auto`.
+
+    Returns:
+        (R, 3, h, w) in [0, 1] at the working size, for `compose`.
+
+    Example:
+        >>> import numpy as np
+        >>> from interp.statistics.layers import fixed_choice
+        >>> photo = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+        >>> region = StyledRegion(np.ones((64, 96), np.float32), photo.flip(3), fixed_choice())
+        >>> instant(photo, [region], size_px=96).shape
+        torch.Size([1, 3, 64, 96])
+    """
+    size = working_size_hw_px((photo_nchw01.shape[-2], photo_nchw01.shape[-1]), size_px)
+    painter = instant_painter(photo_nchw01.device, precision)
+    images = with_border(resize_nchw01(photo_nchw01, size)).repeat(len(regions), 1, 1, 1)
+    for region, image in zip(regions, images, strict=True):
+        pictures = pictures_at(own_photo(photo_nchw01, region), region, size, style_scale)
+        image[pictures.crop.here] = painter.restyle(pictures, region.strength)[0]
+    return without_border(images)
