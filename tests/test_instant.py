@@ -19,7 +19,6 @@ from interp.statistics.layers import fixed_choice
 from interp.statistics.transport import transport
 from interp.statistics.wasserstein import GaussianTarget
 from stylize import Settings, StyledRegion, stylize
-from stylize.feedforward.network import normalised
 from stylize.feedforward.painting import FILE, InstantPainter
 from stylize.presets import PRESETS
 from tools.train_decoder.__main__ import main
@@ -70,15 +69,6 @@ def test_transport_of_commuting_covariances_is_known() -> None:
     matrix, offset = transport((mean, torch.diag(spread)), target)
     torch.testing.assert_close(matrix, torch.diag((wanted / spread).sqrt()), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(offset, -matrix @ mean, rtol=1e-3, atol=1e-3)
-
-
-def test_normalising_counts_the_region_alone() -> None:
-    values = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    weights = torch.zeros(1, 1, 8, 8)
-    weights[..., :4] = 1
-    inside = normalised(values, weights)[..., :4]
-    torch.testing.assert_close(inside.mean((2, 3)), torch.zeros(1, 3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(inside.var((2, 3), correction=0), torch.ones(1, 3), atol=5e-3, rtol=0)
 
 
 def test_nothing_outside_reaches_the_inside_and_no_pixel_outside_changes() -> None:

@@ -30,13 +30,11 @@ class Seen:
 
     Attributes:
         features: (1, C, h, w) of every level.
-        weights_hw01: (h, w) of every level, the region.
         moments: (C,) mean and (C, C) covariance of every level, over the region.
         targets: The painting's.
     """
 
     features: tuple[Tensor, ...] = field(repr=False)
-    weights_hw01: tuple[Tensor, ...] = field(repr=False)
     moments: tuple[tuple[Tensor, Tensor], ...] = field(repr=False)
     targets: tuple[GaussianTarget, ...] = field(repr=False)
 
@@ -65,10 +63,9 @@ def seen(own: Mapping[str, Tensor], alpha_hw01: Tensor, style: Mapping[str, Tens
         style: The painting's.
         learned_hw01: (y, x), the part of the painting to learn from.
     """
-    weights = tuple(pool_mask(alpha_hw01, layer(name)) for name in LEVELS)
     targets = (GaussianTarget.of(region_moments(style[name], pool_mask(learned_hw01, layer(name)))) for name in LEVELS)
-    moments = tuple(region_moments(own[name], part) for name, part in zip(LEVELS, weights, strict=True))
-    return Seen(tuple(own[name] for name in LEVELS), weights, moments, tuple(targets))
+    moments = (region_moments(own[name], pool_mask(alpha_hw01, layer(name))) for name in LEVELS)
+    return Seen(tuple(own[name] for name in LEVELS), tuple(moments), tuple(targets))
 
 
 def batched(many: Sequence[tuple[list[Tensor], Tensor]]) -> tuple[list[Tensor], Tensor]:

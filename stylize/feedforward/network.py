@@ -1,8 +1,9 @@
 """The decoder of the instant way: from features brought to a painting's statistics back to an image, in one pass.
 
-It mirrors compact's VGG-19 down to relu4_1. On every grid the channels are normalised over the region and scaled by
-what the painting's statistics say (adaptive instance normalisation, Huang & Belongie 2017, at several levels as in
-Sheng et al. 2018, Avatar-Net).
+It mirrors compact's VGG-19 down to relu4_1. On every grid the channels are scaled and shifted by what the painting's
+statistics say (Perez et al. 2018, "FiLM"). They are not normalised over the picture: what enters has the painting's
+statistics already, and normalising a decoder's own channels makes it paint droplets (Karras et al. 2020, StyleGAN2,
+section 2).
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,10 @@ from interp.network.vgg import channels_at
 
 LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")  # coarse to fine
 SUMMARY = 128  # values that sum a painting up
-EPSILON = 1e-3  # of a channel's variance; compact's channels have mean square 1
 
 
 class Level(nn.Module):
-    """One grid: two convolutions, each normalised over the region and scaled by the painting.
+    """One grid: two convolutions, each scaled and shifted by the painting.
 
     Args:
         entering: Channels that come from the coarser grid.
@@ -35,14 +35,14 @@ class Level(nn.Module):
         self.scales = nn.Linear(SUMMARY, 2 * (own + leaving))
         self.parts = [own, own, leaving, leaving]
 
-    def forward(self, value: Tensor | None, features: Tensor, summary: Tensor, weights: Tensor) -> Tensor:
-        """(N, entering, h, w) or nothing, (N, own, h, w), (N, SUMMARY), (N, 1, h, w) -> (N, leaving, h, w)."""
+    def forward(self, value: Tensor | None, features: Tensor, summary: Tensor) -> Tensor:
+        """(N, entering, h, w) or nothing, (N, own, h, w), (N, SUMMARY) -> (N, leaving, h, w)."""
         gain1, shift1, gain2, shift2 = self.scales(summary)[..., None, None].split(self.parts, 1)
         entered = self.beside(features)
         if value is not None:
             entered = entered + self.first(value)
-        value = F.relu(normalised(entered, weights) * (1 + gain1) + shift1)
-        return F.relu(normalised(self.second(value), weights) * (1 + gain2) + shift2)
+        value = F.relu(torch.addcmul(shift1, entered, 1 + gain1))
+        return F.relu(torch.addcmul(shift2, self.second(value), 1 + gain2))
 
 
 class Decoder(nn.Module):
@@ -60,30 +60,20 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList(map(Level, (1, *leaving), own, leaving))
         self.paint = nn.Conv2d(own[-1], 3, 3, padding=1)
 
-    def forward(self, features: Sequence[Tensor], style: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Sequence[Tensor], style: Tensor) -> Tensor:
         """Decode.
 
         Args:
             features: (N, C, h, w) of every level, coarse to fine, as `looking.Seen.at` gives them.
             style: (N, S), as `looking.style_n` describes a painting.
-            weights: (N, 1, h, w), the region on every level's grid.
 
         Returns:
             (N, 3, H, W), RGB about [0, 1], not clamped.
         """
         summary, value = self.summary(style), None
-        for level, own, part in zip(self.levels, features, weights, strict=True):
+        for level, own in zip(self.levels, features, strict=True):
             if value is not None:
                 value = F.interpolate(value, own.shape[-2:])
-            value = level(value, own, summary, part)
+            value = level(value, own, summary)
         assert value is not None
         return self.paint(value) + 0.5
-
-
-def normalised(value: Tensor, weights: Tensor) -> Tensor:
-    """Mean 0 and variance 1 over the region, for every channel of (N, C, h, w); weights are (N, 1, h, w)."""
-    share = (weights / weights.sum((2, 3), keepdim=True)).to(value)
-    mean = (value * share).sum((2, 3), keepdim=True, dtype=torch.float32)
-    centred = value - mean.to(value)
-    variance = (centred.square() * share).sum((2, 3), keepdim=True, dtype=torch.float32)
-    return centred * torch.rsqrt(variance + EPSILON).to(value)

@@ -64,9 +64,8 @@ class InstantPainter:
             (1, 3, H, W) in [0, 1].
         """
         features, style = known.at(strength)
-        weights = [part[None, None] for part in known.weights_hw01]
         with torch.autocast(style.device.type, torch.bfloat16, enabled=self.half):
-            return self.decoder(features, style.float(), weights).float().clamp(0, 1)
+            return self.decoder(features, style.float()).float().clamp(0, 1)
 
     def restyle(self, pictures: Pictures, strength: float) -> Tensor:
         """See and paint a region at one scale, (1, 3, h, w) in [0, 1]."""

@@ -135,9 +135,8 @@ class Training:
         own, style = maps[: len(pairs)], maps[len(pairs) :]
         known = [seen(draft, self.whole, wanted, self.whole) for draft, wanted in zip(own, style, strict=True)]
         features, summaries = batched([each.at(pair.strength) for each, pair in zip(known, pairs, strict=True)])
-        weights = [torch.ones(len(pairs), 1, *level.shape[2:], device=self.device) for level in features]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            images = self.decoder(features, summaries, weights).float()
+            images = self.decoder(features, summaries).float()
         loss, told = self._loss(images, own, style, pairs)
         if not torch.isfinite(loss):
             raise GramscopeError(f"The loss is not a number at step {self.step}. Use a smaller --learning-rate.")
