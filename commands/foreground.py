@@ -254,7 +254,8 @@ def _describe(work: Work, features: Features) -> "Describe | None":
 
 def _person(options: ForegroundOptions) -> "Segmenter | None":
     """The network for people, if it is there and may be asked."""
-    if options.prompt not in ("auto", "person") or not options.needs_cut:
+    user_marks = options.box or options.segmenter or options.hints or options.point
+    if options.prompt not in ("auto", "person") or not options.needs_cut or (options.prompt == "auto" and user_marks):
         return None
     from segment.segmenters.selfie import FILE, SelfieSegmenter
 

@@ -1,8 +1,8 @@
 """Prompts: boxes, faces, maps and masks become the trimap they speak of."""
 
+from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,8 +15,10 @@ from segment.box import box_trimap, clip_box, with_sure_middle
 from segment.contrast import contrast_map, focus_map
 from segment.deepcut import DeepMap
 from segment.faces import find_faces
-from segment.opencv import FOREGROUND
+from segment.grabcut import Cut
+from segment.opencv import BACKGROUND, FOREGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND
 from segment.prompt import Request, around, prompt_named
+from segment.prompts.box import likelihood, marked_in_box, settled
 from segment.trimap import Doubt, Trimap
 
 
@@ -165,17 +167,8 @@ def test_a_blank_page_has_no_subject_for_any_contrast(kind: str, rng: np.random.
     trimap("contrast", page)
 
 
-@pytest.fixture(scope="module")
-def portrait() -> tuple[np.ndarray, np.ndarray]:
-    """The astronaut, and what a network for people would mark: an oval for the head, a trapezium for the body."""
-    marked = np.zeros((512, 512), np.uint8)
-    cv2.ellipse(marked, ((225, 130), (170, 230), 0), 1, cv2.FILLED)
-    cv2.fillPoly(marked, [np.array([(150, 230), (300, 230), (420, 511), (20, 511)], np.int32)], 1)
-    return load_picture(samples.photo("astronaut")).rgb_hwc_u8, marked.astype(np.float32)
-
-
-def test_a_box_keeps_the_evidence_of_the_faces_in_it(portrait: tuple[np.ndarray, np.ndarray]) -> None:
-    photo, _ = portrait
+def test_a_box_keeps_the_evidence_of_the_faces_in_it(astronaut: Picture) -> None:
+    photo = astronaut.rgb_hwc_u8
     around, (x, y, w, h) = (20, 0, 460, 512), (173, 66, 103, 103)  # the face as `find_faces` has it, within some px
     with_face, without = trimap("box", photo, box_xywh_px=around), box_trimap((512, 512), around)
     sure = with_face.labels_hw_u8 == FOREGROUND
@@ -186,19 +179,43 @@ def test_a_box_keeps_the_evidence_of_the_faces_in_it(portrait: tuple[np.ndarray,
         assert "faces" not in trimap("box", photo, box_xywh_px=elsewhere).facts
 
 
-def test_a_box_follows_the_network_for_people_where_they_fill_it(portrait: tuple[np.ndarray, np.ndarray]) -> None:
-    photo, marked = portrait
+def test_where_the_map_of_a_box_is_undecided_the_cut_without_it_is_kept() -> None:
+    rows, columns = np.mgrid[:100, :120]
+    photo = np.full((100, 120, 3), (60, 120, 60), np.uint8)
+    head, hair = (rows >= 50) & (rows < 80), (rows >= 20) & (rows < 50)
+    middle = (columns >= 40) & (columns < 80)
+    photo[head & middle], photo[hair & middle] = (200, 80, 70), (220, 220, 90)
 
-    class Marks:
-        name, origin = "marks", "this test"
+    class Knows:
+        name, origin = "knows the head", "this test"
+
+        def __init__(self, hair01: float) -> None:
+            self.hair01 = hair01
 
         def __call__(self, rgb_hwc_u8: np.ndarray) -> np.ndarray:
-            return marked
+            part = np.zeros(rgb_hwc_u8.shape[:2], np.float32)
+            part[(rgb_hwc_u8 == (200, 80, 70)).all(axis=2)] = 1
+            part[(rgb_hwc_u8 == (220, 220, 90)).all(axis=2)] = self.hair01
+            return part
 
-    found = trimap("box", photo, box_xywh_px=(10, 5, 430, 507), person=Marks())
-    assert found.facts["network"] == "marks"
-    np.testing.assert_array_equal(found.labels_hw_u8[10:, 12:438] == FOREGROUND, marked[10:, 12:438] > 0)
-    for part in ((150, 30, 150, 200), (300, 260, 200, 240), (0, 0, 512, 230)):  # parts of the person; beside it
-        assert "network" not in trimap("box", photo, box_xywh_px=part, person=Marks()).facts
-    marked = marked * np.float32(0.6)
-    assert "network" not in trimap("box", photo, box_xywh_px=(10, 5, 430, 507), person=Marks()).facts
+    box = (38, 18, 44, 64)
+    plain = box_trimap((100, 120), box)
+    for hair01, kept in ((0.3, True), (0.02, False)):
+        by_map = marked_in_box(plain, photo, Knows(hair01))
+        assert by_map is not None
+        start = settled(by_map, (head | hair) & middle).labels_hw_u8
+        assert (start[55:75, 45:75] == MAYBE_FOREGROUND).all()
+        assert (start[25:45, 45:75] == (MAYBE_FOREGROUND if kept else MAYBE_BACKGROUND)).all()
+        assert (start[plain.labels_hw_u8 == BACKGROUND] == BACKGROUND).all()
+
+
+def test_a_lopsided_cut_gives_way_unless_the_map_speaks_against_the_other() -> None:
+    plain = box_trimap((100, 120), (20, 20, 60, 60))
+    left, whole = (np.zeros((100, 120), bool) for _ in range(2))
+    left[20:80, 20:56], whole[20:80, 20:80] = True, True
+    none, everywhere = (np.zeros(1), np.zeros(1)), (slice(None), slice(None))
+    cuts = [Cut(mask, plain.labels_hw_u8, everywhere, mask, none) for mask in (left, whole)]
+    for right01, best in ((0.3, whole), (0.0, left)):  # the map of the other 40 %
+        start = replace(plain, marked_hw01=np.where(left, 1, np.where(whole, right01, 0)).astype(np.float32))
+        assert max(cuts, key=lambda cut: likelihood(cut, start)).mask_hw is best
+    assert likelihood(cuts[0], plain) == pytest.approx(-0.15) and likelihood(cuts[1], plain) == 0

@@ -212,12 +212,12 @@ def test_in_a_box_the_network_looks_at_the_box_and_a_quarter_around_it() -> None
     given = box_trimap((120, 160), (40, 30, 60, 40))
     found = marked_in_box(given, photo, network)
     np.testing.assert_array_equal(seen[0], photo[20:80, 25:115])  # 60x40 px and a quarter of that at each side
-    assert found.marked_hw01 is not None
+    assert found is not None and found.marked_hw01 is not None
     rows, columns = np.nonzero(found.marked_hw01 >= 0.5)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (40, 59, 55, 84)
     assert set(np.unique(found.labels_hw_u8[45:55, 60:80])) == {3} and found.labels_hw_u8[32, 42] == 2
     assert found.facts["network"] == "a fake network" and (found.labels_hw_u8[given.labels_hw_u8 == 0] == 0).all()
-    assert marked_in_box(given, photo, Marks(np.zeros((9, 9), np.float32))) is given
+    assert marked_in_box(given, photo, Marks(np.zeros((9, 9), np.float32))) is None
 
 
 def test_strokes_overrule_the_network() -> None:

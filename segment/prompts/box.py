@@ -1,5 +1,6 @@
 """Prompt `box`: a box around the subject."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
@@ -8,10 +9,11 @@ import numpy as np
 from interp.errors import MaskError
 from interp.pictures.sizes import working_size_hw_px
 from segment.box import box_trimap, clip_box, inside, with_sure_middle
+from segment.faces_in_box import with_faces
 from segment.grabcut import Cut
 from segment.masks import Box, bounding_box, resize_labels
-from segment.opencv import BACKGROUND, MAYBE_BACKGROUND
-from segment.people_in_box import with_faces, with_people
+from segment.opencv import BACKGROUND, MAYBE_BACKGROUND, MAYBE_FOREGROUND
+from segment.plausibility import expected_overlap
 from segment.prompt import Prompt, Request
 from segment.prompts.segmenter import log_odds
 from segment.segmenters import Segmenter
@@ -21,58 +23,99 @@ from segment.trimap import Trimap
 # A box drawn loosely leaves a gap at every side; a gap at one alone means that a part of the subject was missed.
 MIN_REACH = 0.6
 MAX_LOPSIDED = 0.1
+MISSED_SHARE = 0.15  # of the subject at most: a side may be missed by thin legs or a tail alone
 LOOK_MARGIN = 0.25  # around the box, in its sides: what a network sees of the surroundings
 MAP_PX = 400  # long side of the map
+UNKNOWN = 0.1  # a lower probability says that a place is background; between it and a half the map leaves it open
 MIN_MARKED = 0.1  # of the box: a network that marks less does not know the subject
 
 
 class BoxPrompt(Prompt):
-    """What is inside the box and differs from the outside, where a network for things is given by its map too.
+    """What is inside the box and differs from the outside, where a network is given by its map too.
 
-    People in it keep what is known of them (`segment.people_in_box`). Facts as `box_trimap`, and `sure_middle`;
-    `faces`, their number; `network` and `origin` of the network if it marks something in the box.
+    Facts as `box_trimap`, and `sure_middle`; `faces`, the number of those in it; `network` and `origin` of the network
+    for things if it marks something there.
     """
 
     needs = "box_xywh_px"
     implied = True
 
     def trimap(self, request: Request) -> Trimap:
-        """Probably foreground inside, surely background outside."""
-        assert request.box_xywh_px is not None
-        trimap = box_trimap(request.size_hw_px, request.box_xywh_px)
-        people = with_people(trimap, request.rgb_hwc_u8, request.person) if request.person else None
-        if people:
-            return people
-        if request.things is not None:
-            trimap = marked_in_box(trimap, request.rgb_hwc_u8, request.things)
-        return with_faces(trimap, request.rgb_hwc_u8)
+        """Probably foreground inside, or what a network marks there; surely background outside."""
+        plain = unmarked(request)
+        return marked(request, plain) or plain
 
     def cut(self, request: Request) -> tuple[Trimap, Cut]:
-        """The first of several cuts that reaches all sides of the box alike, or else the first.
+        """The first of several cuts if it stays about equally near to all sides of the box, or else the likeliest.
 
-        By the network's map, by deep features, by colours alone, in that order, as far as they are given; if it is
-        far from a side, once more with a sure middle.
+        By the network's map, by deep features, by colours alone, in that order, as far as they are given; where no map
+        speaks for a cut that is small for its box, once more with a sure middle.
         """
-        trimap = self.trimap(request)
-        plain = trimap if trimap.marked_hw01 is None else self.trimap(replace(request, things=None))
-        assert trimap.box_xywh_px is not None
-        starts = [] if trimap.marked_hw01 is None else [(request, trimap)]
-        starts += [] if request.describe is None else [(request, plain)]
+        plain = unmarked(request)
+        assert plain.box_xywh_px is not None
         found: list[tuple[Trimap, Cut]] = []
-        for asked, start in (*starts, (request.by_colours, plain)):
-            try:
-                cut = asked.cut(start)
-            except MaskError:
-                continue
-            found.append((start, cut))
-            if lopsidedness(bounding_box(cut.mask_hw), trimap.box_xywh_px) <= MAX_LOPSIDED:
-                found.insert(0, found.pop())
+        for trimap, cut in _cuts(request, plain):
+            found.append((trimap, cut))
+            if lopsidedness(bounding_box(found[0][1].mask_hw), plain.box_xywh_px) <= MAX_LOPSIDED:
                 break
-        if found and min(np.divide(bounding_box(found[0][1].mask_hw)[2:], trimap.box_xywh_px[2:])) >= MIN_REACH:
-            return found[0]
-        labels = with_sure_middle(plain.labels_hw_u8, trimap.box_xywh_px)
+        best = max(found, key=lambda each: likelihood(each[1], found[0][0]), default=None)
+        if best and (found[0][0].marked_hw01 is not None or reach(best[1], plain) >= MIN_REACH):
+            return best
+        labels = with_sure_middle(plain.labels_hw_u8, plain.box_xywh_px)
         sure = replace(plain, labels_hw_u8=labels, facts={**plain.facts, "sure_middle": True})
         return sure, request.cut(sure)
+
+
+def _cuts(request: Request, plain: Trimap) -> Iterator[tuple[Trimap, Cut]]:
+    """Those that can be made, each when it is asked for."""
+    unaided = _cut(request, plain)
+    by_map = marked(request, plain)
+    if by_map is not None:
+        yield from _cut(request, settled(by_map, unaided[0][1].mask_hw) if unaided else by_map)
+    yield from unaided
+    if request.describe is not None:
+        yield from _cut(request.by_colours, plain)
+
+
+def _cut(request: Request, trimap: Trimap) -> list[tuple[Trimap, Cut]]:
+    """A trimap's cut, if there is one."""
+    try:
+        return [(trimap, request.cut(trimap))]
+    except MaskError:
+        return []
+
+
+def unmarked(request: Request) -> Trimap:
+    """The box and the faces in it."""
+    assert request.box_xywh_px is not None
+    return with_faces(box_trimap(request.size_hw_px, request.box_xywh_px), request.rgb_hwc_u8)
+
+
+def marked(request: Request, plain: Trimap) -> Trimap | None:
+    """The same with what the network for things marks, if it is there and knows the subject."""
+    return marked_in_box(plain, request.rgb_hwc_u8, request.things) if request.things else None
+
+
+def settled(by_map: Trimap, unaided_hw: np.ndarray) -> Trimap:
+    """The same, started from the cut without the network where the map leaves it open: a part it never learned."""
+    assert by_map.marked_hw01 is not None
+    labels = by_map.labels_hw_u8
+    probability_hw01 = cv2.resize(by_map.marked_hw01, labels.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    unknown = (labels == MAYBE_BACKGROUND) & (probability_hw01 > UNKNOWN) & unaided_hw
+    return replace(by_map, labels_hw_u8=np.where(unknown, np.uint8(MAYBE_FOREGROUND), labels))
+
+
+def likelihood(cut: Cut, start: Trimap) -> float:
+    """Expected overlap by a trimap's map, if it has one, less what a lopsided cut has missed."""
+    assert start.box_xywh_px is not None
+    overlap = 0.0 if start.marked_hw01 is None else expected_overlap(cut.mask_hw, start.marked_hw01)
+    return overlap - min(MISSED_SHARE, lopsidedness(bounding_box(cut.mask_hw), start.box_xywh_px))
+
+
+def reach(cut: Cut, start: Trimap) -> float:
+    """Width or height of a cut, whichever is less of its box's."""
+    assert start.box_xywh_px is not None
+    return float(min(np.divide(bounding_box(cut.mask_hw)[2:], start.box_xywh_px[2:])))
 
 
 def lopsidedness(cut_xywh_px: Box, box_xywh_px: Box) -> float:
@@ -82,8 +125,8 @@ def lopsidedness(cut_xywh_px: Box, box_xywh_px: Box) -> float:
     return max(gaps) - min(gaps)
 
 
-def marked_in_box(trimap: Trimap, rgb_hwc_u8: np.ndarray, network: Segmenter) -> Trimap:
-    """A box's trimap with what a network marks in it: looked at closely, a subject is large and in the middle."""
+def marked_in_box(trimap: Trimap, rgb_hwc_u8: np.ndarray, network: Segmenter) -> Trimap | None:
+    """A box's trimap with what a network marks in it, looked at closely; None if it does not know the subject."""
     assert trimap.box_xywh_px is not None
     size_hw_px = rgb_hwc_u8.shape[0], rgb_hwc_u8.shape[1]
     x, y, w, h = trimap.box_xywh_px
@@ -96,9 +139,10 @@ def marked_in_box(trimap: Trimap, rgb_hwc_u8: np.ndarray, network: Segmenter) ->
     marked_hw01[part] = cv2.resize(network(rgb_hwc_u8[inside(looked_at)]), marked_hw01[part].shape[::-1])
     marked_hw01[resize_labels(trimap.labels_hw_u8, small_hw_px) == BACKGROUND] = 0
     if (marked_hw01 >= 0.5).sum() < MIN_MARKED * box[2] * box[3]:
-        return trimap
+        return None
     within = resize_labels((marked_hw01 >= 0.5).astype(np.uint8), size_hw_px)
-    labels = np.where((trimap.labels_hw_u8 == BACKGROUND) | (within == 1), trimap.labels_hw_u8, MAYBE_BACKGROUND)
+    kept = (trimap.labels_hw_u8 != MAYBE_FOREGROUND) | (within == 1)
+    labels = np.where(kept, trimap.labels_hw_u8, MAYBE_BACKGROUND)
     facts = {**trimap.facts, "network": network.name, "origin": network.origin}
     prior = log_odds(marked_hw01)
     return replace(trimap, labels_hw_u8=labels, facts=facts, prior_hw=prior, marked_hw01=marked_hw01)
