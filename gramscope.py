@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from commands.foreground import ForegroundOptions, find_foreground
+from commands.loop import LoopOptions
 from commands.options import MAX_SEED, Device, Region, RunOptions, idle_with_all
 from commands.parts import Colour, Part
 from commands.restyled import Restyled
-from commands.restyling import LayerOptions, LoopOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
+from commands.restyling import LayerOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
 from commands.work import Work
 from interp.errors import OutOfMemoryError, UsageError, is_out_of_memory, unknown_name
 from interp.pictures.files import as_path

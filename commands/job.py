@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from commands.checkpoint import Checkpoint, Kept, made_with
 from commands.work import Work
+from interp.errors import OutputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +50,7 @@ def do_job(
     *,
     kept_hwc_u8: "np.ndarray | None" = None,
     cut: "Callable[[np.ndarray], np.ndarray] | None" = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Job:
     """Restyle; on Ctrl-C keep the images so far.
 
@@ -60,12 +63,13 @@ def do_job(
         foreseen: What it will take.
         kept_hwc_u8: The kept side's own colours; see `compose`.
         cut: What cuts the region out of the result, for a way that does.
+        checkpoint: Where the run is kept on the way, if anywhere.
     """
     from stylize.composite import compose, enlarged_rchw
     from stylize.optimise import cut_out
 
     way = way.resolved(work.device())
-    steps, snapshots, last, interrupted = _run(work, vgg, photo, regions, way, foreseen)
+    steps, snapshots, last, interrupted = _run(work, vgg, photo, regions, way, foreseen, checkpoint)
     if last.step < last.total:
         work.end_early()
     if interrupted:
@@ -90,28 +94,46 @@ def do_job(
 
 
 def _run(
-    work: Work, vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way", foreseen: "Forecast"
-) -> "tuple[list[Step], list[tuple[str, np.ndarray]], StepEvent, bool]":
+    work: Work, vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way", foreseen: "Forecast",
+    checkpoint: Checkpoint | None,
+) -> "tuple[list[Step], list[tuple[str, np.ndarray]], StepEvent, bool]":  # fmt: skip
     """Every step's figures, pictures on the way, the last event, and whether Ctrl-C ended it."""
     from interp.pictures.images import to_hwc_u8, to_nchw01
     from stylize.optimise import stylize as optimise
 
     last: StepEvent | None = None
-    steps, snapshots = [], []
+    made = made_with(vgg, photo, regions, way) if checkpoint else {}
+    kept = checkpoint.load(made) if checkpoint and checkpoint.resumes else Kept(None, [], [])
+    steps, snapshots = kept.steps, kept.snapshots
+    if steps and checkpoint:
+        work.say(f"Going on after step {len(steps)}, with {str(checkpoint.path)!r}.")
+    begun = len(steps)
     work.begin("preparing", "Taking each region out of the photo, and matching colours.")
     image, shares = to_nchw01(photo.original.visible_hwc_u8).to(work.device()), foreseen.shares
     try:
-        for last in optimise(vgg, image, regions, way):
-            if not steps:
+        for last in optimise(vgg, image, regions, way, kept.position):
+            if len(steps) == begun:
                 work.begin("painting", "Painting.")
             steps.append(last.figures)
             words = f"{last.size_hw_px[1]}x{last.size_hw_px[0]} px  loss {last.losses['total']:.4g}"
             work.at("painting", shares[last.step - 1], words)
             if way.shows(last.step, last.total):
                 snapshots.append((f"step {last.step:,}", to_hwc_u8(last.image_nchw01)))
+            if checkpoint and checkpoint.due(last):
+                checkpoint = _keep(work, checkpoint, Kept(last.position(), steps, snapshots), made)
     except KeyboardInterrupt:
         if last is None:
             raise
         return steps, snapshots, last, True
     assert last is not None
     return steps, snapshots, last, False
+
+
+def _keep(work: Work, checkpoint: Checkpoint, kept: Kept, made_with: dict[str, str]) -> Checkpoint | None:
+    """Write the checkpoint; a disk that is full costs the checkpoint, not the run."""
+    try:
+        checkpoint.save(kept, made_with)
+    except OutputError as error:
+        work.warn(f"The run is not kept any more: {error}")
+        return None
+    return checkpoint

@@ -1,11 +1,12 @@
-"""Restyling as a command or a Python call asks for it: the options of the loop, and one way from photo to result."""
+"""Restyling as a command or a Python call asks for it: one way from photo to result."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.checkpoint import Checkpoint
 from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.job import Job, do_job
 from commands.options import Region
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
     from segment.segmentation import Segmentation
     from stylize.region import StyledRegion
 
-LOOP, LAYERS = "Optimisation", "Layers"
+LAYERS = "Layers"
 FACE_INSIDE = 0.25  # of the faces' area: less is the rim of a face on the other side
-USUAL_SIZE = "the photo's, 512 to 1024, as time allows"
 
 
 class LayerChoiceMode(StrEnum):
@@ -40,82 +40,11 @@ class LayerChoiceMode(StrEnum):
     FIXED = "fixed"
 
 
-class Optimizer(StrEnum):
-    """Which optimiser."""
-
-    LBFGS = "lbfgs"
-    ADAM = "adam"
-
-
 class Faces(StrEnum):
     """What becomes of faces inside the region."""
 
     HELD = "held"
     FREE = "free"
-
-
-class Precision(StrEnum):
-    """Numbers of the convolutions."""
-
-    AUTO = "auto"
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-
-
-class Start(StrEnum):
-    """Where the optimisation begins."""
-
-    PHOTO = "photo"
-    NOISE = "noise"
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """How to optimise."""
-
-    preset: Annotated[
-        str,
-        typer.Option(
-            "--preset",
-            metavar="NAME|FILE",
-            help="default, draft, a TOML file, or another's recipe: report-pytorch, report-tensorflow, "
-            "report-tensorflow-fixed, report-isolated, gatys.",
-            rich_help_panel=LOOP,
-        ),
-    ] = "default"
-    size: Annotated[
-        int | None,
-        typer.Option(
-            "--size", help="Working size: the long side in px.", show_default=USUAL_SIZE, rich_help_panel=LOOP
-        ),
-    ] = None
-    iterations: Annotated[
-        int | None, typer.Option("--iterations", help="Steps at the finest scale.", rich_help_panel=LOOP)
-    ] = None
-    optimizer: Annotated[
-        Optimizer | None,
-        typer.Option("--optimizer", help="Optimiser.", show_default="lbfgs", rich_help_panel=LOOP),
-    ] = None
-    init: Annotated[
-        Start | None, typer.Option("--init", help="Where to begin.", show_default="photo", rich_help_panel=LOOP)
-    ] = None
-    precision: Annotated[
-        Precision,
-        typer.Option(
-            "--precision",
-            help="Numbers of the convolutions; auto: bfloat16 where the CPU knows it, two to four times as fast.",
-            rich_help_panel=LOOP,
-        ),
-    ] = Precision.AUTO
-
-    def way(self, named: "Way", style_scale: float | None, seed: int) -> "Way":
-        """The preset's way, changed by what was given."""
-        given = {"size_px": self.size, "iterations": self.iterations}
-        if not named.sources:
-            given |= {"style_scale": style_scale, "seed": seed}
-            given |= {"optimizer": self.optimizer and self.optimizer.value, "start": self.init and self.init.value}
-            given |= {"precision": self.precision.value}
-        return replace(named, **{name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -197,6 +126,7 @@ def restyle_parts(
     mask_hw01: "np.ndarray | None" = None,
     *,
     grows: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Restyling:
     """Find the foreground, choose the layers, restyle.
 
@@ -209,6 +139,7 @@ def restyle_parts(
         way: How to restyle.
         mask_hw01: The foreground itself, (H, W) in [0, 1], for the prompt `mask`.
         grows: Whether the working size may grow with the photo.
+        checkpoint: Where the run is kept on the way, if anywhere.
     """
     from segment.faces import face_map
 
@@ -228,7 +159,7 @@ def restyle_parts(
     regions = [_styled(work, vgg, photo, *each, way, layers, faces_hw01) for each in zip(parts, alphas, strict=True)]
     kept = _kept(photo, regions, segmentation) if way.isolates and not foreground.feather else None
     cut = cutter(work, segmentation, photo.size_hw_px, parts[0].region) if way.cut_result and segmentation else None
-    job = do_job(work, vgg, photo, regions, way, foreseen, kept_hwc_u8=kept, cut=cut)
+    job = do_job(work, vgg, photo, regions, way, foreseen, kept_hwc_u8=kept, cut=cut, checkpoint=checkpoint)
     _warn_of_constants(work, vgg, job)
     return Restyling(work, vgg, job, parts, findings, segmentation)
 

@@ -5,14 +5,26 @@ from dataclasses import fields, replace
 import typer
 
 from commands.foreground import ForegroundOptions
+from commands.loop import LoopOptions
 from commands.options import INTERRUPTED, ImageArgument, RunOptions, command
 from commands.parts import Part, StyleOptions, read_parts
-from commands.restyling import LayerOptions, LoopOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
+from commands.restyling import LayerOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
 from commands.run import Run
 from stylize.ways import Way, way_named
 
 # What every way leaves open, beside the options of the run and of finding the foreground.
-ALWAYS_OPEN = ("image", "style", "style_foreground", "style_background", "region", "preset", "size", "iterations")
+ALWAYS_OPEN = (
+    "image",
+    "style",
+    "style_foreground",
+    "style_background",
+    "region",
+    "preset",
+    "size",
+    "iterations",
+    "checkpoint",
+    "resume",
+)
 STRENGTHS = ("strength", "strength_foreground", "strength_background")
 
 
@@ -44,7 +56,7 @@ def stylize(
     way = loop.way(named, style.style_scale, options.seed)
     if way.strength is not None and not any(run.is_given(option) for option in STRENGTHS):
         parts = [replace(part, strength=way.strength) for part in parts]
-    done = restyle_parts(run, photo, parts, foreground, layers, way, grows=loop.size is None)
+    done = restyle_parts(run, photo, parts, foreground, layers, way, grows=loop.size is None, checkpoint=loop.kept(run))
     run.begin("writing", "Writing the pictures.")
     run.resolved = _resolved(done)
     _write_pictures(run, done)

@@ -1,8 +1,8 @@
 """The one loop that changes an image to lower a loss."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -50,14 +50,18 @@ class Evaluation:
         figures: What the loss says of it, by name.
         gradient_norm: With respect to the optimised image.
         image_nchw01: The result until here; its memory is used again by the next evaluation.
+        state: Gives all that the next evaluation depends on, by name; before it is asked for.
     """
 
     figures: dict[str, float]
     gradient_norm: float
     image_nchw01: Tensor
+    state: Callable[[], dict[str, Tensor]] = field(repr=False)
 
 
-def descend(loss: Loss, start_nchw01: Tensor, steps: int, how: Descent) -> Iterator[Evaluation]:
+def descend(
+    loss: Loss, start_nchw01: Tensor, steps: int, how: Descent, resume: Mapping[str, Tensor] | None = None
+) -> Iterator[Evaluation]:
     """Minimise a loss.
 
     Args:
@@ -65,6 +69,7 @@ def descend(loss: Loss, start_nchw01: Tensor, steps: int, how: Descent) -> Itera
         start_nchw01: (1, 3, H, W) RGB in [0, 1].
         steps: Evaluations.
         how: Optimiser and value range.
+        resume: An evaluation's `state()`, to go on after it.
 
     Yields:
         Every evaluation; none after one that is not finite any more, whose image is the last that was.
@@ -75,7 +80,13 @@ def descend(loss: Loss, start_nchw01: Tensor, steps: int, how: Descent) -> Itera
     mean, std = (torch.tensor(values).view(1, 3, 1, 1).to(start_nchw01) for values in (how.mean_rgb, how.std_rgb))
     image = ((start_nchw01 - mean) / std).contiguous().requires_grad_()
     optimizer = _optimizer(image, how)
-    held, best, value, figures = start_nchw01.clone(), math.inf, math.nan, {}
+    held, best, value, figures, first = start_nchw01.clone(), math.inf, math.nan, {}, 0
+    if resume is not None:
+        first, best = int(resume["step"]), float(resume["best"])
+        with torch.no_grad():
+            image.copy_(resume["image"])
+        held.copy_(resume["held"])
+        _restore(optimizer, image, {name.removeprefix("optimizer "): value for name, value in resume.items()})
 
     def evaluate() -> float:
         nonlocal best, value, figures
@@ -88,7 +99,12 @@ def descend(loss: Loss, start_nchw01: Tensor, steps: int, how: Descent) -> Itera
             held.copy_(shown.detach())
         return value
 
-    for step in range(steps):
+    def state() -> dict[str, Tensor]:
+        numbers = {"step": torch.tensor(step + 1), "best": torch.tensor(best, dtype=torch.float64)}
+        kept = {"image": image.detach(), "held": held, **numbers}
+        return kept | {f"optimizer {name}": value for name, value in _state(optimizer, image).items()}
+
+    for step in range(first, steps):
         if how.falling and isinstance(optimizer, torch.optim.Adam):
             optimizer.param_groups[0]["lr"] = how.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         optimizer.step(evaluate)
@@ -104,7 +120,7 @@ def descend(loss: Loss, start_nchw01: Tensor, steps: int, how: Descent) -> Itera
                 f"The loss is {value:g} and its gradient {norm:g} at the first step; expected finite numbers. The "
                 "network's weights, or a weight of the loss, are far too large: use others."
             )
-        yield Evaluation(figures, norm, result)
+        yield Evaluation(figures, norm, result, state)
         if not sound:
             return
 
@@ -113,6 +129,17 @@ def gradient_nchw(loss: Loss, image_nchw01: Tensor) -> Tensor:
     """A loss's gradient at an image."""
     image = image_nchw01.detach().clone().requires_grad_()
     return torch.autograd.grad(loss(image)[0], image)[0]
+
+
+def _state(optimizer: Lbfgs | torch.optim.Adam, image: Tensor) -> dict[str, Tensor]:
+    return optimizer.state() if isinstance(optimizer, Lbfgs) else dict(optimizer.state[image])
+
+
+def _restore(optimizer: Lbfgs | torch.optim.Adam, image: Tensor, state: dict[str, Tensor]) -> None:
+    if isinstance(optimizer, Lbfgs):
+        optimizer.restore(state)
+    else:
+        optimizer.state[image] = {name: state[name] for name in ("step", "exp_avg", "exp_avg_sq")}
 
 
 def _optimizer(image: Tensor, how: Descent) -> Lbfgs | torch.optim.Adam:

@@ -5,7 +5,7 @@ first one scaled to the gradient's size. Torch's optimisers load their compiler 
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -43,6 +43,24 @@ class Lbfgs:
             change = self._direction(gradient).mul_(self.rate)
         self.before = change, gradient
         self.image.view(-1).add_(change)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next step depends on, beside the image, by name; of float64 where it is a number."""
+        found = {"scale": torch.tensor(self.scale, dtype=torch.float64)}
+        for number, (change, turn, curvature) in enumerate(self.steps):
+            found |= {f"change {number}": change, f"turn {number}": turn}
+            found[f"curvature {number}"] = torch.tensor(curvature, dtype=torch.float64)
+        return found if self.before is None else found | {"last change": self.before[0], "gradient": self.before[1]}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from `state()`."""
+        self.scale = float(state["scale"])
+        count = sum(name.startswith("change ") for name in state)
+        for number in range(count):
+            change, turn = (state[f"{name} {number}"].to(self.image) for name in ("change", "turn"))
+            self.steps.append((change, turn, float(state[f"curvature {number}"])))
+        if "gradient" in state:
+            self.before = state["last change"].to(self.image), state["gradient"].to(self.image)
 
     def _remember(self, change: Tensor, turn: Tensor) -> None:
         curvature = float(turn.dot(change))

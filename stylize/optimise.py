@@ -7,6 +7,7 @@ regions nothing changes, for any way, and a region's loss reaches its own y alon
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from interp.network.vgg import Vgg
 from interp.pictures.sizes import resize_hw01, resize_nchw01
 from stylize.canvas import Scene, own_photo
 from stylize.composite import compose, composite_nchw01
-from stylize.descent import descend
+from stylize.descent import Evaluation, descend
 from stylize.fill import with_border, without_border
 from stylize.presets import DEFAULT, Settings
 from stylize.recipes import Recipe
@@ -56,16 +57,39 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Position:
+    """Where a run is: what it can be gone on from, to the same bytes.
+
+    Attributes:
+        step: Evaluations so far.
+        scale: Number of the scale, from 1.
+        region: Number of the region that is painted, from 0.
+        losses: As a `Step` has them.
+        restyled_rchw: (R, 3, H + 32, W + 32), the images with their border.
+        descent: As an `Evaluation` gives it.
+    """
+
+    step: int
+    scale: int
+    region: int
+    losses: dict[str, float]
+    restyled_rchw: Tensor = field(repr=False)
+    descent: dict[str, Tensor] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class StepEvent(Step):
     """One evaluation with its images: what feeds progress, previews and report.
 
     Attributes:
         restyled_rchw: (R, 3, H, W), each region's image so far; outside its canvas, the photo at first.
         scene: The scale being optimised.
+        position: Gives where the run is, before the next event is asked for.
     """
 
     restyled_rchw: Tensor = field(repr=False)
     scene: Scene = field(repr=False)
+    position: Callable[[], Position] = field(repr=False)
 
     @property
     def image_nchw01(self) -> Tensor:
@@ -75,7 +99,11 @@ class StepEvent(Step):
 
 
 def stylize(
-    vgg: Vgg, photo_nchw01: Tensor, regions: Sequence[StyledRegion], way: Settings | Recipe = DEFAULT
+    vgg: Vgg,
+    photo_nchw01: Tensor,
+    regions: Sequence[StyledRegion],
+    way: Settings | Recipe = DEFAULT,
+    resume: Position | None = None,
 ) -> Iterator[StepEvent]:
     """Restyle regions of a photo.
 
@@ -84,6 +112,7 @@ def stylize(
         photo_nchw01: (1, 3, H, W) RGB in [0, 1].
         regions: What to restyle; their alphas may not sum above 1.
         way: Settings of our own way, a preset, or a recipe of other work.
+        resume: Where to go on, of a run with the same of everything.
 
     Yields:
         One event an evaluation. The last one's images are the result of the finest scale; `compose` brings them into
@@ -109,23 +138,39 @@ def stylize(
     scales = way.scales((photo_nchw01.shape[-2], photo_nchw01.shape[-1]))
     total = len(regions) * sum(count for _, count in scales)
     started, step, restyled, losses = time.monotonic(), 0, None, {}
+    if resume is not None:
+        step, restyled, losses = resume.step, resume.restyled_rchw.to(photo_nchw01), resume.losses
     photos = [own_photo(photo_nchw01, region) if way.isolates else photo_nchw01 for region in regions]
     for scale, (size, count) in enumerate(scales, start=1):
+        if resume is not None and scale < resume.scale:
+            continue
         canvases = tuple(way.canvas(vgg, *each, size) for each in zip(photos, regions, strict=True))
         photo = resize_nchw01(photo_nchw01, size)
         scene = Scene(photo, tuple(regions), _alphas(regions, photo), canvases)
-        restyled = _start(scene, restyled)  # (R, 3, H + 32, W + 32)
-        for region, canvas, image in zip(regions, canvases, restyled, strict=True):
+        here = resume if resume is not None and scale == resume.scale else None
+        restyled = restyled if here and restyled is not None else _start(scene, restyled)  # (R, 3, H + 32, W + 32)
+        for number, (region, canvas, image) in enumerate(zip(regions, canvases, restyled, strict=True)):
+            if here and number < here.region:
+                continue
+            begun = here.descent if here and number == here.region else None
             prefix = f"{region.name}: " if len(regions) > 1 else ""
-            for found in descend(canvas.loss, image[canvas.crop.here][None].clone(), count, way.descent()):
+            start = image[canvas.crop.here][None].clone()
+            for found in descend(canvas.loss, start, count, way.descent(), begun):
                 image[canvas.crop.here] = found.image_nchw01[0]
                 step += 1
                 terms = {name if name == "total" else prefix + name: value for name, value in found.figures.items()}
                 losses = {**losses, **terms}
                 elapsed, images = time.monotonic() - started, without_border(restyled).clone()
+                position = partial(_position, step, scale, number, losses, restyled, found)
                 yield StepEvent(
-                    step, total, scale, len(scales), size, losses, elapsed, found.gradient_norm, images, scene
+                    step, total, scale, len(scales), size, losses, elapsed, found.gradient_norm, images, scene, position
                 )
+
+
+def _position(
+    step: int, scale: int, region: int, losses: dict[str, float], restyled_rchw: Tensor, found: Evaluation
+) -> Position:
+    return Position(step, scale, region, losses, restyled_rchw, found.state())
 
 
 def _start(scene: Scene, coarser_rchw: Tensor | None) -> Tensor:

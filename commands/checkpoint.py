@@ -1,0 +1,133 @@
+"""A run kept on the way, to be gone on with to the same bytes: tensors and JSON in one safetensors file."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commands.outputs import write_atomically
+from interp.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from interp.network.vgg import Vgg
+    from interp.pictures.images import Picture
+    from stylize.optimise import Position, Step, StepEvent
+    from stylize.region import StyledRegion
+    from stylize.ways import Way
+
+EVERY = 25  # evaluations between two writes
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run on the way: where it is, the figures of its steps, and the pictures shown of them."""
+
+    position: "Position | None"
+    steps: "list[Step]"
+    snapshots: "list[tuple[str, np.ndarray]]"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file that a run is kept in.
+
+    Attributes:
+        path: The file.
+        resumes: Whether it is there, to be gone on with.
+    """
+
+    path: Path
+    resumes: bool
+
+    def due(self, event: "StepEvent") -> bool:
+        """Whether to write after an evaluation; not after the last, from which nothing goes on."""
+        return event.step % EVERY == 0 and event.step < event.total
+
+    def save(self, kept: Kept, made_with: dict[str, str]) -> None:
+        """Write the file, at once or not at all."""
+        import torch
+        from safetensors.torch import save
+
+        position = kept.position
+        assert position is not None
+        told = {
+            "made_with": made_with,
+            "steps": [asdict(step) for step in kept.steps],
+            "snapshots": [name for name, _ in kept.snapshots],
+            "position": {name: getattr(position, name) for name in ("step", "scale", "region", "losses")},
+        }
+        tensors = {f"descent {name}": value for name, value in position.descent.items()}
+        tensors |= {f"snapshot {number}": torch.from_numpy(each) for number, (_, each) in enumerate(kept.snapshots)}
+        tensors["restyled"] = position.restyled_rchw
+        data = save(
+            {
+                name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+                for name, value in tensors.items()
+            },
+            {"run": json.dumps(told)},
+        )
+        write_atomically(self.path, data)
+
+    def load(self, made_with: dict[str, str]) -> Kept:
+        """Read the file.
+
+        Raises:
+            InputError: If it cannot be read, or is none of ours.
+            UsageError: If it was written by another run; what differs is named.
+        """
+        told, tensors = self._read()
+        if differing := [name for name, value in made_with.items() if told["made_with"].get(name) != value]:
+            raise UsageError(
+                f"{str(self.path)!r} was written with another {', another '.join(differing)}; expected the same. Give "
+                "those, or begin anew with another --checkpoint."
+            )
+        from stylize.optimise import Position, Step
+
+        steps = [Step(**{**step, "size_hw_px": tuple(step["size_hw_px"])}) for step in told["steps"]]
+        descent = {
+            name.removeprefix("descent "): value for name, value in tensors.items() if name.startswith("descent ")
+        }
+        pictures = [(name, tensors[f"snapshot {number}"].numpy()) for number, name in enumerate(told["snapshots"])]
+        return Kept(Position(**told["position"], restyled_rchw=tensors["restyled"], descent=descent), steps, pictures)
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.path, "pt") as file:
+                told = json.loads(file.metadata()["run"])
+                return told, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no mapping
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{str(self.path)!r} is no checkpoint that can be gone on with ({error}); expected what --checkpoint "
+                "wrote."
+            ) from error
+
+
+def made_with(vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way") -> dict[str, str]:
+    """What a run depends on, by name; pictures by the hash of their pixels."""
+    found = {
+        "photo": _hash(photo.original.rgb_hwc.tobytes()),
+        "network": vgg.info.sha256,
+        "way": json.dumps(asdict(way), sort_keys=True, default=str),
+    }
+    for region in regions:
+        pictures = [
+            region.alpha_hw01,
+            region.painting_nchw01.cpu().numpy(),
+            region.painting_alpha_hw01,
+            region.held_hw01,
+        ]
+        found |= {
+            f"{region.name}": _hash(*(b"" if each is None else each.tobytes() for each in pictures)),
+            f"strength of the {region.name}": f"{region.strength:g} {region.colour}",
+            f"choice of layers for the {region.name}": repr((region.choice.style_weights, region.choice.content_layer)),
+        }
+    return found
+
+
+def _hash(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()

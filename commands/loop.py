@@ -1,0 +1,119 @@
+"""The options of the loop: the way to restyle, and where a run is kept."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.checkpoint import Checkpoint
+from commands.run import Run
+from interp.errors import OutputError, UsageError
+from stylize.ways import Way
+
+LOOP = "Optimisation"
+USUAL_SIZE = "the photo's, 512 to 1024, as time allows"
+
+
+class Optimizer(StrEnum):
+    """Which optimiser."""
+
+    LBFGS = "lbfgs"
+    ADAM = "adam"
+
+
+class Precision(StrEnum):
+    """Numbers of the convolutions."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+class Start(StrEnum):
+    """Where the optimisation begins."""
+
+    PHOTO = "photo"
+    NOISE = "noise"
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How to optimise."""
+
+    preset: Annotated[
+        str,
+        typer.Option(
+            "--preset",
+            metavar="NAME|FILE",
+            help="default, draft, a TOML file, or another's recipe: report-pytorch, report-tensorflow, "
+            "report-tensorflow-fixed, report-isolated, gatys.",
+            rich_help_panel=LOOP,
+        ),
+    ] = "default"
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size", help="Working size: the long side in px.", show_default=USUAL_SIZE, rich_help_panel=LOOP
+        ),
+    ] = None
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", help="Steps at the finest scale.", rich_help_panel=LOOP)
+    ] = None
+    optimizer: Annotated[
+        Optimizer | None,
+        typer.Option("--optimizer", help="Optimiser.", show_default="lbfgs", rich_help_panel=LOOP),
+    ] = None
+    init: Annotated[
+        Start | None, typer.Option("--init", help="Where to begin.", show_default="photo", rich_help_panel=LOOP)
+    ] = None
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            "--precision",
+            help="Numbers of the convolutions; auto: bfloat16 where the CPU knows it, two to four times as fast.",
+            rich_help_panel=LOOP,
+        ),
+    ] = Precision.AUTO
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            help="Keep the run in this file every 25 steps, to go on with --resume if it is cut off.",
+            rich_help_panel=LOOP,
+        ),
+    ] = None
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with --checkpoint where it is there, to the same picture.", rich_help_panel=LOOP
+        ),
+    ] = False
+
+    def kept(self, run: Run) -> Checkpoint | None:
+        """Where the run is to be kept on the way, if anywhere.
+
+        Raises:
+            UsageError: If it is to be gone on with, but no file is named.
+            OutputError: If the file is there and not to be gone on with, or another run writes it.
+        """
+        if self.checkpoint is None:
+            if self.resume:
+                raise UsageError("--resume goes on with a checkpoint, but none is named. Add --checkpoint FILE.")
+            return None
+        there = self.checkpoint.exists()
+        if there and not self.resume:
+            raise OutputError(f"{str(self.checkpoint)!r} exists. Add --resume to go on with it, or name another.")
+        run.hold(self.checkpoint)
+        return Checkpoint(self.checkpoint, there)
+
+    def way(self, named: "Way", style_scale: float | None, seed: int) -> "Way":
+        """The preset's way, changed by what was given."""
+        given = {"size_px": self.size, "iterations": self.iterations}
+        if not named.sources:
+            given |= {"style_scale": style_scale, "seed": seed}
+            given |= {"optimizer": self.optimizer and self.optimizer.value, "start": self.init and self.init.value}
+            given |= {"precision": self.precision.value}
+        return replace(named, **{name: value for name, value in given.items() if value is not None})
