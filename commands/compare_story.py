@@ -30,7 +30,7 @@ def tell_compare(
     from reports.store import RecordBuilder
     from reports.ways import constants_section
     from stylize.factors import PRINT_INTERVAL
-    from stylize.standings import claim_of, standings, unseen_layers
+    from stylize.standings import About, best_at, claim_of, standings, unseen_layers
 
     done = list(zip(pairs, outcomes, strict=False))
     unseen = unseen_layers([outcome for entry in outcomes for outcome in entry])
@@ -41,10 +41,10 @@ def tell_compare(
     builder = RecordBuilder("compare", f"Comparison: {', '.join(pair.name for pair, _ in done)}", headline)
     store, add = builder.images, builder.sections.append
     weights = pairs[0].pair.vgg.info.name
-    wins = {outcome.name: sum(entry.winners == (outcome.name,) for entry in ranked) for outcome in outcomes[0]}
-    best = max(outcomes[0], key=lambda outcome: wins[outcome.name])
+    nearest, wins, _ = best_at(ranked, About.STYLE)
+    best = next((outcome for outcome in outcomes[0] if outcome.name in nearest), outcomes[0][0])
     builder.lead.append(
-        study.winner_row(store, done[0][0].pair.photo_hwc_u8, done[0][0].painting.rgb_hwc_u8, best, wins[best.name])
+        study.winner_row(store, done[0][0].pair.photo_hwc_u8, done[0][0].painting.rgb_hwc_u8, best, wins)
     )
     builder.conclusion = compare_conclusion(ranked, claimed[0], len(done))
     for place, ((pair, entry), sentence) in enumerate(zip(done, claimed, strict=True), start=1):

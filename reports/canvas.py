@@ -31,6 +31,7 @@ INK, SOFT, PALE, GRID, ACCENT, WARM = "#1f2023", "#5c5f66", "#cfccc6", "#e6e4df"
 # Okabe & Ito 2008: told apart by readers with any colour vision; yellow left out, too pale on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5c5f66")
 ON_MAP = "#010101"  # text on a colour map, which is the same in every theme
+OWN_COLOUR = "own-colour"  # beginning of the gid of what shows a colour of the picture, the same in every theme
 DASHES = ("-", "--", "-.", ":")
 
 
@@ -203,8 +204,10 @@ def svg(figure: Figure) -> bytes:
     with _any_script():
         FigureCanvasSVG(figure).print_svg(buffer, metadata=NO_METADATA)
     text = re.sub(r"^.*?(?=<svg)", "", buffer.getvalue(), count=1, flags=re.DOTALL)
-    colours = sorted(set(re.findall(r"(?<=: )#[0-9a-f]{6}\b", text)))
-    text = re.sub(r"(?<=: )#([0-9a-f]{6})\b", r"var(--c\1)", text)
+    parts = re.split(rf'(<g id="{OWN_COLOUR}.*?</g>)', text, flags=re.DOTALL)
+    colours = sorted({colour for part in parts[::2] for colour in re.findall(r"(?<=: )#[0-9a-f]{6}\b", part)})
+    parts[::2] = [re.sub(r"(?<=: )#([0-9a-f]{6})\b", r"var(--c\1)", part) for part in parts[::2]]
+    text = "".join(parts)
     light, dark = ("".join(f"--c{colour[1:]}:{shade(colour)};" for colour in colours) for shade in (str, dark_colour))
     style = (
         f"<style>:root{{color-scheme:light dark;{light}}}text{{fill:{INK};white-space:pre}}"

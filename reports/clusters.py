@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from reports.canvas import ACCENT, DPI, INK, SOFT, WARM, WIDTH_IN, closed, styled
+from reports.canvas import ACCENT, DPI, INK, OWN_COLOUR, SOFT, WARM, WIDTH_IN, closed, styled
 from reports.record import Facts, Figure, Row, Section, Table, Verdict
 from reports.store import ImageStore
 from reports.wording import number, percent
@@ -123,6 +123,8 @@ def _legend(axis: Axes, clusters: "Clusters") -> None:
     shares = 100 * np.array(clusters.shares)
     colours = list(clusters.hex_colours)
     bars = axis.barh(places - 0.1, shares, color=colours, edgecolor=SOFT, linewidth=0.6, height=0.5)
+    for place, bar in enumerate(bars):
+        bar.set_gid(f"{OWN_COLOUR}-{place}")
     axis.bar_label(bars, [f"{share:.1f} %" for share in shares], fontsize=8, color=INK, padding=5)
     axis.barh(places + 0.26, 100 * np.array(clusters.border_shares), color=SOFT, height=0.12, label="of the border")
     axis.set_yticks(places, [str(place + 1) for place in places], fontsize=8)

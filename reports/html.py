@@ -17,6 +17,7 @@ from reports.record import ImageRef, Record, Table
 
 # Not allowed in HTML: control characters, lone surrogates (file names that are no UTF-8), non-characters.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+LONGEST_WORD = 24
 _NUMBER = re.compile(r"[-+−±<>≤≥≈]?\s?[\d.,]*\d(e[-+]?\d+)?\s?(%|px|s|×)?|–|")
 
 
@@ -34,6 +35,7 @@ def render_html(record: Record) -> str:
         record=record,
         pictures=_Pictures(record),
         is_numeric=_is_numeric,
+        is_long=_is_long,
         glossary=words_on(record),
     )
 
@@ -76,6 +78,11 @@ class _Pictures:
 def _is_numeric(table: Table, column: int) -> bool:
     """Whether a column holds numbers only, to be set flush right."""
     return bool(table.rows) and all(_NUMBER.fullmatch(row[column]) for row in table.rows)
+
+
+def _is_long(cell: str) -> bool:
+    """Whether a cell holds what no column can take unbroken: a hash, a path."""
+    return any(len(word) > LONGEST_WORD for word in cell.split())
 
 
 @cache

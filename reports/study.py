@@ -34,10 +34,8 @@ MARGIN_PX, GAP_PX, TILE_PX, LABEL_PX, HEAD_PX = 24, 16, 360, 64, 76
 def winner_row(
     store: ImageStore, photo_hwc_u8: np.ndarray, painting_hwc_u8: np.ndarray, outcome: "Outcome", wins: int
 ) -> Row:
-    """Photo, painting and the result of the way that wins on most; all (h, w, 3) uint8 RGB."""
-    said = (
-        f"{outcome.name}: the best on {wins} criteria" if wins else f"{outcome.name}: one of several without a winner"
-    )
+    """Photo, painting and the result of the way that wins on style; all (h, w, 3) uint8 RGB."""
+    said = f"{outcome.name}: nearest to the painting's style, by {wins} criteria"
     shown = (("The photo", photo_hwc_u8), ("The painting", painting_hwc_u8), (said, outcome.result_hwc_u8))
     return Row(tuple(Figure(store.photo(picture, f"{name}."), name) for name, picture in shown))
 

@@ -22,6 +22,7 @@ from reports.record import (
     worse,
 )
 from reports.store import RecordBuilder
+from reports.wording import listed
 
 OPTIONS = ("Option", "Value", "Origin")
 PASSING = ("Seconds so far",)  # facts that say nothing about the result
@@ -91,8 +92,7 @@ def _conclusion(title: str, runs: Mapping[str, Record], differing: Sequence[str]
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = list(names[:6]) + ([f"{len(names) - 6} more"] if len(names) > 6 else [])
-    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]
+    return listed([*names[:6], *([f"{len(names) - 6} more"] if len(names) > 6 else [])])
 
 
 def _found(runs: Mapping[str, Record]) -> Section:

@@ -1,6 +1,7 @@
 """Numbers, and what they are of, as a reader wants them."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,3 +38,14 @@ def score_of(target: "Target") -> str:
         return f"the score (logit) of {target.name!r}"
     what = f"channel {target.index} of {target.layer}" if target.index >= 0 else f"all channels of {target.layer}"
     return f"the mean of {what} over its cells"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    Example:
+        >>> listed(["a"]), listed(["a", "b", "c"])
+        ('a', 'a, b and c')
+    """
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -14,17 +15,28 @@ from stylize.recipes import PYTORCH, TENSORFLOW, TENSORFLOW_FIXED
 TIE = 0.02  # of the best value: closer than this shares the win
 
 
+class About(StrEnum):
+    """What a criterion is about."""
+
+    STYLE = "style"
+    PHOTO = "photo"
+    SPEED = "speed"
+    STEADINESS = "steadiness"
+
+
 @dataclass(frozen=True)
 class Criterion:
     """One thing to win on.
 
     Attributes:
         name: In a few words.
+        about: Its kind.
         of: Reads it off an outcome; None or NaN where it was not measured.
         more_is_better: Direction.
     """
 
     name: str
+    about: About
     of: Callable[[Outcome], float | None]
     more_is_better: bool = False
 
@@ -35,12 +47,14 @@ class Standing:
 
     Attributes:
         criterion: Its name.
+        about: Its kind.
         values: For each way its value for every pair.
         winners: Names of the best by the mean over the pairs; several where they tie.
         more_is_better: Direction.
     """
 
     criterion: str
+    about: About
     values: dict[str, tuple[float, ...]]
     winners: tuple[str, ...]
     more_is_better: bool
@@ -54,20 +68,25 @@ def unseen_layers(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
 
 def criteria(unseen: Sequence[str], judges: Sequence[str]) -> tuple[Criterion, ...]:
     """What is compared, in the order of the table."""
+    style, photo, speed, steady = About.STYLE, About.PHOTO, About.SPEED, About.STEADINESS
     return (
-        Criterion("Gram distance, relu1_1 … relu5_1", lambda outcome: outcome.last.mean_gram(FIXED_STYLE)),
-        Criterion("Gram distance, unseen layers", lambda outcome: outcome.last.mean_gram(unseen)),
-        *(Criterion(f"{name} distance", lambda outcome, name=name: outcome.last.judges[name]) for name in judges),
-        Criterion("patch distance", lambda outcome: outcome.last.patches),
-        Criterion("distance to the photo, relu4_2", lambda outcome: outcome.last.content),
-        Criterion("edges kept", lambda outcome: outcome.last.edges_kept, more_is_better=True),
-        Criterion("seconds", lambda outcome: outcome.seconds),
-        Criterion("processor seconds", lambda outcome: outcome.cpu_seconds),
-        Criterion("iterations a second", lambda outcome: outcome.steps / outcome.seconds, more_is_better=True),
-        Criterion("spikes of its own loss", lambda outcome: float(outcome.stability.spikes)),
-        Criterion("spread of the gradient norm", lambda outcome: outcome.stability.gradient_spread),
-        Criterion("change under a jittered photo, of its own change", lambda outcome: outcome.stability.jitter_share),
-        Criterion("pixels outside changed, %", lambda outcome: 100 * outcome.changed_outside),
+        Criterion("Gram distance, relu1_1 … relu5_1", style, lambda it: it.last.mean_gram(FIXED_STYLE)),
+        Criterion("Gram distance, unseen layers", style, lambda it: it.last.mean_gram(unseen)),
+        *(Criterion(f"{name} distance", style, lambda it, name=name: it.last.judges[name]) for name in judges),
+        Criterion("patch distance", style, lambda it: it.last.patches),
+        Criterion("distance to the photo, relu4_2", photo, lambda it: it.last.content),
+        Criterion("edges kept", photo, lambda it: it.last.edges_kept, more_is_better=True),
+        Criterion("seconds", speed, lambda it: it.seconds),
+        Criterion("processor seconds", speed, lambda it: it.cpu_seconds),
+        Criterion("iterations a second", speed, lambda it: it.steps / it.seconds, more_is_better=True),
+        Criterion("spikes of its own loss", steady, lambda it: float(it.stability.spikes)),
+        Criterion("spread of the gradient norm", steady, lambda it: it.stability.gradient_spread),
+        Criterion(
+            "change under a jittered photo, of its own change",
+            steady,
+            lambda it: it.stability.jitter_share,
+        ),
+        Criterion("pixels outside changed, %", photo, lambda it: 100 * it.changed_outside),
     )
 
 
@@ -88,8 +107,16 @@ def standings(outcomes_by_pair: Mapping[str, Sequence[Outcome]]) -> tuple[Standi
         means = {name: float(np.mean(numbers)) for name, numbers in values.items()}
         if all(map(math.isfinite, means.values())) and len(set(means.values())) > 1:
             winners = _best(means, criterion.more_is_better)
-            found.append(Standing(criterion.name, values, winners, criterion.more_is_better))
+            found.append(Standing(criterion.name, criterion.about, values, winners, criterion.more_is_better))
     return tuple(found)
+
+
+def best_at(ranked: Sequence[Standing], about: About) -> tuple[tuple[str, ...], int, int]:
+    """Who wins on most criteria of a kind, shared wins too: their names, how many they win, of how many."""
+    told = [standing for standing in ranked if standing.about is about]
+    wins = {name: sum(name in standing.winners for standing in told) for standing in told for name in standing.values}
+    most = max(wins.values(), default=0)
+    return tuple(name for name, count in wins.items() if count == most), most, len(told)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from reports.conclusions.restyling import SOME, compare_conclusion, stylize_conc
 from reports.conclusions.seeing import maximise_conclusion, saliency_conclusion
 from reports.record import Conclusion
 from stylize.isolate import Isolation
-from stylize.standings import Standing
+from stylize.standings import About, Standing
 
 KEPT = Isolation(3600, 0, (0.0,), 280, 7.5)
 NAN = float("nan")
@@ -25,10 +25,10 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("share", "edges", "found", "advice"),
     [
-        (0.9, 0.8, "takes on the painting's style: 90.0 %", "--style FILE"),
-        (0.9, 0.1, "and so are most of the photo's outlines", "lower --strength"),
-        (0.5, 0.8, "takes on some of the painting's style", "--style FILE"),
-        (0.1, 0.8, "hardly takes on the painting's style", "raise --strength"),
+        (0.95, 0.8, "takes on the painting's style: it went 95.0 %", "--style FILE"),
+        (0.95, 0.1, "and so are most of the photo's outlines", "lower --strength"),
+        (0.7, 0.8, "takes on some of the painting's style", "--style FILE"),
+        (0.4, 0.8, "hardly takes on the painting's style", "raise --strength"),
         (-0.3, 0.8, "did not come closer", "raise --strength"),
         (NAN, NAN, "too small to measure", "raise --strength"),
     ],
@@ -87,16 +87,18 @@ def test_a_cut_is_as_good_as_its_doubts() -> None:
 
 
 def test_who_wins_is_counted() -> None:
-    def row(*winners: str) -> Standing:
-        return Standing("edges", {"ours": (1.0,), "theirs": (2.0,)}, winners, False)
+    def row(about: About, *winners: str) -> Standing:
+        return Standing("any", about, {"ours": (1.0,), "theirs": (2.0,)}, winners, False)
 
-    assert compare_conclusion([row("ours"), row("ours"), row("theirs")], None, 1).found.startswith(
-        "ours wins on most: 2"
+    style = [row(About.STYLE, "ours"), row(About.STYLE, "ours"), row(About.STYLE, "theirs")]
+    photo, speed = row(About.PHOTO, "theirs"), row(About.SPEED, "ours")
+    assert compare_conclusion([*style, photo, speed], None, 1).found == (
+        "ours wins on the painting's style (2 of 3 criteria) and speed (1 of 1 criteria); "
+        "theirs wins on the photo kept (1 of 1 criteria)."
     )
-    assert compare_conclusion([row("theirs")], None, 1).found.startswith("theirs wins")
-    assert "equally many" in compare_conclusion([row("ours"), row("theirs")], None, 1).found
-    tie = compare_conclusion([row("ours", "theirs")], "The claim.", 3)
-    assert tie.found == "No way wins on anything alone." and tie.level == "good" and "The claim." in tie.belief
+    tie = compare_conclusion([row(About.PHOTO, "ours", "theirs")], "The claim.", 3)
+    assert tie.found == "ours and theirs win on the photo kept (1 of 1 criteria)." and tie.level == "good"
+    assert "The claim." in tie.belief and "Nothing tells" in compare_conclusion([], None, 1).found
 
 
 def test_few_trials_are_called_few() -> None:

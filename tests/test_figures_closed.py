@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from cycler import cycler
 
-from reports.canvas import DARK_PAPER, GRID, LEGIBLE, PALE, contrast, line_chart
+from reports.canvas import DARK_PAPER, GRID, LEGIBLE, OWN_COLOUR, PALE, chart, contrast, line_chart, svg
 from reports.restyling import loss_curves
 
 ROOT = Path(__file__).parent.parent
@@ -104,3 +104,14 @@ def test_contrast_is_that_of_wcag() -> None:
 
 def _rgb(colour: str) -> np.ndarray:
     return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)])
+
+
+def test_what_shows_a_colour_of_the_picture_keeps_it_and_text_keeps_its_spaces() -> None:
+    figure, axis = chart(2.0)
+    own, other = axis.barh([0, 1], [1, 1], color="#1d1315")
+    own.set_gid(f"{OWN_COLOUR}-0")
+    axis.set_title("two  spaces")
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        text = svg(figure).decode()
+    assert text.count("fill: #1d1315") == 1 and text.count("fill: var(--c1d1315)") == 1 and other is not own
+    assert "two  spaces" in text and "white-space:pre" in text

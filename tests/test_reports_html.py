@@ -221,11 +221,18 @@ def test_the_page_has_a_language_landmarks_and_ordered_headings(page: Page) -> N
     assert all(attributes.get("tabindex", "0") in ("0", "-1") for _, attributes in page.tags)
 
 
+def test_only_what_fits_no_column_is_broken_inside() -> None:
+    cells = ("confectionery store", "punching bag, punch bag", "0" * 64, "out/a/very/long/way/to/a/photo.png")
+    table = Table("Caption", ("Name", "Value"), tuple((str(place), cell) for place, cell in enumerate(cells)))
+    page = Page(render_html(Record("gram", "t", "h", (Section("gram", "Gram", "", (table,)),))))
+    assert [cell["class"] for cell in page.named("td")] == ["words", "words", "long", "long"]
+
+
 def test_columns_of_numbers_are_set_flush_right() -> None:
     rows = (("relu1_1", "1.5", "none"), ("relu2_1", "–", "3"), ("relu3_1", "< 0.01 %", "4"))
     table = Table("Caption", ("Layer", "Number", "Mixed"), rows)
     page = Page(render_html(Record("gram", "t", "h", (Section("gram", "Gram", "", (table,)),))))
-    assert [cell.get("class") for cell in page.named("td")] == ["number", None] * 3
+    assert [cell.get("class") for cell in page.named("td")] == ["number", "words"] * 3
 
 
 def test_every_tag_is_closed(page: Page) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reports.record import Conclusion, Level, worse
-from reports.wording import percent
+from reports.wording import listed, percent
+from stylize.standings import About, best_at
 
 if TYPE_CHECKING:
     from stylize.isolate import Isolation
@@ -13,8 +14,14 @@ if TYPE_CHECKING:
     from stylize.sweep import Attempt
 
 # Share of the way to the painting's style: words only. By eye on the bundled pair, preset draft: grain at strength 0.03
-# (share .09), strokes at 0.3 (.22).
-STRONG, SOME, NONE = 0.7, 0.2, 0.05
+# (share .51), strokes at 0.3 (.88), a painting at 1 (over 1).
+STRONG, SOME, NONE = 0.9, 0.6, 0.05
+TOPICS = {
+    About.STYLE: "the painting's style",
+    About.PHOTO: "the photo kept",
+    About.SPEED: "speed",
+    About.STEADINESS: "steadiness",
+}
 OUTLINES, LOST = 0.6, 0.3  # edges kept, a correlation
 
 
@@ -29,7 +36,8 @@ def stylize_conclusion(
     """Conclude on a restyling.
 
     Args:
-        regions: Name, share of the photo's style distance that is gone, edges kept (NaN where not measured) of each.
+        regions: Name, share of the way from the photo's style to the painting's, edges kept (both NaN where they could
+            not be measured) of each.
         isolation: What was measured outside.
         doubts: Sentences about the cut.
         interrupted: Whether it was stopped early.
@@ -68,7 +76,7 @@ def _style_sentence(region: str, share: float, edges_kept: float) -> str:
         return f"The {region} did not come closer to the painting's style."
     much = "takes on" if share >= STRONG else "takes on some of" if share >= SOME else "hardly takes on"
     sentence = (
-        f"The {region} {much} the painting's style: {percent(min(share, 1))} of the difference between them is gone"
+        f"The {region} {much} the painting's style: it went {percent(min(share, 1))} of the way from the photo to it"
     )
     if edges_kept >= OUTLINES:
         return f"{sentence}, and the photo's outlines are still there."
@@ -95,15 +103,15 @@ def _apart_belief(leak: float) -> tuple[str, Level]:
 
 def compare_conclusion(standings: "Sequence[Standing]", claim: str | None, pairs: int) -> Conclusion:
     """Conclude on a comparison of ways."""
-    names = list(standings[0].values) if standings else []
-    won = {name: sum(standing.winners == (name,) for standing in standings) for name in names}
-    best = [name for name in names if won[name] == max(won.values())]
-    if not names or not max(won.values()):
-        found = "No way wins on anything alone."
-    elif len(best) == 1:
-        found = f"{best[0]} wins on most: {won[best[0]]} of {len(standings)} criteria."
-    else:
-        found = f"{' and '.join(best)} win on equally many criteria: {won[best[0]]} of {len(standings)} each."
+    won: dict[tuple[str, ...], list[str]] = {}
+    for about, topic in TOPICS.items():
+        names, count, of = best_at(standings, about)
+        if of:
+            won.setdefault(names, []).append(f"{topic} ({count} of {of} criteria)")
+    said = [
+        f"{listed(names)} {'wins' if len(names) == 1 else 'win'} on {listed(topics)}" for names, topics in won.items()
+    ]
+    found = f"{'; '.join(said)}." if said else "Nothing tells the ways apart."
     belief = f"{claim} " if claim else ""
     belief += (
         "One pair of pictures: another pair may rank the ways differently."

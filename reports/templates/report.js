@@ -209,6 +209,12 @@
     all(".chapters > section").forEach((section) => observer.observe(section));
   };
 
+  // A table that is wider than its place says so.
+  const wide = new ResizeObserver((entries) =>
+    entries.forEach(({ target }) => target.classList.toggle("wide", target.scrollWidth > target.clientWidth)),
+  );
+  all(".scroll").forEach((box) => wide.observe(box));
+
   all("a.again").forEach(repeat);
   all(".compare").forEach(makeSlider);
   all(".linked").forEach(makeLinked);
