@@ -12,13 +12,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from safetensors.torch import load_file
 
-from commands.options import INTERRUPTED, Progress
+from commands.options import INTERRUPTED
 from commands.outputs import write_atomically
 from interp.network.weights import load_vgg
 from interp.pictures.images import encode_png, load_picture
+from tools.learning import add_options
 from tools.train_compact.data import SUFFIXES, load_photos
 from tools.train_compact.session import load_checkpoint, prepare_folder, run, train, watch
 from tools.train_decoder.export import WEIGHTS_FILE, saved_bytes
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _make(options: argparse.Namespace) -> int:
-    recipe = DecoderRecipe(options.steps, options.batch, options.learning_rate, options.seed)
+    recipe = DecoderRecipe(options.steps, options.batch, options.learning_rate, seed=options.seed)
     checkpoint = prepare_folder(options)
     files = [path for folder in options.photos for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
     photos = [_large_enough(photo) for photo in load_photos(files, watch(options, "photos read"))]
@@ -73,18 +73,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.train_decoder", description=__doc__, formatter_class=raw)
     parser.add_argument("photos", type=Path, nargs="+", help="folders of photos")
     parser.add_argument("--paintings", type=int, default=400, metavar="COUNT", help="how many to make")
-    parser.add_argument("--start", type=Path, help="a decoder to go on from, .safetensors")
-    parser.add_argument("--output", type=Path, default=Path("out/train-decoder"), help="for result and checkpoint")
-    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in --output")
-    parser.add_argument("--steps", type=int, default=DecoderRecipe.steps)
-    parser.add_argument("--batch", type=int, default=DecoderRecipe.batch)
-    parser.add_argument("--learning-rate", type=float, default=DecoderRecipe.learning_rate)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, help="threads of torch")
-    parser.add_argument("--save-every", type=int, default=250, metavar="STEPS", help="steps between checkpoints")
-    parser.add_argument("--progress", type=Progress, choices=list(Progress), default=Progress.AUTO)
-    parser.add_argument("-q", "--quiet", action="store_true", help="errors only on stderr")
+    add_options(parser, DecoderRecipe(), "out/train-decoder")
     return parser.parse_args(arguments)
 
 

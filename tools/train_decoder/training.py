@@ -4,17 +4,13 @@ With the optimiser's own weights, most on the finest layers, a decoder learns to
 """
 
 import math
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
-from interp.errors import GramscopeError
 from interp.network.frozen_pass import FrozenPass
 from interp.network.vgg import Vgg
 from interp.pictures.colour import match_colour
@@ -25,13 +21,10 @@ from stylize.feedforward.looking import batched, seen
 from stylize.feedforward.network import Decoder
 from stylize.losses import CONTENT_SHARE, TotalVariation
 from stylize.presets import DEFAULT
-from tools.train_compact.distil import growing_average, has_bfloat16
-from tools.train_compact.session import TrainEvent, check_made_with
+from tools.learning import Learning, LearningRecipe
+from tools.train_compact.distil import has_bfloat16
 from tools.train_decoder.pictures import SIDE_PX, Pair, draw
 
-AVERAGE_DECAY = 0.999
-WARM_UP = 0.02  # share of the steps
-CLIP_NORM = 1.0
 SELF_WEIGHT = 20.0  # of the mean squared error where the photo is its own painting
 
 
@@ -45,28 +38,18 @@ def one_by_one(maps: Maps) -> list[Maps]:
 
 
 @dataclass(frozen=True)
-class DecoderRecipe:
-    """What to do.
-
-    Attributes:
-        steps: Batches.
-        batch: Pairs a batch.
-        learning_rate: Adam's peak; a cosine brings it to 0.
-        seed: Of everything.
-    """
+class DecoderRecipe(LearningRecipe):
+    """How to learn, with Adam."""
 
     steps: int = 20_000
     batch: int = 4
     learning_rate: float = 2e-3
-    seed: int = 0
-
-    def learning_rate_at(self, step: int) -> float:
-        """The rate of a step."""
-        rise = min(1.0, (step + 1) / max(1.0, WARM_UP * self.steps))
-        return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+    warm_up: float = 0.02
+    clip_norm: float = 1.0
+    average_decay: float = 0.999
 
 
-class Training:
+class Training(Learning):
     """The state of a training.
 
     Args:
@@ -85,20 +68,19 @@ class Training:
         recipe: DecoderRecipe,
         start: dict[str, Tensor] | None = None,
     ) -> None:
-        self.vgg, self.photos, self.paintings, self.recipe = vgg, photos, paintings, recipe
-        self.device = next(vgg.parameters()).device
-        precision = "bfloat16" if has_bfloat16(self.device.type) else "float32"
+        self.vgg, self.photos, self.paintings, self.device = vgg, photos, paintings, next(vgg.parameters()).device
+        self.half = has_bfloat16(self.device.type)
+        precision = "bfloat16" if self.half else "float32"
         self.network = FrozenPass(vgg, [*FIXED_STYLE, FIXED_CONTENT], DEFAULT.pooling, precision)
-        self.half = precision == "bfloat16"
         self.whole = torch.ones(SIDE_PX, SIDE_PX, device=self.device)
         torch.manual_seed(recipe.seed)
-        self.decoder = Decoder(vgg.info.width)
+        decoder = Decoder(vgg.info.width)
         if start:
-            self.decoder.load_state_dict(start)
-        self.decoder.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.average = AveragedModel(self.decoder, multi_avg_fn=growing_average(AVERAGE_DECAY))
-        self.optimiser = torch.optim.Adam(self.decoder.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99))
-        self.step = 0
+            decoder.load_state_dict(start)
+        decoder.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        optimiser = torch.optim.Adam(decoder.parameters(), recipe.learning_rate, betas=(0.9, 0.99))
+        counts = {"photos": len(photos), "paintings": len(paintings)}
+        super().__init__(decoder, recipe, optimiser, {"network": vgg.info.sha256, **counts})
 
     @property
     def trained(self) -> Decoder:
@@ -107,25 +89,8 @@ class Training:
         decoder.load_state_dict(self.average.module.state_dict())
         return decoder.to(self.device).eval().requires_grad_(False)
 
-    def run(self) -> Iterator[TrainEvent]:
-        """Train to the end, one event a step.
-
-        Raises:
-            GramscopeError: If the loss is not a number.
-        """
-        first, started, told = self.step, time.monotonic(), {}
-        while self.step < self.recipe.steps:
-            found = self._take_step()
-            self.step += 1
-            for name, value in found.items():
-                told[name] = told.get(name, value) + 0.01 * (value - told.get(name, value))
-            elapsed_s = (time.monotonic() - started) * self.step / (self.step - first)
-            text = ", ".join(f"{name} {value:.4f}" for name, value in told.items())
-            yield TrainEvent(self.step, self.recipe.steps, elapsed_s, text)
-
-    def _take_step(self) -> dict[str, float]:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate_at(self.step)
+    def loss(self) -> tuple[Tensor, dict[str, float]]:
+        """Of a batch of pairs."""
         rng = np.random.default_rng((self.recipe.seed, self.step))
         pairs = [draw(self.photos, self.paintings, rng) for _ in range(self.recipe.batch)]
         drafts = [match_colour(pair.photo_nchw01, pair.painting_nchw01) for pair in pairs]
@@ -136,18 +101,10 @@ class Training:
         known = [seen(draft, self.whole, wanted, self.whole) for draft, wanted in zip(own, style, strict=True)]
         features, summaries = batched([each.at(pair.strength) for each, pair in zip(known, pairs, strict=True)])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            images = self.decoder(features, summaries).float()
-        loss, told = self._loss(images, own, style, pairs)
-        if not torch.isfinite(loss):
-            raise GramscopeError(f"The loss is not a number at step {self.step}. Use a smaller --learning-rate.")
-        self.optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), CLIP_NORM)
-        self.optimiser.step()
-        self.average.update_parameters(self.decoder)
-        return told
+            images = self.module(features, summaries).float()
+        return self._of_images(images, own, style, pairs)
 
-    def _loss(
+    def _of_images(
         self, images: Tensor, own: list[Maps], style: list[Maps], pairs: list[Pair]
     ) -> tuple[Tensor, dict[str, float]]:
         """The optimiser's loss of every image, and how near a photo comes to itself."""
@@ -169,29 +126,3 @@ class Training:
                 told["loss"] = float(loss.detach())
             losses.append(loss)
         return torch.stack(losses).mean(), told
-
-    def state(self) -> dict[str, Any]:
-        """Everything needed to continue."""
-        return {
-            "made_with": self._made_with(),
-            "step": self.step,
-            "decoder": self.decoder.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from `state()` of a run of the same recipe.
-
-        Raises:
-            UsageError: If it comes from another.
-        """
-        check_made_with(state, self._made_with())
-        self.step = state["step"]
-        self.decoder.load_state_dict(state["decoder"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-
-    def _made_with(self) -> dict[str, Any]:
-        counts = {"photos": len(self.photos), "paintings": len(self.paintings)}
-        return {**asdict(self.recipe), "network": self.vgg.info.sha256, **counts}

@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from commands.options import INTERRUPTED, Progress
+from commands.options import INTERRUPTED
 from commands.outputs import write_atomically
 from interp.network.weights import load_vgg
+from tools.learning import add_options
 from tools.train_compact.session import load_checkpoint, prepare_folder, run, say, train, watch
 from tools.train_things.export import WEIGHTS_FILE, saved_bytes
 from tools.train_things.measure import measure
@@ -52,19 +53,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("photos", type=Path, help="folder of photos")
     parser.add_argument("masks", type=Path, help="folder of their masks, NAME.png")
     parser.add_argument("--network", default="compact", help="the VGG-19, by name or file")
-    parser.add_argument("--start", type=Path, help="a decoder to go on from, .safetensors")
-    parser.add_argument("--output", type=Path, default=Path("out/train-things"), help="for result and checkpoint")
-    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in --output")
-    parser.add_argument("--steps", type=int, default=ThingsRecipe.steps)
-    parser.add_argument("--batch", type=int, default=ThingsRecipe.batch)
-    parser.add_argument("--learning-rate", type=float, default=ThingsRecipe.learning_rate)
     parser.add_argument("--val", type=float, default=0.1, metavar="SHARE", help="of the photos, to measure on")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, help="threads of torch")
-    parser.add_argument("--save-every", type=int, default=250, metavar="STEPS", help="steps between checkpoints")
-    parser.add_argument("--progress", type=Progress, choices=list(Progress), default=Progress.AUTO)
-    parser.add_argument("-q", "--quiet", action="store_true", help="errors only on stderr")
+    add_options(parser, ThingsRecipe(), "out/train-things")
     return parser.parse_args(arguments)
 
 
