@@ -18,6 +18,7 @@ from segment import segment
 from segment.box import box_trimap
 from segment.hints import Hints, Stroke
 from segment.plausibility import expected_overlap
+from segment.prompt import Request, prompt_named
 from segment.prompts.box import marked_in_box
 from segment.segmenters import selfie
 from segment.segmenters.file import FileSegmenter, first_map
@@ -195,6 +196,26 @@ def test_auto_asks_the_network_for_things_where_no_person_is_sure() -> None:
     region = segment(photo, person=Marks(np.full((8, 8), 0.4, np.float32)), things=Marks(truth.astype(np.float32)))
     assert region.prompt == "things" and [each.prompt for each in region.passed] == ["person"]
     assert iou(region.mask_hw, truth) > 0.97 and "a fake network marks the subject" in how_found(region)
+
+
+def test_where_two_networks_agree_the_mean_of_their_maps_is_followed() -> None:
+    photo, truth = scene()
+    columns = np.nonzero(truth)[1]
+    half, other = truth.copy(), truth.copy()
+    half[:, columns.min() : columns.min() + np.ptp(columns) // 4] = False  # three quarters of it
+    other[:, columns.min() + np.ptp(columns) // 4 :] = False  # the other quarter
+    unsure = Marks(np.where(half, 0.6, 0.2).astype(np.float32))
+    person = prompt_named("person")
+    for things, objection in ((truth, None), (other, Doubt.UNSURE)):
+        request = Request(photo, person=unsure, things=Marks(things.astype(np.float32)))
+        assert person.objection(request) is objection
+    together = person.trimap(Request(photo, person=unsure, things=Marks(truth.astype(np.float32))))
+    assert together.facts["network"] == "a fake network with a fake network" and together.marked_hw01 is not None
+    expected = (np.where(half, 0.6, 0.2) + truth) / 2
+    np.testing.assert_allclose(together.marked_hw01, expected, atol=1e-6)
+    np.testing.assert_array_equal(
+        together.labels_hw_u8, np.select([expected <= 0.2, expected >= 0.8, half], [0, 1, 3], 3)
+    )
 
 
 def test_in_a_box_the_network_looks_at_the_box_and_a_quarter_around_it() -> None:

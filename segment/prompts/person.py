@@ -1,19 +1,46 @@
 """Prompt `person`: people, by a network made for them (`segment.segmenters.selfie`)."""
 
+import cv2
+import numpy as np
+
 from segment.prompt import Request
 from segment.prompts.segmenter import SegmenterPrompt, is_sure, measured
+from segment.segmenters import Segmenter
 from segment.trimap import Doubt
+
+# Overlap of what two networks mark from which on they speak of one thing. Uncut, people on 100 ECSSD photos then gain
+# .018 (.829 to .847), and 70 photos that neither network nor this number has seen .012 (.805 to .817).
+AGREEMENT = 0.6
 
 
 class PersonPrompt(SegmenterPrompt):
-    """As `SegmenterPrompt`; `auto` follows it where the network is sure."""
+    """As `SegmenterPrompt`; by the mean of both maps where the network for things marks the same.
+
+    `auto` follows it there, and where the network for people alone is sure.
+    """
 
     needs = "person"
     implied = False
 
     def objection(self, request: Request) -> Doubt | None:
-        """That the network is not there, or not sure."""
+        """That the network is not there, or neither sure nor of the other's opinion."""
         if request.person is None:
             return Doubt.NOT_GIVEN
-        facts = measured(request.person(request.rgb_hwc_u8))
-        return None if is_sure(facts) else Doubt.UNSURE
+        inside_hw01, networks = self.asked(request)
+        return None if len(networks) > 1 or is_sure(measured(inside_hw01)) else Doubt.UNSURE
+
+    def asked(self, request: Request) -> tuple[np.ndarray, list[Segmenter]]:
+        """The network for people, with the one for things if they agree."""
+        people_hw01, networks = super().asked(request)
+        if request.things is None:
+            return people_hw01, networks
+        things_hw01 = request.things(request.rgb_hwc_u8)
+        things_hw01 = cv2.resize(things_hw01, people_hw01.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        if overlap(people_hw01 >= 0.5, things_hw01 >= 0.5) < AGREEMENT:
+            return people_hw01, networks
+        return (people_hw01 + things_hw01) / 2, [*networks, request.things]
+
+
+def overlap(a_hw: np.ndarray, b_hw: np.ndarray) -> float:
+    """Intersection over union; 0 of nothing."""
+    return float((a_hw & b_hw).sum() / max(1, (a_hw | b_hw).sum()))
