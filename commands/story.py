@@ -1,9 +1,11 @@
 """The stylize report, section by section: from the run's results to a record."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from commands.seeing import best_class
+from interp.network.layer_names import layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from stylize.rulers import Reading
 
 SHOWN_CHANNELS = 16
+CLEARLY = 0.7  # of the photo's distance: a painting that is nearer
+COARSE_BLOCK = 3
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,18 @@ class Measured:
 
     @property
     def style_share(self) -> float:
-        """Share of the distance to the painting's style that is gone, at layers not in the loss if there are any."""
-        unseen = [name for name in self.result.gram if name not in self.canvas.loss.layers]
-        layers = unseen or self.canvas.loss.style_layers
-        return 1 - self.result.mean_gram(layers) / self.photo.mean_gram(layers)
+        """Share of the way from the photo to the painting, at layers not in the loss if there are any.
+
+        Finer ones than block 3 see little but colours. Where the painting, laid over the photo, is hardly nearer to its
+        own statistics than the photo is, a layer says nothing.
+        """
+        able = [name for name, far in self.photo.gram.items() if self.painting.gram[name] < CLEARLY * far]
+        coarse = [name for name in able if layer(name).block >= COARSE_BLOCK]
+        unseen = [name for name in coarse or able if name not in self.canvas.loss.layers]
+        if not (layers := unseen or coarse or able):
+            return math.nan
+        photo, result, painting = (each.mean_gram(layers) for each in (self.photo, self.result, self.painting))
+        return (photo - result) / (photo - painting)
 
 
 def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
@@ -97,7 +109,13 @@ def _show(
     from reports.ways import constants_section
 
     vgg, job, parts, segmentation, findings = done.vgg, done.job, done.parts, done.segmentation, done.findings
-    store, add, photo = builder.images, builder.sections.append, job.photo.rgb_hwc_u8
+    store, photo = builder.images, job.photo.rgb_hwc_u8
+    expected = 4 + 2 * len(measured) + bool(segmentation) + bool(findings)
+
+    def add(section: "Section") -> None:
+        builder.sections.append(section)
+        done.work.at("report", min(1.0, len(builder.sections) / (expected + 1)))  # the last share is writing it
+
     seen = job.photo.original.on_white(job.result_hwc_u8)
     first = measured[0].region
     alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None

@@ -25,10 +25,10 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("share", "edges", "found", "advice"),
     [
-        (0.9, 0.8, "takes on the painting's style: 90.0 %", "--style FILE"),
-        (0.9, 0.1, "and so are most of the photo's outlines", "lower --strength"),
-        (0.5, 0.8, "takes on some of the painting's style", "--style FILE"),
-        (0.1, 0.8, "hardly takes on the painting's style", "raise --strength"),
+        (0.95, 0.8, "takes on the painting's style: it went 95.0 %", "--style FILE"),
+        (0.95, 0.1, "and so are most of the photo's outlines", "lower --strength"),
+        (0.7, 0.8, "takes on some of the painting's style", "--style FILE"),
+        (0.4, 0.8, "hardly takes on the painting's style", "raise --strength"),
         (-0.3, 0.8, "did not come closer", "raise --strength"),
         (NAN, NAN, "too small to measure", "raise --strength"),
     ],

@@ -1,5 +1,8 @@
 """The hand-written way to the image: features and gradients of automatic differentiation, at every kind of layer."""
 
+import copy
+from typing import cast
+
 import pytest
 import torch
 from torch import Tensor
@@ -70,3 +73,16 @@ def test_the_image_is_left_as_it_was() -> None:
 def test_an_image_without_a_cell_is_refused() -> None:
     with pytest.raises(UsageError, match="5x3 px image has no cell at relu3_1; expected at least 4 px"):
         FrozenPass(vgg64(), ["relu3_1"])(noise(3, 5))
+
+
+def test_weights_are_prepared_once_and_anew_when_they_change() -> None:
+    vgg, image = vgg64(), noise(16, 16)
+    first, second = (FrozenPass(vgg, ["relu2_1"]).steps for _ in range(2))
+    assert first[0].down is second[0].down and first[0].back is second[0].back
+    copied = copy.deepcopy(vgg)
+    with torch.no_grad():
+        for net, factor in ((copied, 2.0), (vgg, 3.0)):
+            cast("torch.nn.Conv2d", net.features[0]).weight.mul_(factor)
+            torch.testing.assert_close(
+                FrozenPass(net, ["relu2_1"])(image)["relu2_1"], net.activations(image, ["relu2_1"])["relu2_1"]
+            )

@@ -20,6 +20,7 @@ from interp.network.vgg import Vgg, check_fits, pooled
 from interp.network.winograd import Winograd, pays
 
 LAST = torch.channels_last
+Convolution = Callable[[Tensor], Tensor]  # (N, in, h, w) -> (N, out, h, w), the channels last
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class _Layer:
     """One layer of the pass: its name and, of a convolution, the way down and back."""
 
     name: str
-    down: Callable[[Tensor], Tensor] | None = None
-    back: Callable[[Tensor], Tensor] | None = None
+    down: Convolution | None = None
+    back: Convolution | None = None
 
 
 class FrozenPass:
@@ -67,14 +68,22 @@ class FrozenPass:
         return dict(zip(self.names, cast("tuple[Tensor, ...]", _Pass.apply(seen, self)), strict=True))
 
     def _step(self, name: str, module: nn.Module) -> _Layer:
-        if not isinstance(module, nn.Conv2d):
-            return _Layer(name)
-        weight, bias = module.weight.detach().to(self.dtype), cast("Tensor", module.bias).detach().to(self.dtype)
-        return _Layer(name, _convolution(weight, bias), _convolution(weight.flip(2, 3).transpose(0, 1), None))
+        return _Layer(name, *_prepared(module, self.dtype)) if isinstance(module, nn.Conv2d) else _Layer(name)
 
 
-def _convolution(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
-    """(N, in, h, w) -> (N, out, h, w), the channels last."""
+def _prepared(module: nn.Conv2d, dtype: torch.dtype) -> tuple[Convolution, Convolution]:
+    """The way down and back through a convolution, kept with its module: every scale and region asks for them."""
+    made_of = (dtype, module.weight.data_ptr(), module.weight._version)  # a copy, or new weights, are prepared anew
+    kept = getattr(module, "frozen", None)
+    if kept is None or kept[0] != made_of:
+        weight, bias = module.weight.detach().to(dtype), cast("Tensor", module.bias).detach().to(dtype)
+        kept = made_of, (_convolution(weight, bias), _convolution(weight.flip(2, 3).transpose(0, 1), None))
+        module.frozen = kept  # pyright: ignore[reportArgumentType]
+    return kept[1]
+
+
+def _convolution(weight: Tensor, bias: Tensor | None) -> Convolution:
+    """Directly, or by Winograd's products where they pay."""
     if weight.device.type == "cpu" and weight.dtype is torch.float32 and pays(weight):
         return Winograd(weight, bias)
     return partial(F.conv2d, weight=weight.contiguous(memory_format=LAST), bias=bias, padding=1)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from stylize.sweep import Attempt
 
 # Share of the way to the painting's style: words only. By eye on the bundled pair, preset draft: grain at strength 0.03
-# (share .09), strokes at 0.3 (.22).
-STRONG, SOME, NONE = 0.7, 0.2, 0.05
+# (share .51), strokes at 0.3 (.88), a painting at 1 (over 1).
+STRONG, SOME, NONE = 0.9, 0.6, 0.05
 TOPICS = {
     About.STYLE: "the painting's style",
     About.PHOTO: "the photo kept",
@@ -36,7 +36,8 @@ def stylize_conclusion(
     """Conclude on a restyling.
 
     Args:
-        regions: Name, share of the photo's style distance that is gone, edges kept (NaN where not measured) of each.
+        regions: Name, share of the way from the photo's style to the painting's, edges kept (both NaN where they could
+            not be measured) of each.
         isolation: What was measured outside.
         doubts: Sentences about the cut.
         interrupted: Whether it was stopped early.
@@ -75,7 +76,7 @@ def _style_sentence(region: str, share: float, edges_kept: float) -> str:
         return f"The {region} did not come closer to the painting's style."
     much = "takes on" if share >= STRONG else "takes on some of" if share >= SOME else "hardly takes on"
     sentence = (
-        f"The {region} {much} the painting's style: {percent(min(share, 1))} of the difference between them is gone"
+        f"The {region} {much} the painting's style: it went {percent(min(share, 1))} of the way from the photo to it"
     )
     if edges_kept >= OUTLINES:
         return f"{sentence}, and the photo's outlines are still there."
