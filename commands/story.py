@@ -109,7 +109,13 @@ def _show(
     from reports.ways import constants_section
 
     vgg, job, parts, segmentation, findings = done.vgg, done.job, done.parts, done.segmentation, done.findings
-    store, add, photo = builder.images, builder.sections.append, job.photo.rgb_hwc_u8
+    store, photo = builder.images, job.photo.rgb_hwc_u8
+    expected = 4 + 2 * len(measured) + bool(segmentation) + bool(findings)
+
+    def add(section: "Section") -> None:
+        builder.sections.append(section)
+        done.work.at("report", min(1.0, len(builder.sections) / (expected + 1)))  # the last share is writing it
+
     seen = job.photo.original.on_white(job.result_hwc_u8)
     first = measured[0].region
     alpha = first.alpha_hw01 if len(parts) == 1 and segmentation else None

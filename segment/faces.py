@@ -41,11 +41,12 @@ class Face:
     confirmed: int
 
 
-def find_faces(rgb_hwc_u8: np.ndarray) -> tuple[Face, ...]:
+def find_faces(rgb_hwc_u8: np.ndarray, min_width_px: float = 0) -> tuple[Face, ...]:
     """Find upright frontal faces at least 8 % of the long side wide.
 
     Args:
         rgb_hwc_u8: Photo, (H, W, 3) uint8 RGB.
+        min_width_px: Faces narrower than that may be missed, which saves time.
 
     Returns:
         The faces, the most prominent (large, central, often confirmed) first; empty if there is none.
@@ -54,10 +55,11 @@ def find_faces(rgb_hwc_u8: np.ndarray) -> tuple[Face, ...]:
     small_height, small_width = working_size_hw_px((height, width), SEARCH_PX)
     small = cv2.resize(rgb_hwc_u8, (small_width, small_height), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    found = _detect(grey)
+    smallest = int(max(MIN_FACE_SHARE * max(grey.shape), min_width_px * small_width / width / SCALE_STEP**2))
+    found = _detect(grey, smallest)
     if len(found) < MIN_CONFIRMED:
         return ()
-    mirrored = _detect(np.ascontiguousarray(grey[:, ::-1]))
+    mirrored = _detect(np.ascontiguousarray(grey[:, ::-1]), smallest)
     mirrored[:, 0] = small_width - mirrored[:, 0] - mirrored[:, 2]
     faces = [Face(_scale(box, width / small_width), count) for box, count in _confirm(grey, found, mirrored)]
     return tuple(sorted(faces, key=lambda face: -_prominence(face, height, width)))
@@ -96,9 +98,9 @@ def _cascade() -> Any:
     return Cascade(str(folder / "data" / "lbpcascade_frontalface_opencv.xml"))
 
 
-def _detect(grey_hw_u8: np.ndarray) -> np.ndarray:
+def _detect(grey_hw_u8: np.ndarray, smallest_px: int) -> np.ndarray:
     """Every single detection as rows x, y, w, h; sorted, for the detector's threads report in any order."""
-    smallest = max(24, int(MIN_FACE_SHARE * max(grey_hw_u8.shape)))
+    smallest = max(24, smallest_px)
     largest = min(grey_hw_u8.shape)
     if largest < smallest:
         return np.zeros((0, 4), dtype=int)

@@ -20,8 +20,9 @@ def with_faces(trimap: Trimap, rgb_hwc_u8: np.ndarray) -> Trimap:
     Fact: `faces`, their number, if there are any.
     """
     box = trimap.box_xywh_px
-    faces = [face.box_xywh_px for face in find_faces(rgb_hwc_u8)]
-    faces = [face for face in faces if box and face[2] >= FACE_WIDTH * box[2] and _share_in(face, box) >= HELD]
+    min_width_px = FACE_WIDTH * box[2] if box else 0
+    faces = [face.box_xywh_px for face in find_faces(rgb_hwc_u8, min_width_px)]
+    faces = [face for face in faces if box and face[2] >= min_width_px and _share_in(face, box) >= HELD]
     if not faces:
         return trimap
     labels, guess = trimap.labels_hw_u8.copy(), people_labels(trimap.labels_hw_u8.shape, faces)

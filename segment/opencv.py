@@ -12,6 +12,7 @@ from interp.errors import MaskError
 BACKGROUND, FOREGROUND = cv2.GC_BGD, cv2.GC_FGD  # 0, 1: sure
 MAYBE_BACKGROUND, MAYBE_FOREGROUND = cv2.GC_PR_BGD, cv2.GC_PR_FGD  # 2, 3: undecided
 
+SETTLED_SHARE = 0.001  # of the pixels: a round that changes fewer is the last
 MIN_SAMPLES_PX = 50  # five Gaussians a side cannot be estimated from fewer
 WHAT_TO_TRY = "Give a box around the subject (--box X,Y,W,H), strokes (--hints FILE) or a mask (--mask FILE)."
 
@@ -37,13 +38,13 @@ def check_arrays(rgb_hwc_u8: np.ndarray, trimap_hw_u8: np.ndarray) -> None:
 def learn_and_cut(
     rgb_hwc_u8: np.ndarray, trimap_hw_u8: np.ndarray, seed: int, rounds: int
 ) -> tuple[np.ndarray, Models]:
-    """GrabCut as it is: learn both sides' colours, cut, and so on.
+    """GrabCut as it is: learn both sides' colours, cut, and so on until nothing much changes.
 
     Args:
         rgb_hwc_u8: (H, W, 3) uint8 RGB.
         trimap_hw_u8: (H, W) uint8, labels 0 to 3; not changed.
         seed: Of the colours' k-means start.
-        rounds: Alternations, at least 1.
+        rounds: Alternations at most, at least 1.
 
     Returns:
         (H, W) bool, and the colour models it ends with.
@@ -60,25 +61,28 @@ def learn_and_cut(
                 f"Give a {remedy} box (--box X,Y,W,H), or a mask (--mask FILE)."
             )
     models = np.zeros((1, 65)), np.zeros((1, 65))  # 5 Gaussians: 5 weights, 15 means, 45 covariances
-    labels = _call(rgb_hwc_u8, trimap_hw_u8, models, max(1, rounds), cv2.GC_INIT_WITH_MASK, seed)
+    labels = _call(rgb_hwc_u8, trimap_hw_u8, models, cv2.GC_INIT_WITH_MASK, seed)
+    for _ in range(rounds - 1):
+        before, labels = labels, _call(rgb_hwc_u8, labels, models, cv2.GC_EVAL, seed)
+        if np.count_nonzero(labels != before) <= SETTLED_SHARE * labels.size:
+            break
     return (labels & 1).astype(bool), models
 
 
 def cut_with(rgb_hwc_u8: np.ndarray, trimap_hw_u8: np.ndarray, models: Models) -> np.ndarray:
     """One cut with known colour models, which stay as they are; (H, W) bool."""
     frozen = models[0].copy(), models[1].copy()
-    labels = _call(rgb_hwc_u8, trimap_hw_u8, frozen, 1, cv2.GC_EVAL_FREEZE_MODEL, 0)
+    labels = _call(rgb_hwc_u8, trimap_hw_u8, frozen, cv2.GC_EVAL_FREEZE_MODEL, 0)
     return (labels & 1).astype(bool)
 
 
-def _call(
-    rgb_hwc_u8: np.ndarray, trimap_hw_u8: np.ndarray, models: Models, rounds: int, mode: int, seed: int
-) -> np.ndarray:
+def _call(rgb_hwc_u8: np.ndarray, trimap_hw_u8: np.ndarray, models: Models, mode: int, seed: int) -> np.ndarray:
+    """One round."""
     labels = trimap_hw_u8.copy()
     bgr = cv2.cvtColor(np.ascontiguousarray(rgb_hwc_u8), cv2.COLOR_RGB2BGR)
     cv2.setRNGSeed(seed)
     try:
-        cv2.grabCut(bgr, labels, (0, 0, 0, 0), models[0], models[1], rounds, mode)  # no rectangle
+        cv2.grabCut(bgr, labels, (0, 0, 0, 0), models[0], models[1], 1, mode)  # no rectangle
     except cv2.error as error:
         raise MaskError(f"GrabCut failed on this region ({error}). {WHAT_TO_TRY}") from error
     return labels

@@ -15,7 +15,10 @@ from PIL import Image
 import gramscope
 from gramscope import restyle
 from interp import activations, load_image, load_picture, quick_verdict, saliency_map
+from interp.attribution.saliency import SaliencyMap
+from interp.attribution.targets import Target
 from interp.errors import InputError, OutputError, UsageError
+from interp.network.classify import Prediction
 from interp.network.vgg import Vgg
 from interp.pictures.images import load_mask, to_hwc_u8
 from segment import segment
@@ -175,6 +178,9 @@ def test_the_packages_functions_take_them_too(files: tuple[Path, Path], photo_u8
 
 def test_a_result_is_shown_in_a_line(done: gramscope.Restyled) -> None:
     assert repr(done) == f"<photo, {SIDE}x{SIDE}: background after painting>"
+    picture = np.zeros((3, 4, 6), np.float32)
+    found = SaliencyMap("gradient", Target("cat", 3), picture, picture, Prediction((), (), (), (4, 6)))
+    assert repr(found) == "<Gradient for 'cat', 6x4>"
 
 
 def test_every_name_of_the_module_resolves() -> None:

@@ -18,7 +18,7 @@ from interp.pictures.sizes import resize_nchw01
 PROMPT_SIGMA = 0.025  # of the side: joins a map's speckle into parts, keeps the parts apart
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SaliencyMap:
     """How a target depends on each pixel, by one method.
 
@@ -34,10 +34,14 @@ class SaliencyMap:
 
     method: str
     target: Target
-    map_chw: np.ndarray = field(repr=False)
-    input_chw01: np.ndarray = field(repr=False)
+    map_chw: np.ndarray
+    input_chw01: np.ndarray
     prediction: Prediction
     options: MethodOptions = field(default_factory=MethodOptions)
+
+    def __repr__(self) -> str:
+        height, width = self.map_chw.shape[1:]
+        return f"<{self.title} for {self.target.name!r}, {width}x{height}>"
 
     @property
     def title(self) -> str:
