@@ -77,7 +77,7 @@ def test_the_own_size_takes_a_minute_and_half_of_it_three(threads: int) -> None:
 
 
 def test_a_slow_network_or_little_memory_get_a_smaller_size() -> None:
-    fast, slow = (affordable(DEFAULT, [PHONE], 1.0, Machine(threads, PLENTY)) for threads in (64, 2))
+    fast, slow = (affordable(DEFAULT, [PHONE], 1.0, Machine(threads, PLENTY)) for threads in (64, 1))
     assert fast.size_px == LARGEST_PX and slow.size_px == DEFAULT.size_px
     between = affordable(DEFAULT, [PHONE], 1.0, Machine(6, PLENTY))
     assert DEFAULT.size_px < between.size_px < LARGEST_PX
