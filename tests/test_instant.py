@@ -91,18 +91,19 @@ def test_it_takes_one_evaluation_and_begins_where_it_ends() -> None:
     assert torch.equal(only.restyled_rchw[0], canvas.start_nchw01[0, :, 16:-16, 16:-16])
 
 
-def test_deep_layers_come_nearer_to_the_painting_than_a_recoloured_photo_is() -> None:
+def test_every_layer_comes_nearer_to_the_painting_than_a_recoloured_photo_is() -> None:
     region = StyledRegion(np.ones((128, 128), np.float32), painting(), fixed_choice())
     recoloured = Settings(size_px=128, coarsest_px=128, iterations=1)
     (instant,), (before,) = (stylize(load_vgg("compact"), photo(), [region], way) for way in (INSTANT, recoloured))
-    for name in ("style relu3_1", "style relu4_1", "style relu5_1"):
-        assert instant.losses[name] < 0.8 * before.losses[name]
+    for block in (1, 2, 3, 4):
+        assert instant.losses[f"style relu{block}_1"] < 0.7 * before.losses[f"style relu{block}_1"]
+    assert instant.losses["style relu5_1"] < before.losses["style relu5_1"]
 
 
 def test_the_photo_as_its_own_painting_comes_back(painter: InstantPainter) -> None:
     own, whole = photo(256), torch.ones(256, 256)
     back = painter.paint(painter.see(own, whole, own, whole), 1.0)
-    assert float(-10 * torch.log10((back - own).square().mean())) > 26
+    assert float(-10 * torch.log10((back - own).square().mean())) > 30
 
 
 def test_more_strength_is_farther_from_the_photo_and_nearer_to_the_painting(painter: InstantPainter) -> None:
