@@ -216,6 +216,9 @@ def test_where_two_networks_agree_the_mean_of_their_maps_is_followed() -> None:
     np.testing.assert_array_equal(
         together.labels_hw_u8, np.select([expected <= 0.2, expected >= 0.8, half], [0, 1, 3], 3)
     )
+    sure = Marks(np.where(half, 0.97, 0.0).astype(np.float32))  # what it rules out stays out
+    marked_hw01, _ = person.asked(Request(photo, person=sure, things=Marks(np.full(truth.shape, 0.9) * truth)))
+    np.testing.assert_allclose(marked_hw01, np.where(half, 0.935, 0.0), atol=1e-6)
 
 
 def test_in_a_box_the_network_looks_at_the_box_and_a_quarter_around_it() -> None:
