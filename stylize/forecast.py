@@ -18,9 +18,9 @@ from stylize.fill import BORDER_PX
 from stylize.ways import Way
 
 # Measured on one thread with AVX-512 at widths w of 1/4, 1/2 and 1 of VGG-19's channels. An evaluation takes a fixed
-# time, and a million pixels of a canvas a w + b w² seconds: 1.9, 5.2, 16 in float32; 1.05 (1/4), 6.5 (1) in bfloat16.
+# time, and a million pixels of a canvas a w + b w² seconds: 1.4, 2.9, 9.0 in float32; 0.7, 1.4, 3.7 in bfloat16.
 EVALUATION_S = 0.01
-MEGAPIXEL_S = {"float32": (4.8, 11.2), "bfloat16": (3.4, 3.1)}  # a, b
+MEGAPIXEL_S = {"float32": (4.2, 4.6), "bfloat16": (2.2, 1.4)}  # a, b
 THREAD_GAIN = 0.8  # n threads do n to this power of one's work
 FASTEST, SLOWEST = 0.6, 2.0  # of the forecast; with AVX2 alone, or on a busy machine, it takes twice the time
 
@@ -36,7 +36,7 @@ ISOLATION_MEGAPIXEL_S, REPORT_MEGAPIXEL_S = 0.2, 0.15
 
 # Peak memory, rounded up: in any case, by the network (its classifier's weights; times w²), a pixel of the largest
 # canvas (times √w), a pixel of the photo.
-FIXED_BYTES, NETWORK_BYTES, CANVAS_BYTES, PHOTO_BYTES = 0.8e9, 2.0e9, 3500, 100
+FIXED_BYTES, NETWORK_BYTES, CANVAS_BYTES, PHOTO_BYTES = 0.8e9, 2.0e9, 3000, 100
 
 # The photo's own size is worked at where painting is foreseen to take less than the first, half of it where less than
 # the second: it is worth waiting for what avoids an enlargement by more than two.

@@ -48,19 +48,20 @@ def two_regions() -> list[StyledRegion]:
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_every_place_can_be_gone_on_from(compact: Vgg, tmp_path: Path, optimizer: str) -> None:
     photo, regions, way = picture(0), two_regions(), replace(QUICK, optimizer=optimizer)
-    checkpoint, steps, places = Checkpoint(tmp_path / "run.safetensors", True), [], {}
+    checkpoint, steps, places, end = Checkpoint(tmp_path / "run.safetensors", True), [], {}, None
     for event in stylize(compact, photo.image_nchw01, regions, way):
         steps.append(event.figures)
+        end = event
         if event.step in (1, 6, 7, 13, 20, 25):  # within a region, at its end, across regions and scales
             checkpoint.save(Kept(event.position(), list(steps), []), {})
             places[event.step] = checkpoint.load({}).position
             expected_at = event.restyled_rchw.clone()
             assert torch.equal(places[event.step].restyled_rchw[..., 16:-16, 16:-16], expected_at)
-    whole = event.restyled_rchw
+    assert end is not None
     for step, place in places.items():
         *_, last = stylize(compact, photo.image_nchw01, regions, way, place)
-        assert torch.equal(last.restyled_rchw, whole), f"gone on after step {step}"
-        assert last.step == event.step and last.losses == event.losses
+        assert torch.equal(last.restyled_rchw, end.restyled_rchw), f"gone on after step {step}"
+        assert last.step == end.step and last.losses == end.losses
 
 
 def test_a_recipe_can_be_gone_on_with(compact: Vgg) -> None:

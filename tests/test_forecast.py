@@ -77,11 +77,11 @@ def test_the_own_size_takes_a_minute_and_half_of_it_three(threads: int) -> None:
 
 
 def test_a_slow_network_or_little_memory_get_a_smaller_size() -> None:
-    fast, slow = (affordable(DEFAULT, [PHONE], 1.0, Machine(threads, PLENTY)) for threads in (64, 2))
+    fast, slow = (affordable(DEFAULT, [PHONE], 1.0, Machine(threads, PLENTY)) for threads in (64, 1))
     assert fast.size_px == LARGEST_PX and slow.size_px == DEFAULT.size_px
-    between = affordable(DEFAULT, [PHONE], 1.0, Machine(6, PLENTY))
+    between = affordable(DEFAULT, [PHONE], 1.0, Machine(4, PLENTY))
     assert DEFAULT.size_px < between.size_px < LARGEST_PX
-    assert forecast(between, [PHONE], 1.0, 6).painting_s <= HALF_SIZE_S
+    assert forecast(between, [PHONE], 1.0, 4).painting_s <= HALF_SIZE_S
     small = affordable(DEFAULT, [PHONE], 0.25, Machine(2, 3.2e9)).size_px
     assert DEFAULT.size_px < small < LARGEST_PX
     assert affordable(DEFAULT, [PHONE], 0.25, Machine(2, 1e9)).size_px == DEFAULT.size_px
