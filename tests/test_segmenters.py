@@ -18,8 +18,9 @@ from segment import segment
 from segment.box import box_trimap
 from segment.hints import Hints, Stroke
 from segment.plausibility import expected_overlap
-from segment.prompt import Request, prompt_named
+from segment.prompt import Request
 from segment.prompts.box import marked_in_box
+from segment.prompts.person import PersonPrompt
 from segment.segmenters import selfie
 from segment.segmenters.file import FileSegmenter, first_map
 from segment.segmenters.graph_input import onnx_input_hw_px, tflite_input_hw_px
@@ -205,7 +206,7 @@ def test_where_two_networks_agree_the_mean_of_their_maps_is_followed() -> None:
     half[:, columns.min() : columns.min() + np.ptp(columns) // 4] = False  # three quarters of it
     other[:, columns.min() + np.ptp(columns) // 4 :] = False  # the other quarter
     unsure = Marks(np.where(half, 0.6, 0.2).astype(np.float32))
-    person = prompt_named("person")
+    person = PersonPrompt()
     for things, objection in ((truth, None), (other, Doubt.UNSURE)):
         request = Request(photo, person=unsure, things=Marks(things.astype(np.float32)))
         assert person.objection(request) is objection
@@ -216,6 +217,9 @@ def test_where_two_networks_agree_the_mean_of_their_maps_is_followed() -> None:
     np.testing.assert_array_equal(
         together.labels_hw_u8, np.select([expected <= 0.2, expected >= 0.8, half], [0, 1, 3], 3)
     )
+    sure = Marks(np.where(half, 0.97, 0.0).astype(np.float32))  # what it rules out stays out
+    marked_hw01, _ = person.asked(Request(photo, person=sure, things=Marks(np.full(truth.shape, 0.9) * truth)))
+    np.testing.assert_allclose(marked_hw01, np.where(half, 0.935, 0.0), atol=1e-6)
 
 
 def test_in_a_box_the_network_looks_at_the_box_and_a_quarter_around_it() -> None:

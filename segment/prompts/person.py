@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from segment.prompt import Request
-from segment.prompts.segmenter import SegmenterPrompt, is_sure, measured
+from segment.prompts.segmenter import SURE, SegmenterPrompt, is_sure, measured
 from segment.segmenters import Segmenter
 from segment.trimap import Doubt
 
@@ -38,7 +38,10 @@ class PersonPrompt(SegmenterPrompt):
         things_hw01 = cv2.resize(things_hw01, people_hw01.shape[::-1], interpolation=cv2.INTER_LINEAR)
         if overlap(people_hw01 >= 0.5, things_hw01 >= 0.5) < AGREEMENT:
             return people_hw01, networks
-        return (people_hw01 + things_hw01) / 2, [*networks, request.things]
+        mean_hw01 = (people_hw01 + things_hw01) / 2
+        if is_sure(measured(people_hw01)):  # then what it rules out stays out, such as a flag behind a shoulder
+            mean_hw01 = np.where(people_hw01 <= 1 - SURE, people_hw01, mean_hw01)
+        return mean_hw01, [*networks, request.things]
 
 
 def overlap(a_hw: np.ndarray, b_hw: np.ndarray) -> float:
