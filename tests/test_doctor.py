@@ -317,7 +317,7 @@ def test_a_gpu_that_the_driver_hides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "status", "words"), [(64, "ok", "up to 5824 px with compact"), (1.2, "warning", "none with imagenet")]
+    ("gigabytes", "status", "words"), [(64, "ok", "up to 6272 px with compact"), (1.2, "warning", "none with imagenet")]
 )
 def test_memory(monkeypatch: pytest.MonkeyPatch, gigabytes: float, status: str, words: str) -> None:
     monkeypatch.setattr(machine, "available_bytes", lambda: int(gigabytes * 1e9))
