@@ -145,8 +145,7 @@ def choose_layers(
 def usual_layers(evidence: LayerChoice) -> LayerChoice:
     """The usual layers, with the evidence for them beside what the evidence would take.
 
-    They are the default: an earlier kind of evidence lost to them, and this one is not judged yet
-    (benchmarks/layer_choice.py).
+    They are the default: on unseen pairs no ruler told them from the evidence's (benchmarks/layer_choice.py).
 
     Args:
         evidence: What `choose_layers` found.
