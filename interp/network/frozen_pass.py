@@ -77,7 +77,8 @@ def _prepared(module: nn.Conv2d, dtype: torch.dtype) -> tuple[Convolution, Convo
     kept = getattr(module, "frozen", None)
     if kept is None or kept[0] != made_of:
         weight, bias = module.weight.detach().to(dtype), cast("Tensor", module.bias).detach().to(dtype)
-        kept = made_of, (_convolution(weight, bias), _convolution(weight.flip(2, 3).transpose(0, 1), None))
+        ways = _convolution(weight, bias), _convolution(weight.flip(2, 3).transpose(0, 1), None)
+        kept = made_of, ways, module.weight  # which is held, so that no other takes its address
         module.frozen = kept  # pyright: ignore[reportArgumentType]
     return kept[1]
 
