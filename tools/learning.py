@@ -4,13 +4,14 @@ What the decoders' tools share: a subclass says what a batch costs.
 """
 
 import argparse
+import copy
 import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +53,10 @@ class LearningRecipe:
         return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
 
-class Learning(ABC):
+Learner = TypeVar("Learner", bound=nn.Module)
+
+
+class Learning(ABC, Generic[Learner]):
     """The state of a training.
 
     Args:
@@ -63,12 +67,17 @@ class Learning(ABC):
     """
 
     def __init__(
-        self, module: nn.Module, recipe: LearningRecipe, optimiser: torch.optim.Optimizer, made_with: dict[str, Any]
+        self, module: Learner, recipe: LearningRecipe, optimiser: torch.optim.Optimizer, made_with: dict[str, Any]
     ) -> None:
         self.module, self.recipe, self.optimiser = module, recipe, optimiser
         self.average = AveragedModel(module, multi_avg_fn=growing_average(recipe.average_decay), use_buffers=False)
         self.made_with = {**asdict(recipe), **made_with}
         self.step = 0
+
+    @property
+    def trained(self) -> Learner:
+        """The module with averaged weights, in evaluation mode."""
+        return cast("Learner", copy.deepcopy(self.average.module).eval().requires_grad_(False))
 
     @abstractmethod
     def loss(self) -> tuple[Tensor, dict[str, float]]:

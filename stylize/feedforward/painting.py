@@ -16,10 +16,10 @@ from stylize.canvas import Pictures, own_photo, pictures_at
 from stylize.feedforward.looking import Seen, seen
 from stylize.feedforward.network import LEVELS, Decoder
 from stylize.fill import with_border, without_border
+from stylize.presets import DEFAULT
 from stylize.region import StyledRegion
 
 FILE = Path(__file__).parent / "decoder.safetensors"
-POOLING = "average"  # the optimiser's: the statistics are the same
 
 
 class InstantPainter:
@@ -33,7 +33,7 @@ class InstantPainter:
 
     def __init__(self, device: torch.device | str = "cpu", precision: str = "float32", path: Path = FILE) -> None:
         vgg = load_vgg("compact").to(device)
-        self.look, self.half = FrozenPass(vgg, LEVELS, POOLING, precision), precision == "bfloat16"
+        self.look, self.half = FrozenPass(vgg, LEVELS, DEFAULT.pooling, precision), precision == "bfloat16"
         with safe_open(path, "pt") as file:
             weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 -- no mapping
         self.decoder = Decoder(vgg.info.width)

@@ -49,7 +49,7 @@ class DecoderRecipe(LearningRecipe):
     average_decay: float = 0.999
 
 
-class Training(Learning):
+class Training(Learning[Decoder]):
     """The state of a training.
 
     Args:
@@ -81,13 +81,6 @@ class Training(Learning):
         optimiser = torch.optim.Adam(decoder.parameters(), recipe.learning_rate, betas=(0.9, 0.99))
         counts = {"photos": len(photos), "paintings": len(paintings)}
         super().__init__(decoder, recipe, optimiser, {"network": vgg.info.sha256, **counts})
-
-    @property
-    def trained(self) -> Decoder:
-        """The decoder with averaged weights."""
-        decoder = Decoder(self.vgg.info.width)
-        decoder.load_state_dict(self.average.module.state_dict())
-        return decoder.to(self.device).eval().requires_grad_(False)
 
     def loss(self) -> tuple[Tensor, dict[str, float]]:
         """Of a batch of pairs."""

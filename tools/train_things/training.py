@@ -38,7 +38,7 @@ class ThingsRecipe(LearningRecipe):
     dropout: float = 0.1
 
 
-class Training(Learning):
+class Training(Learning[Decoder]):
     """The state of a training.
 
     Args:
@@ -60,13 +60,6 @@ class Training(Learning):
         decoder.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         optimiser = torch.optim.AdamW(decoder.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
         super().__init__(decoder, recipe, optimiser, {"network": vgg.info.sha256, "photos": len(pictures)})
-
-    @property
-    def trained(self) -> Decoder:
-        """The decoder with averaged weights, in evaluation mode."""
-        decoder = Decoder(self.vgg.info.width)
-        decoder.load_state_dict(self.average.module.state_dict())
-        return decoder.to(self.device).eval().requires_grad_(False)
 
     def loss(self) -> tuple[Tensor, dict[str, float]]:
         """Of a batch of samples, at every level."""
