@@ -112,9 +112,7 @@ def maximise_conclusion(
         said = f"{name} answers to the picture made for it ({number(made)}), and {whole}."
     if cells:
         best, cell = cells[0]
-        said += (
-            f" Its strongest cell, {number(cell.value)}, is in {best}." if cell.value > 0 else " No cell is above 0."
-        )
+        said += f" Its strongest cell, {number(cell.value)}, is in {best}." if cell.value > 0 else " No cell exceeds 0."
     belief = "The picture is one of many that would do; what repeats in it is what the channel looks for."
     advice = "run it with another --seed: what stays is the channel's, what changes is luck."
     if cells and len(responses) < FEW_PHOTOS:
