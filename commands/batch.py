@@ -138,4 +138,3 @@ def _pictures(parsed: typer.Context, styles: list[str]) -> tuple[list[str], list
         raise UsageError("--styles was given beside another painting; expected one or the other.")
     check_several(parsed, photos, paintings)
     return photos, paintings
-

@@ -14,7 +14,6 @@ import typer
 from commands.failing import INTERRUPTED as INTERRUPTED
 from commands.failing import with_errors
 from commands.many.sources import pictures_in
-from commands.outputs import is_folder
 from commands.streams import tell
 from interp.errors import UsageError
 

@@ -19,7 +19,7 @@ from commands.outputs import RECORD, REPORT, OutputPlan, in_format_of, plan_outp
 from commands.reservation import reserve
 from commands.streams import as_typed
 from commands.work import Work
-from interp.errors import OutputError
+from interp.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +66,24 @@ class Run(Work):
     def painting(self, source: str | None, role: str = "painting") -> "Picture":
         """Load a painting, or the bundled one."""
         return self.picture(role, source, samples.PAINTING)
+
+    def pictures(self, role: str, sources: Sequence[str], most: int) -> "dict[str, Picture]":
+        """Load several pictures by name, equal names numbered.
+
+        Raises:
+            UsageError: If there are more than `most`, or standard input is among them twice.
+        """
+        if len(sources) > most:
+            raise UsageError(f"Got {len(sources)} pictures; expected at most {most} at a time.")
+        if sources.count("-") > 1:
+            raise UsageError("Standard input can be read once; expected at most one `-`.")
+        pictures: dict[str, Picture] = {}
+        for number, source in enumerate(sources, 1):
+            self.sources.append(source)
+            picture = self.load(f"{role} {number}" if len(sources) > 1 else role, source)
+            name = picture.name if picture.name not in pictures else f"{picture.name} ({number})"
+            pictures[name] = picture
+        return pictures
 
     def is_given(self, option: str) -> bool:
         """Whether the user set an option, by its parameter's name."""

@@ -113,12 +113,14 @@ def test_few_trials_are_called_few() -> None:
 @pytest.mark.parametrize(
     ("made", "natural", "found", "level"),
     [
-        (8.0, 2.0, "4 times as much as a.png", "good"),
-        (2.0, 0.0, "and does not answer to", "good"),
+        (8.0, 2.0, "4 times as much as to a.png. Its strongest cell, 9.50, is in b.png.", "good"),
+        (2.0, 0.0, "(2.00), and not to a.png as a whole (0).", "good"),
         (1.0, 2.0, "no more than", "bad"),
     ],
 )
 def test_a_made_picture_must_beat_the_photo(made: float, natural: float, found: str, level: str) -> None:
     target = SimpleNamespace(target=SimpleNamespace(name="relu1_1:3"), final=made)
-    said = maximise_conclusion(cast(Any, target), cast(Any, SimpleNamespace(value=natural)), "a.png")
+    photos = {"a.png": SimpleNamespace(value=natural), "b.png": SimpleNamespace(value=natural - 1)}
+    cells = [("b.png", SimpleNamespace(value=9.5)), ("a.png", SimpleNamespace(value=2.0))]
+    said = maximise_conclusion(cast(Any, target), cast(Any, photos), cast(Any, cells))
     assert found in said.found and said.level == level

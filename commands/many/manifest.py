@@ -36,7 +36,9 @@ class Manifest:
             folder.mkdir(parents=True, exist_ok=True)
             hold = reserve(folder, NAME)
             if hold is None:
-                raise OutputError(f"Another batch is writing to {str(folder)!r}. Wait for it, or choose another folder.")
+                raise OutputError(
+                    f"Another batch is writing to {str(folder)!r}. Wait for it, or choose another folder."
+                )
             self.hold, self.entries = hold, self._read()
             self.file = self.path.open("ab")
         except OSError as error:
@@ -123,9 +125,7 @@ class Manifest:
 
 def _files(outcome: Outcome) -> dict[str, dict[str, str]]:
     """Name in the folder and hash of each result, so that the folder can be moved."""
-    return {
-        name: {"file": Path(path).name, "sha256": outcome.hashes[path]} for name, path in outcome.outputs.items()
-    }
+    return {name: {"file": Path(path).name, "sha256": outcome.hashes[path]} for name, path in outcome.outputs.items()}
 
 
 def claim_path(folder: Path, key: str) -> Path:

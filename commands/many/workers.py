@@ -1,20 +1,29 @@
 """Tasks on workers of Dask distributed: other processes of this machine, or of several. Loaded only where they are.
 
 Each worker does one picture at a time and keeps its networks loaded; at most one picture a worker is under way. Where a
-worker dies its picture is tried once more in the end, with no other under way; if that one dies too, it was the picture.
+worker dies, its picture is tried once more in the end with no other under way; if that one dies too, it is the picture.
 """
 
 import contextlib
 import io
 import itertools
+import logging
 import os
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, as_completed, get_worker  # noqa: TID253
+import dask.config  # noqa: TID253
+from distributed import (  # noqa: TID253
+    Client,
+    Future,
+    KilledWorker,
+    LocalCluster,
+    WorkerPlugin,
+    as_completed,
+    get_worker,
+)
 
 from commands.many.doing import do, hashes_of
 from commands.many.task import Outcome, Task
@@ -76,8 +85,7 @@ class OnWorkers:
 
     def __enter__(self) -> "OnWorkers":
         with contextlib.ExitStack() as stack:
-            address = self.address or stack.enter_context(self._cluster())
-            self.client = stack.enter_context(_client(address))
+            self.client = stack.enter_context(_client(self.address or stack.enter_context(self._cluster())))
             try:
                 self.client.register_plugin(Station(), name=self.name)
             except Exception as error:  # whatever its unpickling meets over there
@@ -141,11 +149,11 @@ class OnWorkers:
                 dashboard_address="127.0.0.1:0",
                 worker_dashboard_address="127.0.0.1:0",
                 memory_limit=None,  # a picture's memory is foretold and kept to its share; Dask would halt it half-way
-                silence_logs="CRITICAL",
+                silence_logs=logging.CRITICAL,
             )
 
 
-def _client(address: "str | LocalCluster") -> Client:
+def _client(address: Any) -> Client:
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
         client.wait_for_workers(1, timeout=CONNECT_S)

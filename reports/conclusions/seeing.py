@@ -1,18 +1,20 @@
 """Of what the network sees: saliency maps, feature maps, a channel's own picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from reports.record import Conclusion, Level, worse
-from reports.wording import percent
+from reports.wording import number, percent
 
 if TYPE_CHECKING:
-    from interp.attribution.maximise import Maximised, Response
+    from interp.attribution.maximise import Maximised
+    from interp.attribution.response import Cell, Response
     from interp.attribution.saliency import SaliencyMap
     from interp.network.classify import Prediction
     from interp.network.features import FeatureMaps
 
+FEW_PHOTOS = 12
 METHODS = "--methods gradient,integrated-gradients,grad-cam"
 
 
@@ -93,15 +95,26 @@ def features_conclusion(maps: "Sequence[FeatureMaps]", shared_scale: bool) -> Co
     return Conclusion(" ".join(told), f"This is what the network computes, no opinion; {compare}", advice, "good")
 
 
-def maximise_conclusion(found: "Maximised", response: "Response", photo: str) -> Conclusion:
-    """Conclude on a picture made for a channel or class."""
-    name, made, natural = found.target.name, found.final, response.value
+def maximise_conclusion(
+    found: "Maximised", responses: "Mapping[str, Response]", cells: "Sequence[tuple[str, Cell]]"
+) -> Conclusion:
+    """Conclude on a picture made for a channel or class, and on the photos' cells that answer most, best first."""
+    name, made = found.target.name, found.final
+    photo = max(responses, key=lambda each: responses[each].value)
+    natural = responses[photo].value
     if not made > natural:
         said = f"The picture made for {name} excites it no more than {photo} does."
         return Conclusion(said, "The optimisation did not succeed.", "raise --iterations.", "bad")
-    much = f"{made / natural:.2g} times as much as" if natural > 0 else "and does not answer to"
-    said = f"{name} answers to the picture made for it {much} {photo}."
+    if natural > 0:
+        said = f"{name} answers to the picture made for it {made / natural:.2g} times as much as to {photo}."
+    else:
+        whole = f"not to {photo} as a whole ({number(natural)})"
+        said = f"{name} answers to the picture made for it ({number(made)}), and {whole}."
+    if cells:
+        best, cell = cells[0]
+        said += f" Its strongest cell, {number(cell.value)}, is in {best}." if cell.value > 0 else " No cell exceeds 0."
     belief = "The picture is one of many that would do; what repeats in it is what the channel looks for."
-    return Conclusion(
-        said, belief, "run it with another --seed: what stays is the channel's, what changes is luck.", "good"
-    )
+    advice = "run it with another --seed: what stays is the channel's, what changes is luck."
+    if cells and len(responses) < FEW_PHOTOS:
+        advice += " Give it a folder of photos: what their patches have in common says more than a few can."
+    return Conclusion(said, belief, advice, "good")
