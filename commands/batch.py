@@ -116,7 +116,9 @@ def _check(root: Any, command: str, workers: int | None, scheduler: str | None) 
 
 
 def _takes_pictures(command: Any) -> bool:
-    return command is not None and any(option.name in PICTURES for option in command.params)
+    """Whether pictures are all that a command takes beside its options."""
+    arguments = [option.name for option in command.params if option.param_type_name == "argument"] if command else []
+    return len(arguments) == 1 and arguments[0] in PICTURES
 
 
 def _pictures(parsed: typer.Context, styles: list[str]) -> tuple[list[str], list[str]]:
