@@ -77,6 +77,7 @@ def saliency(
     several = len(names) > 1
     run.plan_outputs(picture.stem, {"figure": "png", **({"stats": "json"} if several else {"map": "png"})})
 
+    from reports.coarse import coarse_sections
     from reports.conclusions.seeing import saliency_conclusion
     from reports.saliency import method_sheet, methods_section, saliency_panels, saliency_row, saliency_section
     from reports.store import RecordBuilder
@@ -109,6 +110,7 @@ def saliency(
             builder.sections.append(saliency_section(builder.images, maps[0], judged[0]))
         else:
             builder.sections.append(methods_section(builder.images, maps, chosen, judged))
+        builder.sections += coarse_sections(builder.images, picture.rgb_hwc_u8, maps)
         builder.data = stats
         run.write_report(builder, classifier)
     run.finish()
