@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from interp.network.features import FeatureMaps
 
 FEW_PHOTOS = 12
+RANKED_FOR = {
+    "contrast": "tells the subject from its surroundings best",
+    "gradient": "speaks most for the class",
+}
 METHODS = "--methods gradient,integrated-gradients,grad-cam"
 
 
@@ -44,6 +48,12 @@ def saliency_conclusion(maps: "Sequence[SaliencyMap]", verdicts: Sequence[Salien
         advice = "choose a photo with one large subject, or name the class with --target; a guess explains little."
         level = worse(level, "doubt")
     return Conclusion(found, belief, advice, level)
+
+
+def most_believable(maps: "Sequence[SaliencyMap]", verdicts: Sequence[SaliencyVerdict]) -> int:
+    """Which of several maps to show first: the first that can be believed, if any can."""
+    words = [verdict.word for verdict in verdicts[: len(maps)]]
+    return words.index(VerdictWord.CLASS) if VerdictWord.CLASS in words else 0
 
 
 def _map_words(verdict: SaliencyVerdict, target: str) -> tuple[str, str, Level]:
@@ -80,8 +90,8 @@ def features_conclusion(maps: "Sequence[FeatureMaps]", shared_scale: bool) -> Co
     """Conclude on feature maps."""
     told, dead, total = [], sum(entry.stats.dead for entry in maps), sum(len(entry.stats.mean_c) for entry in maps)
     for entry in maps[:3]:
-        best = entry.channels[int(entry.maps_khw.max(axis=(1, 2)).argmax())]
-        told.append(f"In {entry.layer} channel {best} answers most strongly of those shown.")
+        best, does = _most_telling(entry)
+        told.append(f"In {entry.layer} channel {best} {does}.")
     if dead:
         told.append(f"{dead} of {total} channels answer to nothing in this photo.")
     compare = (
@@ -89,10 +99,16 @@ def features_conclusion(maps: "Sequence[FeatureMaps]", shared_scale: bool) -> Co
         if shared_scale
         else "each map has its own scale, so brightness does not compare from map to map (--scale shared makes it)."
     )
-    last = maps[-1]
-    best = last.channels[int(last.maps_khw.max(axis=(1, 2)).argmax())]
-    advice = f"maximise {last.layer}:{best} makes the picture which that channel answers to most."
+    best = f"{maps[-1].layer}:{_most_telling(maps[-1])[0]}"
+    advice = f"maximise {best} PHOTOS makes the picture which that channel answers to most, and finds it in photos."
     return Conclusion(" ".join(told), f"This is what the network computes, no opinion; {compare}", advice, "good")
+
+
+def _most_telling(maps: "FeatureMaps") -> tuple[int, str]:
+    """The channel to name, and what it does: the first where channels were ranked for something, else the strongest."""
+    if maps.selection.channels is None and maps.selection.rank in RANKED_FOR:
+        return maps.channels[0], RANKED_FOR[maps.selection.rank]
+    return maps.channels[int(maps.maps_khw.max(axis=(1, 2)).argmax())], "answers most strongly of those shown"
 
 
 def maximise_conclusion(
