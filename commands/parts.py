@@ -109,7 +109,6 @@ class StyleOptions:
         ),
     ] = None
 
-
     series: Annotated[
         bool,
         typer.Option(

@@ -23,6 +23,11 @@ class ColourMap:
     centre: Tensor
     target: Tensor
 
+    @property
+    def told(self) -> str:
+        """Its numbers."""
+        return repr([each.tolist() for each in (self.matrix, self.centre, self.target)])
+
     def of(self, image_nchw01: Tensor) -> Tensor:
         """An image, (1, 3, H, W) in [0, 1], with its colours moved, clipped."""
         flat = image_nchw01[0].flatten(1).cpu().double()

@@ -63,7 +63,7 @@ class LayerChoice:
 
     @property
     def mode(self) -> str:
-        """`series` where they are kept; `given` where anything was, by a preset or the user; else by the style layers."""
+        """`series` where kept; `given` where anything was, by a preset or the user; `evidence` or `fixed` otherwise."""
         if Origin.SERIES in (self.style_from, self.content_from):
             return "series"
         if {self.style_from, self.content_from} & {Origin.PRESET, Origin.GIVEN}:
