@@ -118,8 +118,9 @@ def maximise_conclusion(
     name, made = found.target.name, found.final
     photo = max(responses, key=lambda each: responses[each].value)
     natural = responses[photo].value
-    if not made > natural:
-        said = f"The picture made for {name} excites it no more than {photo} does."
+    if not made > max(natural, 0):
+        less = f"no more than {photo} does" if not made > natural else f"not at all ({number(made)})"
+        said = f"The picture made for {name} excites it {less}."
         return Conclusion(said, "The optimisation did not succeed.", "raise --iterations.", "bad")
     if natural > 0:
         said = f"{name} answers to the picture made for it {made / natural:.2g} times as much as to {photo}."
