@@ -81,7 +81,8 @@ def _maps_words(
         return f"None of the {len(maps)} maps is about {target!r}.", "try --methods all, or a clearer photo.", "bad"
     titles = ", ".join(entry.title for entry in good)
     if len(good) == len(maps):
-        return f"All {len(maps)} maps can be believed ({titles}).", "look where they agree.", "good"
+        every = "Both" if len(maps) == 2 else f"All {len(maps)}"
+        return f"{every} maps can be believed ({titles}).", "look where they agree.", "good"
     belief = f"{len(good)} of {len(maps)} maps can be believed: {titles}. The others show edges or chance."
     return belief, "read only the maps that passed.", "doubt"
 
