@@ -108,7 +108,7 @@ def saliency(
         first = most_believable(maps, judged)
         builder.lead.append(saliency_row(builder.images, picture.rgb_hwc_u8, maps[first], judged[first]))
         if alone:
-            builder.sections.append(saliency_section(builder.images, maps[0], judged[0]))
+            builder.sections.append(saliency_section(builder.images, maps[0], judged[0], classes=False))
         else:
             builder.sections.append(methods_section(builder.images, maps, chosen, judged))
         builder.sections += coarse_sections(builder.images, picture.rgb_hwc_u8, maps)

@@ -70,8 +70,8 @@ def _patches_section(store: ImageStore, found: "Maximised", responses: Responses
     )
     intro = (
         f"The strongest cells of {found.target.name} in {_photos(len(responses))}, best first, each with its value "
-        f"{_before_relu(found)}and its row and column from the top left. A patch is exactly what its cell sees, its "
-        "receptive field; grey lies beyond the photo's border."
+        f"{_before_relu(found)}and its row and column from the top left. A patch holds {_field(responses)}; grey lies "
+        "beyond the photo's border."
     )
     return Section("patches", "What excites it most in photos", intro, (Gallery(figures),))
 
@@ -86,8 +86,10 @@ def _photos_section(store: ImageStore, found: "Maximised", responses: Responses)
         for pair, (photo, map_hw) in zip(figures, maps.items(), strict=True):
             pair.append(_map(store, photo, map_hw, norm, name))
         table = _cells_table(found, responses, ranked)
-        intro = f"Where {name} answers: the frame is the receptive field of the strongest cell, the maps are its values"
-        intro += f", on one scale: {norm.vmin:.3g} (dark) … {norm.vmax:.3g}." + _geometry(responses)
+        intro = (
+            f"Where {name} answers. A frame stands around the strongest cell and holds {_field(responses)}. The maps "
+            f"have one scale: {norm.vmin:.3g} (dark) … {norm.vmax:.3g}."
+        )
     else:
         rows = tuple((photo, number(responses[photo].value)) for photo in ranked)
         table = Table("The score of each photo", ("Photo", "Score"), rows)
@@ -167,11 +169,11 @@ def _ranked(responses: Responses) -> list[str]:
     return sorted(responses, key=strength, reverse=True)
 
 
-def _geometry(responses: Responses) -> str:
-    """How the frames were found where the layers' arithmetic does not say it."""
-    if any(len(found.cells) > 1 for found in responses.values()):
-        return ""
-    return " The frame holds every pixel from which a gradient comes to the cell; the cell may see more than that."
+def _field(responses: Responses) -> str:
+    """What a frame or a patch holds."""
+    if any(found.by_gradient for found in responses.values()):
+        return "every pixel from which a gradient came to its cell, which may see more than that"
+    return "exactly what its cell sees, its receptive field"
 
 
 def _before_relu(found: "Maximised") -> str:
@@ -199,7 +201,7 @@ def _framed(rgb_hwc_u8: np.ndarray, seen_px: tuple[int, int, int, int]) -> np.nd
 
 
 def _sheet(patches: list[np.ndarray]) -> np.ndarray:
-    """Patches in rows of three, mid-grey between and beyond them, each shrunk or cut to the size of the first."""
+    """Patches in rows of three, mid-grey between and beyond them; none larger than the first."""
     height, width = patches[0].shape[:2]
     rows = -(-len(patches) // IN_SHEET)
     sheet = np.full((rows * (height + GAP_PX) - GAP_PX, IN_SHEET * (width + GAP_PX) - GAP_PX, 3), 128, np.uint8)

@@ -34,13 +34,16 @@ PANELS_TOP_PX = 110  # of the four views
 COLUMNS, HEAD_PX, FOOT_PX = 5, 120, 112  # of the methods' sheet
 
 
-def saliency_section(store: ImageStore, saliency: "SaliencyMap", verdict: SaliencyVerdict) -> Section:
+def saliency_section(
+    store: ImageStore, saliency: "SaliencyMap", verdict: SaliencyVerdict, *, classes: bool = True
+) -> Section:
     """A saliency map and whether to believe it.
 
     Args:
         store: Where pictures go.
         saliency: The map.
         verdict: By the stated rule; a map is not shown without one.
+        classes: Whether to list what the classifier says; not where the page opens with it.
 
     Returns:
         Section `saliency`.
@@ -53,7 +56,8 @@ def saliency_section(store: ImageStore, saliency: "SaliencyMap", verdict: Salien
             "second."
         )
         blocks.append(curves_figure(store, verdict, caption))
-    blocks.extend(prediction_blocks(saliency.prediction))
+    if classes:
+        blocks.extend(prediction_blocks(saliency.prediction))
     intro = f"Which pixels {saliency.target.name!r} depends on, and whether that map can be believed."
     return Section("saliency", "Saliency", intro, tuple(blocks))
 

@@ -120,7 +120,8 @@ def test_few_trials_are_called_few() -> None:
     [
         (8.0, 2.0, "4 times as much as to a.png. Its strongest cell, 9.50, is in b.png.", "good"),
         (2.0, 0.0, "(2.00), and not to a.png as a whole (0).", "good"),
-        (1.0, 2.0, "no more than", "bad"),
+        (1.0, 2.0, "no more than a.png does", "bad"),
+        (-1.0, -2.0, "not at all (-1.00)", "bad"),
     ],
 )
 def test_a_made_picture_must_beat_the_photo(made: float, natural: float, found: str, level: str) -> None:

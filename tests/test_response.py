@@ -75,6 +75,7 @@ def test_of_another_network_the_gradient_says_what_the_strongest_cell_sees() -> 
     image = torch.rand(1, 3, 24, 20, generator=torch.Generator().manual_seed(2))
     found = response(net, parse_target(net, "first:1"), image)
     (cell,) = found.cells
+    assert found.by_gradient
     values = net.layer_values(image, "first")[0, 1]
     assert cell.value == pytest.approx(float(values.max())) == pytest.approx(float(values[cell.row, cell.column]))
     top, left, height, width = cell.seen_px

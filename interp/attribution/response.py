@@ -46,12 +46,14 @@ class Response:
         input_hwc01: (H, W, 3) the photo at the size it was looked at, RGB.
         map_hw: Values of the channel, or the mean of the layer's, on the layer's own grid; None for a class.
         cells: Those that answer most, best first, no two of which see much the same; none for a class.
+        by_gradient: Whether what a cell sees is as far as its gradient reached, not the layers' arithmetic.
     """
 
     value: float
     input_hwc01: np.ndarray = field(repr=False)
     map_hw: np.ndarray | None = field(repr=False)
     cells: tuple[Cell, ...]
+    by_gradient: bool = False
 
     def patch(self, cell: Cell) -> np.ndarray:
         """What a cell sees, (h, w, 3) RGB in [0, 1]; grey beyond the photo's border."""
@@ -98,8 +100,9 @@ def response(classifier: Classifier, target: Target, image_nchw01: Tensor) -> Re
         if raised.is_class:
             return Response(value, input_hwc01, None, ())
         map_hw = _map(classifier, raised, image).cpu().numpy()
-    cells = _cells(map_hw, raised.layer) if isinstance(classifier, Vgg) else _one_cell(classifier, raised, image)
-    return Response(value, input_hwc01, map_hw, cells)
+    if isinstance(classifier, Vgg):
+        return Response(value, input_hwc01, map_hw, _cells(map_hw, raised.layer))
+    return Response(value, input_hwc01, map_hw, _one_cell(classifier, raised, image), by_gradient=True)
 
 
 def strongest(responses: Mapping[str, Response], count: int = CELLS) -> list[tuple[str, Cell]]:

@@ -81,7 +81,8 @@ def _maps_words(
         return f"None of the {len(maps)} maps is about {target!r}.", "try --methods all, or a clearer photo.", "bad"
     titles = ", ".join(entry.title for entry in good)
     if len(good) == len(maps):
-        return f"All {len(maps)} maps can be believed ({titles}).", "look where they agree.", "good"
+        every = "Both" if len(maps) == 2 else f"All {len(maps)}"
+        return f"{every} maps can be believed ({titles}).", "look where they agree.", "good"
     belief = f"{len(good)} of {len(maps)} maps can be believed: {titles}. The others show edges or chance."
     return belief, "read only the maps that passed.", "doubt"
 
@@ -118,8 +119,9 @@ def maximise_conclusion(
     name, made = found.target.name, found.final
     photo = max(responses, key=lambda each: responses[each].value)
     natural = responses[photo].value
-    if not made > natural:
-        said = f"The picture made for {name} excites it no more than {photo} does."
+    if not made > max(natural, 0):
+        less = f"no more than {photo} does" if not made > natural else f"not at all ({number(made)})"
+        said = f"The picture made for {name} excites it {less}."
         return Conclusion(said, "The optimisation did not succeed.", "raise --iterations.", "bad")
     if natural > 0:
         said = f"{name} answers to the picture made for it {made / natural:.2g} times as much as to {photo}."
