@@ -87,12 +87,12 @@ def batch(
             manifest = stack.enter_context(contextlib.closing(Manifest(manner.folder)))
             runner: Runner = InTurn(parsed.command, claims=True)
             if workers or scheduler:
-                from commands.many.workers import OnWorkers, processors
+                from commands.many.workers import OnWorkers, threads_for
 
-                threads = parsed.params["threads"] or max(1, processors() // (workers or 1))
+                threads = parsed.params["threads"] or threads_for(workers or 1)
                 runner = stack.enter_context(OnWorkers(workers or 0, scheduler, threads))
                 tasks = [replace(task, share=1 / (workers or 1)) for task in tasks]
-            Batch(tasks, runner, manner, manifest).work_off(resume=resume or retry_failed, retry_failed=retry_failed)
+            Batch(tasks, runner, manner, manifest, resume or retry_failed, retry_failed).work_off()
 
     with_errors(run, parsed.params["debug"])
 

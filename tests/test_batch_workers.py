@@ -42,8 +42,10 @@ def act(task: Task, station: "Station") -> Outcome:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[OnWorkers]:
-    with OnWorkers(2, None, 3, act) as workers:
-        yield workers
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")  # which Dask would prefer
+        with OnWorkers(2, None, 3, act) as workers:
+            yield workers
 
 
 def some(*names: str) -> list[Task]:
@@ -55,6 +57,7 @@ def test_networks_stay_and_threads_are_set(cluster: OnWorkers) -> None:
     done = [outcome.notes for _, outcome in cluster.run(some(*"abcdefgh"), lambda task: None)]
     assert len(done) == 8
     assert all(loaded == f"{pid} loaded it" and set(threads) == {"3"} for loaded, pid, *threads in done)
+    assert os.environ.get("OMP_NUM_THREADS") != "3"
     assert len({pid for _, pid, *_ in done}) <= 2 and str(os.getpid()) not in {pid for _, pid, *_ in done}
 
 

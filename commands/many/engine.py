@@ -63,26 +63,26 @@ class Batch:
         runner: Does them.
         manner: How to tell.
         manifest: Where they are written down, if anywhere.
+        resume: Whether to pass over those that are down as done or failed, and unchanged.
+        retry_failed: Whether those that failed are tried again nevertheless.
     """
 
     tasks: Sequence[Task]
     runner: Runner
     manner: Manner
     manifest: Manifest | None = None
+    resume: bool = False
+    retry_failed: bool = False
     ended: int = 0
     failed: dict[str, int] = field(default_factory=dict)
 
-    def work_off(self, *, resume: bool = False, retry_failed: bool = False) -> None:
+    def work_off(self) -> None:
         """Do the tasks; one that fails does not stop the others.
-
-        Args:
-            resume: Whether to pass over those that are down as done or failed, and unchanged.
-            retry_failed: Whether those that failed are tried again.
 
         Raises:
             typer.Exit: With 8 if some failed, with the first one's code if all did, with 130 if interrupted.
         """
-        open_tasks = [task for task in self.tasks if not (resume and self._passed_over(task, retry_failed))]
+        open_tasks = [task for task in self.tasks if not (self.resume and self._passed_over(task))]
         if self.ended and not self.manner.quiet:
             tell(f"{self.ended} of {len(self.tasks)} pictures passed over: they are as the manifest has them.")
         interrupted = False
@@ -92,9 +92,9 @@ class Batch:
             interrupted = True
         self._sum_up(interrupted)
 
-    def _passed_over(self, task: Task, retry_failed: bool) -> bool:
+    def _passed_over(self, task: Task) -> bool:
         manifest = self.manifest
-        if manifest is None or not manifest.settled(task, failures_too=not retry_failed):
+        if manifest is None or not manifest.settled(task, failures_too=not self.retry_failed):
             return False
         self.ended += 1
         if manifest.failed(task):
@@ -120,7 +120,21 @@ class Batch:
 
     def _in_order(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
         """Do what can be done; of a series first one picture, which the others are to match."""
-        yield from self.runner.run(tasks, self._begin)
+        yield from self.runner.run([task for task in tasks if not task.begins_series], self._begin)
+        waiting = [task for task in tasks if task.begins_series]
+        series = {task.painting: self._series_of(task.painting) for task in waiting}
+        while first := {task.painting: task for task in reversed(waiting) if series[task.painting] is None}:
+            waiting = [task for task in waiting if task not in first.values()]
+            for task, outcome in self.runner.run(list(first.values()), self._begin):
+                series[task.painting] = outcome.outputs.get("series")
+                yield task, outcome
+        yield from self.runner.run([task.matching(series[task.painting] or "") for task in waiting], self._begin)
+
+    def _series_of(self, painting: str | None) -> str | None:
+        """The file of a series that was begun earlier, where the batch goes on."""
+        if self.manifest is None or not self.resume:
+            return None
+        return self.manifest.series(task for task in self.tasks if task.painting == painting)
 
     def _begin(self, task: Task) -> None:
         if self.manifest:

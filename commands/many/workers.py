@@ -141,7 +141,7 @@ class OnWorkers:
         """Workers of this machine: each dies but once of a picture, and their nannies leave the threads to us."""
         settings: dict[str, Any] = {"distributed.scheduler.allowed-failures": 0}
         settings |= {f"distributed.nanny.pre-spawn-environ.{name}": self.threads for name in THREAD_VARIABLES}
-        with dask.config.set(settings):
+        with dask.config.set(settings), _unset(THREAD_VARIABLES):
             return LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=self.threads,
@@ -151,6 +151,19 @@ class OnWorkers:
                 memory_limit=None,  # a picture's memory is foretold and kept to its share; Dask would halt it half-way
                 silence_logs=logging.CRITICAL,
             )
+
+
+@contextlib.contextmanager
+def _unset(variables: Iterable[str]) -> Iterator[None]:
+    """Hide variables of the environment, which Dask prefers to its settings, and put them back."""
+    before = {name: os.environ.pop(name, None) for name in variables}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)  # Dask's nannies leave theirs here
+            if value is not None:
+                os.environ[name] = value
 
 
 def _client(address: Any) -> Client:
@@ -174,6 +187,8 @@ def _outcome(future: Future) -> Outcome:
     return future.result()
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def threads_for(workers: int) -> int:
+    """Threads of each of so many workers: as the environment says, else the processors are divided among them."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(asked) if asked.isdigit() and int(asked) else max(1, usable // workers)
