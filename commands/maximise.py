@@ -6,7 +6,7 @@ import typer
 
 from commands import samples
 from commands.attributing import ArchOption
-from commands.batch import pictures_in
+from commands.many.sources import pictures_in
 from commands.options import RunOptions, command
 from commands.progress import progress
 from commands.run import Run
@@ -69,9 +69,12 @@ def maximise(
 
 
 def _photos(run: Run, sources: list[str]) -> "dict[str, Picture]":
+    """The photos; what lies in a folder and cannot be read is left out."""
     if not sources:
         run.say(f"No photo given: using the bundled samples {', '.join(SAMPLES)}.")
-    return run.pictures("photo", pictures_in(sources) or [str(samples.photo(name)) for name in SAMPLES], MAX_PHOTOS)
+        return run.pictures("photo", [str(samples.photo(name)) for name in SAMPLES], MAX_PHOTOS)
+    found = pictures_in(sources)
+    return run.pictures("photo", found, MAX_PHOTOS, may_fail=set(found) - set(sources))
 
 
 def _optimise(run: Run, classifier: "Classifier", target: "Target", size: int, steps: int) -> "Maximised":

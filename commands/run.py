@@ -4,7 +4,7 @@ import hashlib
 import shlex
 import sys
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from commands.outputs import RECORD, REPORT, OutputPlan, in_format_of, plan_outp
 from commands.reservation import reserve
 from commands.streams import as_typed
 from commands.work import Work
-from interp.errors import OutputError, UsageError
+from interp.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,11 +67,20 @@ class Run(Work):
         """Load a painting, or the bundled one."""
         return self.picture(role, source, samples.PAINTING)
 
-    def pictures(self, role: str, sources: Sequence[str], most: int) -> "dict[str, Picture]":
+    def pictures(
+        self, role: str, sources: Sequence[str], most: int, may_fail: Collection[str] = ()
+    ) -> "dict[str, Picture]":
         """Load several pictures by name, equal names numbered.
+
+        Args:
+            role: What each is.
+            sources: Paths, or `-` for standard input.
+            most: How many there may be.
+            may_fail: Those that are left out with a note where they cannot be read, unless none is left.
 
         Raises:
             UsageError: If there are more than `most`, or standard input is among them twice.
+            InputError: If one cannot be read.
         """
         if len(sources) > most:
             raise UsageError(f"Got {len(sources)} pictures; expected at most {most} at a time.")
@@ -80,7 +89,13 @@ class Run(Work):
         pictures: dict[str, Picture] = {}
         for number, source in enumerate(sources, 1):
             self.sources.append(source)
-            picture = self.load(f"{role} {number}" if len(sources) > 1 else role, source)
+            try:
+                picture = self.load(f"{role} {number}" if len(sources) > 1 else role, source)
+            except InputError as error:
+                if source not in may_fail or (number == len(sources) and not pictures):
+                    raise
+                self.warn(f"Left out: {error}")
+                continue
             name = picture.name if picture.name not in pictures else f"{picture.name} ({number})"
             pictures[name] = picture
         return pictures

@@ -122,7 +122,10 @@ def test_maximise_writes_the_picture(photo: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "first.png").write_bytes(samples.PAINTING.read_bytes())
-    found = outputs(call("maximise", "relu3_1:20", folder, photo, *options))
+    (folder / "damaged.png").write_bytes(b"no picture")
+    result = call("maximise", "relu3_1:20", folder, photo, *options)
+    found = outputs(result)
+    assert "Left out: 'damaged.png' is not a picture" in result.stderr
     assert found["image"].name == "relu3_1-20.maximise.png"
     with Image.open(found["image"]) as picture:
         assert picture.size == (48, 48)
@@ -137,3 +140,4 @@ def test_maximise_writes_the_picture(photo: Path, tmp_path: Path) -> None:
     assert "no receptive field to draw" in page and 'id="patches"' not in page
     refused = call("maximise", "relu3_1:20", *[photo] * 49, *options)
     assert refused.exit_code == 2 and "at most 48" in refused.stderr
+    assert call("maximise", "relu3_1:20", folder / "damaged.png", photo, *options).exit_code == 3
