@@ -10,6 +10,7 @@ from commands.options import INTERRUPTED, ImageArgument, RunOptions, command
 from commands.parts import Part, StyleOptions, read_parts
 from commands.restyling import LayerOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
 from commands.run import Run
+from interp.errors import WeightsError
 from stylize.ways import Way
 
 # What every way leaves open, beside the options of the run and of finding the foreground.
@@ -57,6 +58,8 @@ def stylize(
     run.finish()
     if done.job.interrupted:
         raise typer.Exit(INTERRUPTED)
+    if done.job.ran_away:
+        raise typer.Exit(WeightsError.exit_code)
 
 
 def _check_options(run: Run, way: Way) -> None:
