@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from commands.batch import batch
 from commands.compare import compare
 from commands.doctor import doctor
 from commands.featuremaps import featuremaps
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     featuremaps, maximise, saliency, sanity, gram, layers, kmeans, segment, stylize, compare,
-    sweep, report, weights, doctor,
+    sweep, batch, report, weights, doctor,
 )  # fmt: skip
 NAMED = {function.__name__: function for function in COMMANDS}
 
@@ -58,7 +59,8 @@ class Command(TyperCommand):
 
 
 for name, function in NAMED.items():
-    app.command(name, cls=Command, help=as_typed(function.__doc__ or ""))(function)
+    passes_on = {"ignore_unknown_options": function is batch}  # to the command that it runs
+    app.command(name, cls=Command, help=as_typed(function.__doc__ or ""), context_settings=passes_on)(function)
 for spelling, name in SPELLED.items():
     app.command(spelling, cls=Command, hidden=True)(NAMED[name])
 

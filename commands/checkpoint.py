@@ -125,6 +125,7 @@ def made_with(vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: 
         found |= {
             f"{region.name}": _hash(*(b"" if each is None else each.tobytes() for each in pictures)),
             f"strength of the {region.name}": f"{region.strength:g} {region.colour}",
+            f"recolouring of the {region.name}": "its own" if region.recolouring is None else region.recolouring.told,
             f"choice of layers for the {region.name}": repr((region.choice.style_weights, region.choice.content_layer)),
         }
     return found

@@ -12,6 +12,14 @@ from interp.errors import GramscopeError, OutOfMemoryError, is_out_of_memory
 INTERRUPTED = 130
 
 
+class Failed(typer.Exit):
+    """An exit that says why."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(code)
+        self.message = message
+
+
 def with_errors(action: Callable[[], None], debug: bool, has_size: bool = False) -> None:
     """Run a command's body; end in a documented exit code whatever happens.
 
@@ -44,4 +52,4 @@ def fail(message: str, code: int, error: BaseException, debug: bool) -> NoReturn
     if debug:
         tell("".join(traceback.format_exception(error)).rstrip())
     tell(f"Error: {message}" if code != INTERRUPTED else message)
-    raise typer.Exit(code) from error
+    raise Failed(code, message) from error

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands import samples
 from commands.options import LayersOption, RunOptions, command
 from commands.run import Run, names_of
 from interp.errors import UsageError
@@ -97,18 +96,8 @@ def sentences(comparison: "GramComparison", names: list[str]) -> list[str]:
 
 
 def _pictures(run: Run, sources: list[str]) -> "dict[str, Picture]":
-    """The pictures by name, equal names numbered."""
-    if len(sources) > MAX_PICTURES:
-        raise UsageError(f"Got {len(sources)} pictures; expected at most {MAX_PICTURES} at a time.")
-    if sources.count("-") > 1:
-        raise UsageError("Standard input can be read once; expected at most one `-`.")
+    """The pictures by name; where there are fewer than two, a painting."""
     if len(sources) < 2:
         picture = run.painting(sources[0] if sources else None)
         return {picture.name: picture}
-    pictures: dict[str, Picture] = {}
-    for number, source in enumerate(sources, 1):
-        path = source if source == "-" else str(Path(source))
-        picture = run.picture(f"picture {number}", path, samples.PAINTING)
-        name = picture.name if picture.name not in pictures else f"{picture.name} ({number})"
-        pictures[name] = picture
-    return pictures
+    return run.pictures("picture", [source if source == "-" else str(Path(source)) for source in sources], MAX_PICTURES)

@@ -11,12 +11,11 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from commands.batch import one_by_one, pictures_in
 from commands.failing import INTERRUPTED as INTERRUPTED
 from commands.failing import with_errors
-from commands.outputs import is_folder
+from commands.many.sources import pictures_in
 from commands.streams import tell
-from interp.errors import InputError, OutputError, UsageError
+from interp.errors import UsageError
 
 SPELLED = {"stylise": "stylize", "maximize": "maximise"}  # also understood, and called by their usual names
 MAX_SEED = 2**31  # OpenCV's generator is the narrowest of the three that a seed goes to
@@ -186,7 +185,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             function(**given, **filled)
 
         def checked() -> None:
-            _refuse_idle(kwargs)
+            refuse_idle(kwargs)
             _each_picture(kwargs, guarded) if "image" in names else guarded()
 
         def guarded(**changed: str | None) -> None:
@@ -201,38 +200,23 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 def _each_picture(given: dict[str, Any], once: Callable[..., None]) -> None:
     """Run a command's body for its pictures: none, one, a photo with its painting, or several photos."""
+    if given["context"].obj:  # one of several, of which it was told
+        return once(image=given["image"][0])
     sources = pictures_in(given["image"] or [])
     if len(sources) < 2:
         return once(image=sources[0] if sources else None)
-    if len(sources) == 2 and _lacks_painting(given):
+    if len(sources) == 2 and lacks_painting(given):
         if not given["quiet"]:
             tell(f"Taking {sources[1]} for the painting, as with --style.")
         return once(image=sources[0], style=sources[1])
-    if _lacks_painting(given):
-        raise UsageError(f"{len(sources)} photos and no painting; expected --style PAINTING beside them.")
-    if given["output"] is not None and not is_folder(given["output"]):
-        raise UsageError(f"--output {given['output']!r} names one file for {len(sources)} photos; expected --out-dir.")
     if sources.count("-") > 1:
         raise UsageError("Standard input can be read once; expected at most one `-`.")
-    folder = Path(given["output"] or given["out_dir"])
-    finish = (lambda: None) if given["no_report"] else functools.partial(_index, folder, given["quiet"])
-    return one_by_one(sources, lambda source: once(image=source), given["quiet"], finish)
+    from commands.many.several import one_after_another
+
+    return one_after_another(given["context"], sources)
 
 
-def _index(folder: Path, quiet: bool) -> None:
-    """Write the index of the results, which is no reason to fail."""
-    from commands.report import write_index
-
-    try:
-        page = write_index(folder)
-    except (InputError, OutputError) as error:
-        tell(f"Note: no index was written: {error}")
-    else:
-        if not quiet:
-            tell(f"All of them at a glance: {page}")
-
-
-def _refuse_idle(given: dict[str, Any]) -> None:
+def refuse_idle(given: dict[str, Any]) -> None:
     """Refuse options that would do nothing: whoever gives a mask expects it to be looked at.
 
     Raises:
@@ -272,7 +256,7 @@ def _several(parameter: inspect.Parameter) -> inspect.Parameter:
     return parameter.replace(annotation=Annotated[list[str] | None, *get_args(ImageArgument)[1:]])
 
 
-def _lacks_painting(given: dict[str, Any]) -> bool:
+def lacks_painting(given: dict[str, Any]) -> bool:
     """Whether a painting is expected and no option names one: then the second of two pictures is it."""
     return "style" in given and not any(given.get(f"style{side}") for side in ("", "_foreground", "_background"))
 

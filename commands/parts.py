@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from commands.options import Region, RegionOption, StyleOption
 from commands.run import Run
+from commands.series import Series, load_series
 from interp.errors import UsageError
 
 if TYPE_CHECKING:
@@ -106,6 +108,39 @@ class StyleOptions:
             rich_help_panel=STYLE,
         ),
     ] = None
+
+    series: Annotated[
+        bool,
+        typer.Option(
+            "--series",
+            help="Let several photos match: layers, recolouring and size of the first are kept for the others.",
+            rich_help_panel=STYLE,
+        ),
+    ] = False
+    series_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--series-from",
+            metavar="FILE",
+            help="Match an earlier series, by the .series.json of its first.",
+            rich_help_panel=STYLE,
+        ),
+    ] = None
+
+    def kept(self, parts: "list[Part]") -> Series | None:
+        """The series to match, if any.
+
+        Raises:
+            UsageError: If one is to be begun too, or was made with other parts.
+            InputError: If it cannot be read.
+        """
+        if self.series_from is None:
+            return None
+        if self.series:
+            raise UsageError("--series begins a series, --series-from goes on with one; expected one of them.")
+        found = load_series(self.series_from)
+        found.check(parts)
+        return found
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from commands.parts import Part
 from commands.reading import LARGEST_READ_PX
 from commands.run import names_of
 from commands.seeing import SaliencyFindings, look
+from commands.series import KeptPart, Series
 from commands.sizing import FINDING, LOOKING, foresee_all, sized
 from commands.work import Work
 from interp.errors import UsageError
@@ -128,6 +129,7 @@ def restyle_parts(
     *,
     grows: bool = False,
     checkpoint: Checkpoint | None = None,
+    series: Series | None = None,
 ) -> Restyling:
     """Find the foreground, choose the layers, restyle.
 
@@ -141,6 +143,7 @@ def restyle_parts(
         mask_hw01: The foreground itself, (H, W) in [0, 1], for the prompt `mask`.
         grows: Whether the working size may grow with the photo.
         checkpoint: Where the run is kept on the way, if anywhere.
+        series: What it is to match, if anything.
     """
     from segment.faces import face_map
 
@@ -157,7 +160,11 @@ def restyle_parts(
     alphas = [region_alpha(part.region, photo, segmentation) for part in parts]
     way, foreseen = sized(work, way, alphas, vgg, grows=grows)
     faces_hw01 = face_map(photo.rgb_hwc_u8) if layers.faces is Faces.HELD and way.isolates else None
-    regions = [_styled(work, vgg, photo, *each, way, layers, faces_hw01) for each in zip(parts, alphas, strict=True)]
+    kept_parts = [series.parts[part.name] if series else None for part in parts]
+    regions = [
+        _styled(work, vgg, photo, *each, way, layers, faces_hw01)
+        for each in zip(parts, alphas, kept_parts, strict=True)
+    ]
     kept = _kept(photo, regions, segmentation) if way.isolates and not foreground.feather else None
     cut = cutter(work, segmentation, photo.size_hw_px, parts[0].region) if way.cut_result and segmentation else None
     job = do_job(work, vgg, photo, regions, way, foreseen, kept_hwc_u8=kept, cut=cut, checkpoint=checkpoint)
@@ -177,21 +184,22 @@ def _first_stages(work: Work, parts: list[Part], foreground: ForegroundOptions) 
 
 
 def _styled(
-    work: Work, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", way: Way, given: LayerOptions,
-    faces_hw01: "np.ndarray | None",
+    work: Work, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", kept: KeptPart | None, way: Way,
+    given: LayerOptions, faces_hw01: "np.ndarray | None",
 ) -> "StyledRegion":  # fmt: skip
     """A part with its region, and the layers to restyle it by."""
     from interp.pictures.sizes import working_size_hw_px
     from stylize.region import StyledRegion
 
     size = working_size_hw_px(way.scales(photo.size_hw_px)[-1][0], LARGEST_READ_PX)
-    choice = _choose(work, vgg, photo, part, alpha, size, way, given)
+    choice = _choose(work, vgg, photo, part, alpha, kept, size, way, given)
     named = ", ".join(choice.style_weights)
     work.say(f"Layers for the {part.name}: style from {named}, content from {choice.content_layer} ({choice.mode}).")
     painting = part.painting.image_nchw01.to(work.device())
     held = _held(work, faces_hw01, alpha, part)
     return StyledRegion(
-        alpha, painting, choice, part.strength, part.colour.value, part.painting_alpha_hw01, part.name, held
+        alpha, painting, choice, part.strength, part.colour.value, part.painting_alpha_hw01, part.name, held,
+        kept.recolouring if kept else None,
     )  # fmt: skip
 
 
@@ -208,17 +216,17 @@ def _held(
 
 
 def _choose(
-    work: Work, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", size_hw_px: tuple[int, int], way: Way,
-    given: LayerOptions,
+    work: Work, vgg: "Vgg", photo: "Picture", part: Part, alpha: "np.ndarray", kept: KeptPart | None,
+    size_hw_px: tuple[int, int], way: Way, given: LayerOptions,
 ) -> "LayerChoice":  # fmt: skip
-    """The layers: the user's, else the way's, else the usual ones or the evidence's."""
+    """The layers: the user's, else the way's, else the series', else the usual ones or the evidence's."""
     from interp.pictures.images import to_nchw01
     from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01
     from interp.statistics.layers import choose_layers, fixed_choice, override_choice, usual_layers
 
     named = (given.style_names or way.style_layers) and (given.content_layer or way.content_layer)
     fixed = given.layer_choice is LayerChoiceMode.FIXED
-    if named or (fixed and work.options.no_report):
+    if named or ((fixed or kept) and work.options.no_report):
         choice = fixed_choice()
     else:
         work.say("Measuring how well each layer tells the painting from the photo.")
@@ -226,6 +234,7 @@ def _choose(
         painting = fit_painting_nchw01(part.painting.image_nchw01, size_hw_px, way.style_scale).to(work.device())
         choice = choose_layers(vgg, small, painting, resize_hw01(alpha, size_hw_px), work.options.seed)
         choice = usual_layers(choice) if fixed else choice
+    choice = kept.choose(choice) if kept else choice
     return override_choice(way.choose(choice), given.style_names, given.content_layer)
 
 

@@ -1,24 +1,25 @@
 """One run of a command: what it says, the network it loads, the files and the report it leaves behind."""
 
-import contextlib
 import hashlib
-import json
 import shlex
 import sys
 import webbrowser
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from commands import samples
+from commands.many.manifest import claim
+from commands.many.task import Assignment, show_results
+from commands.named_files import files_named
 from commands.options import SPELLED, Device, RunOptions
 from commands.outputs import RECORD, REPORT, OutputPlan, in_format_of, plan_outputs
 from commands.reservation import reserve
-from commands.streams import as_typed, show
+from commands.streams import as_typed
 from commands.work import Work
-from interp.errors import InputError, OutputError
+from interp.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,13 +33,17 @@ class Run(Work):
     """State of one command's run, from checked inputs to written outputs.
 
     Args:
-        context: Typer's, for the options' origins.
+        context: Typer's, for the options' origins; carries the task where this picture is one of several.
         options: The shared options.
     """
 
     def __init__(self, context: typer.Context, options: RunOptions) -> None:
-        super().__init__(options)
-        self.context = context
+        given: Assignment | None = context.obj
+        if given:
+            super().__init__(options, given.networks, given.task.share)
+        else:
+            super().__init__(options)
+        self.context, self.given = context, given
         name = context.info_name or "gramscope"
         self.command = SPELLED.get(name, name)
         self.sources: list[str] = []
@@ -62,6 +67,39 @@ class Run(Work):
         """Load a painting, or the bundled one."""
         return self.picture(role, source, samples.PAINTING)
 
+    def pictures(
+        self, role: str, sources: Sequence[str], most: int, may_fail: Collection[str] = ()
+    ) -> "dict[str, Picture]":
+        """Load several pictures by name, equal names numbered.
+
+        Args:
+            role: What each is.
+            sources: Paths, or `-` for standard input.
+            most: How many there may be.
+            may_fail: Those that are left out with a note where they cannot be read, unless none is left.
+
+        Raises:
+            UsageError: If there are more than `most`, or standard input is among them twice.
+            InputError: If one cannot be read.
+        """
+        if len(sources) > most:
+            raise UsageError(f"Got {len(sources)} pictures; expected at most {most} at a time.")
+        if sources.count("-") > 1:
+            raise UsageError("Standard input can be read once; expected at most one `-`.")
+        pictures: dict[str, Picture] = {}
+        for number, source in enumerate(sources, 1):
+            self.sources.append(source)
+            try:
+                picture = self.load(f"{role} {number}" if len(sources) > 1 else role, source)
+            except InputError as error:
+                if source not in may_fail or (number == len(sources) and not pictures):
+                    raise
+                self.warn(f"Left out: {error}")
+                continue
+            name = picture.name if picture.name not in pictures else f"{picture.name} ({number})"
+            pictures[name] = picture
+        return pictures
+
     def is_given(self, option: str) -> bool:
         """Whether the user set an option, by its parameter's name."""
         source = self.context.get_parameter_source(option)
@@ -76,12 +114,16 @@ class Run(Work):
         if options.device is not Device.AUTO:
             self.device()
         every = {**extensions, REPORT: "html", RECORD: "json"}
+        stem = self.given.task.stem if self.given else stem
         self.plan = plan_outputs(
             self.command, stem, every, region=region, output=options.output, out_dir=options.out_dir,
-            overwrite=options.overwrite, inputs=self.files_read(),
+            overwrite=options.overwrite, inputs=files_named(self.context.params, self.sources),
         )  # fmt: skip
         if self.plan.hold:
             self.context.call_on_close(self.plan.hold.release)
+        if self.given and self.given.claims:
+            paths = self.plan.paths.values()
+            claim(next(iter(paths)).parent, self.given.task.key, paths)
         self.say("Loading the libraries.")
         if options.threads:
             import cv2
@@ -98,20 +140,6 @@ class Run(Work):
         if hold is None:
             raise OutputError(f"Another run is using {str(path)!r}. Wait for it, or choose another file.")
         self.context.call_on_close(hold.release)
-
-    def files_read(self) -> Iterator[Path]:
-        """Every existing file that an option or argument names, whatever it is for: none may be written over."""
-        from interp.pictures.files import as_path
-
-        texts = list(self.sources)
-        for name, value in self.context.params.items():
-            for text in value if isinstance(value, list) else [value]:
-                if name != "output" and isinstance(text, str | Path):
-                    texts += [str(text), *str(text).split(",")]  # some options take several files
-        for text in texts:
-            with contextlib.suppress(InputError, OSError, ValueError):
-                if as_path(text).is_file():
-                    yield as_path(text)
 
     @property
     def exact(self) -> bool:
@@ -157,25 +185,24 @@ class Run(Work):
         from reports.html import render_html
 
         self.say("Writing the report.")
-        line = as_typed(shlex.join(["python", "cli.py", *sys.argv[1:]]))
+        line = self.given.task.line if self.given else shlex.join(["python", "cli.py", *sys.argv[1:]])
         outputs = {path.name: digest for path, digest in self.hashes.items()}
-        record = self.record(builder, vgg, line, self._options_with_origin(), outputs, extra or {})
+        record = self.record(builder, vgg, as_typed(line), self._options_with_origin(), outputs, extra or {})
         self.write(RECORD, to_json(record).encode())
         self.write(REPORT, render_html(record).encode())
 
     def finish(self) -> None:
-        """Print the results on stdout: the paths, or one JSON object."""
+        """Print the results on stdout, or hand them in where this picture is one of several."""
         self.finish_stages()
         planned = [name for name in self.plan.paths if name in self.written and name != REPORT]  # the main one first
         names = dict.fromkeys([*planned, *self.written])
-        outputs = {name: str(self.written[name]) for name in names if name != RECORD}
+        outputs = {name: str(self.written[name]) for name in names}
         self._remove_stale_report()
-        if self.options.json:
-            record = self.written.get(RECORD)
-            show(json.dumps({"command": self.command, "outputs": outputs, "record": str(record) if record else None}))
+        if self.given:
+            self.given.outputs, self.given.notes = outputs, self.warnings
+            self.given.hashes = {str(path): digest for path, digest in self.hashes.items()}
         else:
-            for path in outputs.values():
-                show(path)
+            show_results(self.command, outputs, self.options.json)
         if self.options.open_report and REPORT in self.written:
             webbrowser.open(self.written[REPORT].resolve().as_uri())
 

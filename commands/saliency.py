@@ -77,7 +77,8 @@ def saliency(
     several = len(names) > 1
     run.plan_outputs(picture.stem, {"figure": "png", **({"stats": "json"} if several else {"map": "png"})})
 
-    from reports.conclusions.seeing import saliency_conclusion
+    from reports.coarse import coarse_sections
+    from reports.conclusions.seeing import most_believable, saliency_conclusion
     from reports.saliency import method_sheet, methods_section, saliency_panels, saliency_row, saliency_section
     from reports.store import RecordBuilder
     from reports.verdict import verdict_sentence
@@ -104,11 +105,13 @@ def saliency(
     if not options.no_report:
         builder = RecordBuilder("saliency", f"Saliency of {picture.name}", _headline(maps, judged))
         builder.conclusion = saliency_conclusion(maps, judged)
-        builder.lead.append(saliency_row(builder.images, picture.rgb_hwc_u8, maps[0], judged[0]))
+        first = most_believable(maps, judged)
+        builder.lead.append(saliency_row(builder.images, picture.rgb_hwc_u8, maps[first], judged[first]))
         if alone:
-            builder.sections.append(saliency_section(builder.images, maps[0], judged[0]))
+            builder.sections.append(saliency_section(builder.images, maps[0], judged[0], classes=False))
         else:
             builder.sections.append(methods_section(builder.images, maps, chosen, judged))
+        builder.sections += coarse_sections(builder.images, picture.rgb_hwc_u8, maps)
         builder.data = stats
         run.write_report(builder, classifier)
     run.finish()

@@ -33,7 +33,7 @@ def sized(
     """
     from stylize.forecast import Extent, forecast
 
-    regions, width, machine = [Extent.of(alpha) for alpha in alphas_hw01], vgg.info.width, _machine()
+    regions, width, machine = [Extent.of(alpha) for alpha in alphas_hw01], vgg.info.width, _machine(work)
     if grows and way.name in GROWING:
         way = _grown(way, regions, width, machine)
     way = _fitting(work, way, regions, width, machine)
@@ -60,7 +60,7 @@ def foresee_all(
     """
     from stylize.forecast import LIBRARIES_S, NETWORK_S, Extent, finding_s, forecast, looking_s
 
-    extents, width, machine = [Extent(photo_hw_px, photo_hw_px)] * regions, vgg.info.width, _machine()
+    extents, width, machine = [Extent(photo_hw_px, photo_hw_px)] * regions, vgg.info.width, _machine(work)
     if grows and way.name in GROWING:
         way = _grown(way, extents, width, machine)
     found = forecast(way, extents, width, machine.threads)
@@ -126,13 +126,13 @@ def _foretell(work: Work, way: "Way", regions: "list[Extent]", found: "Forecast"
         work.warn(f"Only {_gigabytes(available_bytes())} of memory are free now: close other programs.")
 
 
-def _machine() -> "Machine":
+def _machine(work: Work) -> "Machine":
     import torch
 
     from commands.checks.machine import total_bytes
     from stylize.forecast import Machine
 
-    return Machine(torch.get_num_threads(), USABLE * total_bytes())
+    return Machine(torch.get_num_threads(), USABLE * work.memory_share * total_bytes())
 
 
 def _duration(least_s: float, most_s: float) -> str:

@@ -10,6 +10,7 @@ from commands.options import INTERRUPTED, ImageArgument, RunOptions, command
 from commands.parts import Part, StyleOptions, read_parts
 from commands.restyling import LayerOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
 from commands.run import Run
+from commands.series import Series, series_text
 from interp.errors import WeightsError
 from stylize.ways import Way
 
@@ -42,19 +43,26 @@ def stylize(
     _check_options(run, named)
     photo, parts = run.photo(image, "astronaut"), read_parts(run, style)
     check_parts(named, parts)
-    run.plan_outputs(photo.stem, {"image": "png", "mask": "png", "alpha": "png"}, _name_of(parts))
+    series = style.kept(parts)
+    files = {"image": "png", "mask": "png", "alpha": "png"} | ({"series": "json"} if style.series else {})
+    run.plan_outputs(photo.stem, files, _name_of(parts))
 
     way = loop.way(named, style.style_scale, options.seed)
+    if series and loop.size is None:
+        way = replace(way, size_px=series.size_px)
     if way.strength is not None and not any(run.is_given(option) for option in STRENGTHS):
         parts = [replace(part, strength=way.strength) for part in parts]
-    done = restyle_parts(run, photo, parts, foreground, layers, way, grows=loop.size is None, checkpoint=loop.kept(run))
+    done = restyle_parts(
+        run, photo, parts, foreground, layers, way, grows=loop.size is None and series is None,
+        checkpoint=loop.kept(run), series=series,
+    )  # fmt: skip
     run.begin("writing", "Writing the pictures.")
     run.resolved = _resolved(done)
     _write_pictures(run, done)
     if not options.no_report:
         from commands.story import tell_stylize
 
-        run.write_report(tell_stylize(done, exact=run.exact), done.vgg)
+        run.write_report(tell_stylize(done, exact=run.exact), done.vgg, _told_of_series(run, style, series))
     run.finish()
     if done.job.interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -82,6 +90,15 @@ def _resolved(done: Restyling) -> dict[str, str]:
     }
 
 
+def _told_of_series(run: Run, style: StyleOptions, series: Series | None) -> dict[str, str]:
+    """What a reader should know of the series that a picture belongs to."""
+    if series:
+        return {"Series": f"layers, recolouring and size are those of {series.photo}, from {style.series_from}"}
+    if style.series:
+        return {"Series": f"the first: layers, recolouring and size are kept in {run.plan.paths['series'].name}"}
+    return {}
+
+
 def _name_of(parts: list[Part]) -> str:
     return parts[0].region.value if len(parts) == 1 else "both"
 
@@ -97,3 +114,5 @@ def _write_pictures(run: Run, done: Restyling) -> None:
     mask = alpha >= 0.5 if found is None or done.job.way.cut_result else found.mask_hw
     run.write("mask", encode_png(mask_u8(mask)))
     run.write("alpha", encode_png(mask_u8(alpha)))
+    if "series" in run.plan.paths:
+        run.write("series", series_text(done).encode())

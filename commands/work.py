@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commands.networks import Networks
 from commands.options import Device, RunOptions
 from commands.progress import Stages, open_display
 from commands.streams import DISPLAY, tell
@@ -37,10 +38,12 @@ class Work:
 
     Args:
         options: The shared options.
+        networks: Those that are loaded already.
+        memory_share: Of the machine's, that the job may take.
     """
 
-    def __init__(self, options: RunOptions) -> None:
-        self.options = options
+    def __init__(self, options: RunOptions, networks: Networks | None = None, memory_share: float = 1.0) -> None:
+        self.options, self.networks, self.memory_share = options, networks or Networks(), memory_share
         self.started = time.monotonic()
         self.inputs: dict[str, Picture] = {}
         self.warnings: list[str] = []
@@ -126,11 +129,17 @@ class Work:
 
         from interp.network.weights import load_vgg
 
-        options = self.options
+        options, device = self.options, self.device()
         self._prepare_torch()
-        vgg = load_vgg(
-            options.weights, width=options.width, seed=options.seed, layout=options.weights_format, device=self.device()
-        ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- missing in torch's stub
+
+        def load() -> "Vgg":
+            vgg = load_vgg(
+                options.weights, width=options.width, seed=options.seed, layout=options.weights_format, device=device
+            )
+            return vgg.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- not in torch's stub
+
+        asked = options.weights, options.width, options.seed, options.weights_format, device
+        vgg: Vgg = self.networks.get(asked, load)
         self.say(f"Network: {vgg.info.name} ({vgg.info.note}).")
         self._vgg = vgg
         return vgg
@@ -148,7 +157,10 @@ class Work:
         from interp.network.classifiers import load_classifier
 
         self._prepare_torch()
-        loaded = load_classifier(arch, self.options.weights, seed=self.options.seed, device=self.device())
+        weights, seed, device = self.options.weights, self.options.seed, self.device()
+        loaded: Classifier = self.networks.get(
+            (arch, weights, seed, device), lambda: load_classifier(arch, weights, seed=seed, device=device)
+        )
         self.say(f"Network: {loaded.info.name} ({loaded.info.note}).")
         return loaded
 

@@ -6,7 +6,7 @@ from .gram import gram_section as gram_section
 from .gram import gram_sections as gram_sections
 from .html import render_html as render_html
 from .layers import layers_section as layers_section
-from .maximise import maximise_section as maximise_section
+from .maximise import maximise_sections as maximise_sections
 from .record import Record as Record
 from .record import Section as Section
 from .region import region_section as region_section

@@ -7,10 +7,12 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure as MatplotlibFigure
 
+from interp.attribution.cells import enlarged_hw
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.pictures.images import encode_png
 from interp.pictures.sizes import resize_nchw01
 from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, text_at, wrapped
+from reports.coarse import as_kept, marked
 from reports.conventions import View
 from reports.record import Conclusion, Figure, Gallery, Row, Section, Table
 from reports.saliency import scale_bar
@@ -40,11 +42,16 @@ def contrast_row(store: ImageStore, photo_hwc_u8: np.ndarray, contrast: "Contras
     """The photo, the difference laid over it, and what the classifier says; (H, W, 3) uint8 RGB."""
     one, other, (*_, view) = contrast.one.target.name, contrast.other.target.name, contrast_views(contrast)
     height, width = contrast.one.input_chw01.shape[1:]
+    kept, cells = as_kept(photo_hwc_u8), contrast.difference_cells
+    if cells:
+        signed_hw, enlarged = np.clip(enlarged_hw(cells, kept) / view.high, -1, 1), f"It is {marked(cells)}."
+    else:
+        signed_hw, enlarged = _enlarged(view, kept), f"The map has {width}×{height} cells, enlarged smoothly."
     caption = (
         f"{contrast.one.title}: red pixels speak for {one!r} rather than {other!r}, blue ones the other way round. "
-        f"The map has {width}×{height} cells, enlarged smoothly."
+        f"{enlarged}"
     )
-    over = Figure(store.photo(_over(photo_hwc_u8, view), f"Difference of {one} and {other} over the photo."), caption)
+    over = Figure(store.photo(_over(kept, signed_hw), f"Difference of {one} and {other} over the photo."), caption)
     photo = Figure(store.photo(photo_hwc_u8, "The photo."), "The photo")
     return Row((photo, over, _classes(contrast.one.prediction)))
 
@@ -55,12 +62,16 @@ def _classes(prediction: "Prediction") -> Table:
     return Table(f"What the classifier says, at {width}×{height} px", ("Class", "Probability"), rows)
 
 
-def _over(photo_hwc_u8: np.ndarray, view: View) -> np.ndarray:
-    """The photo in dim grey, and over it the map, the stronger the less of the photo."""
+def _enlarged(view: View, photo_hwc_u8: np.ndarray) -> np.ndarray:
+    """The map from -1 to 1 at the photo's size, smoothly."""
     import torch
 
     signed = torch.from_numpy(2 * view.unit_hw01 - 1)[None, None].float()
-    signed_hw = resize_nchw01(signed, photo_hwc_u8.shape[:2])[0, 0].clamp(-1, 1).numpy()
+    return resize_nchw01(signed, photo_hwc_u8.shape[:2])[0, 0].clamp(-1, 1).numpy()
+
+
+def _over(photo_hwc_u8: np.ndarray, signed_hw: np.ndarray) -> np.ndarray:
+    """The photo in dim grey, and over it the map, the stronger the less of the photo."""
     grey = photo_hwc_u8.mean(axis=2, keepdims=True) * 0.5 + 64
     colour = colormaps["RdBu_r"](0.5 + 0.5 * signed_hw)[..., :3] * 255
     strength = np.abs(signed_hw)[..., None] ** 0.7

@@ -16,6 +16,12 @@ from reports.wording import number, percent
 if TYPE_CHECKING:
     from segment.kmeans import Clusters
 
+FEATURES = {
+    "rgb": "colours as the file has them (rgb)",
+    "lab": "colours as they are seen (lab)",
+    "lab+xy": "colours as they are seen, and places (lab+xy)",
+    "vgg": "what VGG-19's layers see (vgg)",
+}
 WORDS = {"good": "Neutral background", "doubt": "Partly neutral background", "bad": "Mixed background"}
 
 
@@ -111,7 +117,7 @@ def clusters_section(store: ImageStore, clusters: "Clusters") -> Section:
         "Shares of the picture (colours) and of its border (thin bars)"
         + ("; right: how well each number of clusters fits." if clusters.fits else "."),
     )
-    facts = Facts((("Compared", clusters.features), ("Number", why_so_many(clusters))))
+    facts = Facts((("Compared", FEATURES[clusters.features]), ("Number", why_so_many(clusters))))
     intro = "K-means: groups of pixels that look alike, learned on a sample and then given to every pixel."
     header = ("Cluster", "Mean colour", "Share of the picture", "Share of the border")
     verdict = Verdict(WORDS[clusters.neutral], neutrality(clusters), clusters.neutral)

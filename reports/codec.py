@@ -51,6 +51,8 @@ def from_json(text: str) -> Record:
         _fail("the record", "an object with a schema_version", value)
     if version == 1:
         value = {"lead": [], "conclusion": None, **value}
+    if version == 3:
+        value = _with_values(value)
     if version not in range(1, SCHEMA_VERSION + 1):
         raise InputError(
             f"The record has schema version {version}; this program reads versions 1 to {SCHEMA_VERSION}. "
@@ -74,6 +76,16 @@ def load_record(path: str | Path) -> Record:
         InputError: If the file cannot be read, or as `from_json`.
     """
     return from_json(read_text(path, _EXPECTED))
+
+
+def _with_values(value: Any) -> Any:
+    """A record of version 3: its matrices have no values."""
+    if isinstance(value, list):
+        return [_with_values(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    added = {"values": []} if value.get("kind") == "matrices" else {}
+    return added | {key: _with_values(item) for key, item in value.items()}
 
 
 def _encoded(value: object) -> Any:

@@ -23,6 +23,7 @@ WORDS = {
     "Pareto front": "The trials that no other trial beats on everything at once.",
     "patch distance": "How unlike the painting's the small squares of a picture are; 0 is alike.",
     "rank correlation": "Whether two maps put the pixels in the same order: 1 the same, 0 no relation.",
+    "receptive field": "The part of a picture that one place of a layer sees; nothing beyond it matters there.",
     "saliency": "A map of the pixels whose change would change the network's answer most.",
     "separation": "How much farther apart parts of two pictures are than parts of one; 0 says nothing.",
     "stationarity": "Whether every part of a picture has the same style: 1 the same, 0 all different.",

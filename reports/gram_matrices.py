@@ -1,5 +1,6 @@
 """The Gram matrices themselves, as pictures: which channels fire together."""
 
+import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from interp.pictures.images import encode_png
-from reports.record import Block, Figure, Matrices, Paragraph, Section
+from reports.record import Block, Figure, Matrices, Paragraph, Section, Values
 from reports.store import ImageStore
 from reports.wording import number
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from interp.statistics.gram_compare import GramComparison
 
 MAX_LAYERS, MAX_SIDE_PX = 6, 256
+LEVELS, DEPTH = 127, 1000  # of a cell's value: steps, and from the least to the largest
 BRIGHTEST = 0.995  # quantile of the values that is drawn brightest: a few channels would darken all others
 
 
@@ -45,7 +47,8 @@ def matrices_section(store: ImageStore, comparison: "GramComparison", names: Seq
             caption = f"{layer}, {name}: 0 (dark) … {number(top)} and above, of a matrix of norm 1."
             image = _picture(unit[np.ix_(order, order)] / top)
             figures.append(Figure(store.png(encode_png(image), alt), caption, pixelated=True))
-        blocks.append(Matrices(tuple(figures), tuple(map(str, order)), "channels"))
+        values = tuple(values_of(unit[np.ix_(order, order)], name) for name, unit in zip(names, units, strict=True))
+        blocks.append(Matrices(tuple(figures), tuple(map(str, order)), "channels", values))
     if len(styles[0]) > MAX_LAYERS:
         blocks.append(Paragraph(f"The first {MAX_LAYERS} of {len(styles[0])} layers; the others are in the figures."))
     intro = (
@@ -77,6 +80,15 @@ def channel_order(gram_cc: np.ndarray) -> np.ndarray:
     return leaves_list(
         linkage(squareform((apart + apart.T) / 2, checks=False), "average", optimal_ordering=len(size) <= 128)
     )
+
+
+def values_of(values_cc: np.ndarray, name: str) -> Values:
+    """A symmetric matrix's values, as a page keeps them: on a logarithmic scale, see `Values`."""
+    upper = values_cc[np.triu_indices(len(values_cc))]
+    largest = float(np.abs(upper).max()) or 1.0
+    level = np.round(LEVELS + (LEVELS - 1) * np.log(np.maximum(np.abs(upper) / largest, 1e-30)) / np.log(DEPTH))
+    codes = (128 + np.sign(upper) * np.maximum(level, 0)).astype(np.uint8)
+    return Values(name, f"{largest:.6g}", base64.b64encode(codes.tobytes()).decode("ascii"))
 
 
 def _unit(gram_cc: np.ndarray) -> np.ndarray:

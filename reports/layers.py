@@ -29,6 +29,7 @@ LAYER_MODES = {
     "evidence": "Chosen from what the network sees in these two pictures; others can give other layers.",
     "fixed": "The usual layers of Gatys et al. 2016, with equal weights.",
     "given": "Layers given by the user or the preset.",
+    "series": "Layers kept from the first picture of the series, so that this one matches it.",
 }
 
 
@@ -78,6 +79,8 @@ def _style_sentences(choice: LayerChoice) -> list[str]:
     shares = ", ".join(f"{name} {weight:.0%}" for name, weight in choice.style_weights.items())
     if choice.style_from is Origin.GIVEN:
         return [f"Style layers {', '.join(choice.style_weights)} were given, with equal weights."]
+    if choice.style_from is Origin.SERIES:
+        return [f"The first picture of the series sets the style layers: {shares}."]
     if choice.style_from is Origin.PRESET:
         return [f"The preset sets the style layers: {shares}."]
     return [
@@ -93,6 +96,8 @@ def _content_sentences(choice: LayerChoice) -> list[str]:
     name = choice.content_layer
     if choice.content_from is Origin.GIVEN:
         return [f"Content layer {name} was given."]
+    if choice.content_from is Origin.SERIES:
+        return [f"The first picture of the series sets the content layer: {name}."]
     if choice.content_from is Origin.PRESET:
         return [f"The preset sets the content layer: {name}."]
     if choice.content_from is Origin.SMALL:

@@ -4,9 +4,10 @@ A record is the whole truth of a report; the HTML page is a pure function of it.
 `Record.images`, keyed by the SHA-256 of their bytes; blocks point at them through `ImageRef`.
 
 Version 2 of the layout added the lead and the conclusion; `codec` reads version 1 as a record without them. Version 3
-added pictures magnified in step (`Linked`) and tables drawn as pictures (`Matrices`).
+added pictures magnified in step (`Linked`) and tables drawn as pictures (`Matrices`), version 4 the values of these.
 """
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -14,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from interp.errors import UsageError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 ImageType = Literal["image/webp", "image/png", "image/svg+xml"]
 Level = Literal["good", "doubt", "bad"]
 LEVELS: tuple[Level, ...] = ("good", "doubt", "bad")
@@ -146,19 +147,49 @@ class Linked:
 
 
 @dataclass(frozen=True)
+class Values:
+    """The values of a symmetric table, to three per cent and a thousandth of the largest.
+
+    Attributes:
+        name: Of what it is.
+        largest: The largest absolute value, as text.
+        codes: A byte a cell, base64, of the upper triangle row by row, the diagonal in it: 128 + s level, s the sign.
+            Level 127 is the largest absolute value, each level less is 1000^(1/126) times smaller, 0 is less than 1.
+    """
+
+    name: str
+    largest: str
+    codes: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Matrices:
-    """Square tables drawn as pictures, side by side; pointing at a cell says which row and column it belongs to.
+    """Square tables drawn as pictures, side by side; pointing at a cell says which row and column meet, and its value.
 
     Attributes:
         figures: Of one size in cells; a cell may be less than a pixel.
         names: Of the rows from the top, and of the columns from the left, the same for all.
         unit: What they name, in the plural ("channels").
+        values: Of each figure; none where only names are known.
     """
 
     kind: ClassVar[str] = "matrices"
     figures: tuple[Figure, ...]
     names: tuple[str, ...]
     unit: str
+    values: tuple[Values, ...] = ()
+
+    def __post_init__(self) -> None:
+        try:
+            counts = [len(base64.b64decode(each.codes, validate=True)) for each in self.values]
+        except ValueError as error:
+            raise UsageError(f"Values of a matrix are not base64 ({error}); expected a byte a cell.") from error
+        side = len(self.names)
+        if counts and counts != [side * (side + 1) // 2] * len(self.figures):
+            raise UsageError(
+                f"{len(self.figures)} matrices of {side} {self.unit} came with {counts} values; expected "
+                f"{side * (side + 1) // 2} each."
+            )
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import FuncFormatter
 
+from interp.attribution.cells import enlarged_hw
 from interp.attribution.verdict import SaliencyVerdict
 from interp.pictures.images import encode_png
 from interp.pictures.sizes import resize_hw01
 from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, text_at, viridis, wrapped
+from reports.coarse import as_kept, marked
 from reports.conventions import View, flashtorch_panels, views
 from reports.record import Block, Figure, Gallery, ImageRef, Paragraph, Row, Section, Table
 from reports.store import ImageStore
@@ -32,13 +34,16 @@ PANELS_TOP_PX = 110  # of the four views
 COLUMNS, HEAD_PX, FOOT_PX = 5, 120, 112  # of the methods' sheet
 
 
-def saliency_section(store: ImageStore, saliency: "SaliencyMap", verdict: SaliencyVerdict) -> Section:
+def saliency_section(
+    store: ImageStore, saliency: "SaliencyMap", verdict: SaliencyVerdict, *, classes: bool = True
+) -> Section:
     """A saliency map and whether to believe it.
 
     Args:
         store: Where pictures go.
         saliency: The map.
         verdict: By the stated rule; a map is not shown without one.
+        classes: Whether to list what the classifier says; not where the page opens with it.
 
     Returns:
         Section `saliency`.
@@ -51,7 +56,8 @@ def saliency_section(store: ImageStore, saliency: "SaliencyMap", verdict: Salien
             "second."
         )
         blocks.append(curves_figure(store, verdict, caption))
-    blocks.extend(prediction_blocks(saliency.prediction))
+    if classes:
+        blocks.extend(prediction_blocks(saliency.prediction))
     intro = f"Which pixels {saliency.target.name!r} depends on, and whether that map can be believed."
     return Section("saliency", "Saliency", intro, tuple(blocks))
 
@@ -66,10 +72,14 @@ def saliency_row(store: ImageStore, photo_hwc_u8: np.ndarray, saliency: "Salienc
         verdict: On it.
     """
     height, width = saliency.input_chw01.shape[1:]
-    over = _over_photo(photo_hwc_u8, saliency.magnitude_hw)
+    strength, enlarged = saliency.magnitude_hw, f"The map has {width}×{height} cells, enlarged smoothly."
+    if saliency.cells:
+        strength = np.abs(enlarged_hw(saliency.cells, as_kept(photo_hwc_u8)))
+        enlarged = f"It is {marked(saliency.cells)}."
+    over = _over_photo(photo_hwc_u8, strength)
     caption = (
         f"{saliency.title} for {saliency.target.name!r}, over the photo in grey: the brighter, the more the class "
-        f"depends on it. Verdict: {verdict.word}. The map has {width}×{height} cells, enlarged smoothly."
+        f"depends on it. Verdict: {verdict.word}. {enlarged}"
     )
     tables = tuple(block for block in prediction_blocks(saliency.prediction) if isinstance(block, Table))
     photo = Figure(store.photo(photo_hwc_u8, "The photo."), "The photo")
@@ -112,11 +122,9 @@ def methods_section(
         )
         for entry, view, verdict in zip(maps, views(maps, convention), verdicts, strict=True)
     ]
-    blocks: list[Block] = [Gallery(tuple(pictures)), verdict_table(maps, verdicts)]
-    blocks.append(_methods_table(maps, convention))
-    blocks.extend(prediction_blocks(maps[0].prediction))
+    blocks = (Gallery(tuple(pictures)), verdict_table(maps, verdicts), _methods_table(maps, convention))
     intro = f"The same question, which pixels {target!r} depends on, answered by {len(maps)} methods."
-    return Section("saliency", "Saliency", intro, tuple(blocks))
+    return Section("saliency", "Saliency", intro, blocks)
 
 
 def _views_gallery(store: ImageStore, saliency: "SaliencyMap", verdict: SaliencyVerdict) -> Gallery:

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from interp.attribution.verdict import SAME_MAP_ABOVE
 from reports.canvas import COLOURS, DPI, SOFT, WIDTH_IN, axes_at, closed, page, styled, text_at, wrapped
 from reports.record import Block, Figure, Section, Table
-from reports.saliency import prediction_blocks
 from reports.store import ImageStore
 from reports.verdict import curves_figure, verdict_block, verdict_table
 from reports.wording import number
@@ -122,7 +121,6 @@ def sanity_section(store: ImageStore, checks: Sequence["SanityCheck"]) -> Sectio
         if verdict.fractions:
             caption = f"{title}: insertion and deletion (Petsiuk et al. 2018)."
             blocks.append(curves_figure(store, verdict, caption, title))
-    blocks += prediction_blocks(first.prediction)
     intro = (
         f"Maps of {first.target.name!r} under the tests of Adebayo et al. 2018, Sixt et al. 2020, Petsiuk et al. 2018."
     )

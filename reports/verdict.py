@@ -98,11 +98,19 @@ def curves_figure(store: ImageStore, verdict: SaliencyVerdict, caption: str, tit
 
 
 def verdict_table(maps: Sequence["SaliencyMap"], verdicts: Sequence[SaliencyVerdict]) -> Table:
-    """The verdicts with their numbers."""
-    header = ("Method", "Verdict", "Insertion - deletion", "Chance, 95 %", "Other class", "Random head")
+    """The verdicts with their numbers; the class too where the maps are of several."""
+    several = len({entry.target for entry in maps}) > 1
+    header = (
+        "Map" if several else "Method",
+        "Verdict",
+        "Insertion - deletion",
+        "Chance, 95 %",
+        "Other class",
+        "Random head",
+    )
     rows = tuple(
         (
-            entry.title,
+            f"{entry.title}, {entry.target.name}" if several else entry.title,
             str(verdict.word),
             _difference(verdict),
             number(verdict.random_quantile95),

@@ -20,6 +20,7 @@ from interp.network.frozen_pass import FrozenPass
 from interp.network.layer_names import LAYERS, layer
 from interp.network.precision import resolve_precision
 from interp.network.vgg import Vgg
+from interp.pictures.colour import ColourMap
 from interp.pictures.sizes import resize_hw01, resize_nchw01
 from interp.statistics.gram import Moments
 from interp.statistics.regions import MIN_EFFECTIVE_CELLS, effective_cells, pool_mask
@@ -58,6 +59,7 @@ class Pictures:
         draft_nchw01: (1, 3, h, w) in [0, 1], the photo, in the painting's colours unless the policy says otherwise.
         painting_nchw01: (1, 3, y, x), what the style is learned from, with a border.
         learned_hw01: (y, x), the part of it that counts.
+        recolouring: How the draft, or the painting, was recoloured.
     """
 
     crop: Crop
@@ -65,6 +67,7 @@ class Pictures:
     draft_nchw01: Tensor
     painting_nchw01: Tensor
     learned_hw01: Tensor
+    recolouring: ColourMap
 
 
 @dataclass(frozen=True)

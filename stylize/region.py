@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from interp.errors import MaskError, UsageError, unknown_name
-from interp.pictures.colour import match_colour
+from interp.pictures.colour import ColourMap, colour_map
 from interp.pictures.sizes import fit_painting_nchw01, resize_hw01
 from interp.statistics.layers import LayerChoice
 from stylize.fill import continue_outside, with_border
@@ -28,6 +28,7 @@ class StyledRegion:
         painting_alpha_hw01: (h, w) float32, the part of the painting to learn from; None for all of it.
         name: What the region is called in figures and messages.
         held_hw01: (H, W) float32, where the photo's small shapes are held too, as a face's; None for nowhere.
+        recolouring: That of another photo, to be kept; None makes one for this photo.
     """
 
     alpha_hw01: np.ndarray = field(repr=False)
@@ -38,6 +39,7 @@ class StyledRegion:
     painting_alpha_hw01: np.ndarray | None = field(default=None, repr=False)
     name: str = "region"
     held_hw01: np.ndarray | None = field(default=None, repr=False)
+    recolouring: ColourMap | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.strength) and self.strength > 0):
@@ -57,7 +59,7 @@ class StyledRegion:
 
     def pictures(
         self, photo_nchw01: Tensor, alpha_hw01: Tensor, photo_hw_px: tuple[int, int], style_scale: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, ColourMap]:
         """The picture to start from and to keep the content of, and the painting to learn the style of.
 
         Args:
@@ -69,13 +71,22 @@ class StyledRegion:
 
         Returns:
             Draft (1, 3, H, W) in [0, 1]; painting and the part of it to learn from, as `lesson` returns them, the
-            painting recoloured where the colour policy says so.
+            painting recoloured where the colour policy says so; how the one or the other was recoloured.
         """
         painting, learned = self.lesson(photo_hw_px, style_scale)
         painting, learned = painting.to(photo_nchw01), learned.to(photo_nchw01)
+        recolouring = self.recolouring or self._own_recolouring(photo_nchw01, alpha_hw01, painting, learned)
         if self.colour == "none":
-            return match_colour(photo_nchw01, painting, alpha_hw01, learned), painting, learned
-        return photo_nchw01, match_colour(painting, photo_nchw01, learned, alpha_hw01), learned
+            return recolouring.of(photo_nchw01), painting, learned, recolouring
+        return photo_nchw01, recolouring.of(painting), learned, recolouring
+
+    def _own_recolouring(
+        self, photo_nchw01: Tensor, alpha_hw01: Tensor, painting_nchw01: Tensor, learned_hw01: Tensor
+    ) -> ColourMap:
+        """How this photo takes the painting's colours, or the painting this photo's."""
+        if self.colour == "none":
+            return colour_map(photo_nchw01, painting_nchw01, alpha_hw01, learned_hw01)
+        return colour_map(painting_nchw01, photo_nchw01, learned_hw01, alpha_hw01)
 
     def lesson(self, photo_hw_px: tuple[int, int], style_scale: float = 1.0) -> tuple[Tensor, Tensor]:
         """The painting beside a photo of a size, with a border, and the part of it to learn from.

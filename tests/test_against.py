@@ -15,7 +15,9 @@ from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.errors import UsageError
 from interp.network.vgg import Vgg
 from interp.pictures.images import to_hwc_u8
-from reports.against import BRIGHTEST, contrast_conclusion, contrast_views
+from reports import ImageStore
+from reports.against import BRIGHTEST, contrast_conclusion, contrast_row, contrast_section, contrast_views
+from reports.record import Figure, Table
 from tests.helpers import assert_failed, call, smooth
 
 
@@ -40,6 +42,22 @@ def test_all_three_maps_have_one_scale(compact: Vgg) -> None:
     for view, value in zip(contrast_views(found), values, strict=True):
         assert (view.low, view.high) == pytest.approx((-limit, limit))
         np.testing.assert_allclose(view.unit_hw01, np.clip(value / limit, -1, 1) / 2 + 0.5, atol=1e-5)
+
+
+def test_coarse_maps_are_enlarged_as_such_and_each_verdict_names_its_class(compact: Vgg) -> None:
+    found = contrast(compact, "grad-cam")
+    cells = found.difference_cells
+    assert cells and found.one.cells and found.other.cells
+    np.testing.assert_array_equal(cells.values_hw, found.one.cells.values_hw - found.other.cells.values_hw)
+    photo = to_hwc_u8(smooth(0, 64))
+    _, over, _ = contrast_row(ImageStore(), photo, found).figures
+    assert isinstance(over, Figure) and "the network saw only these 4×4 cells" in over.caption
+    _, smoothly, _ = contrast_row(ImageStore(), photo, contrast(compact, "gradient")).figures
+    assert isinstance(smoothly, Figure) and "enlarged smoothly" in smoothly.caption
+    verdicts = SaliencyVerdict(VerdictWord.CLASS), SaliencyVerdict(VerdictWord.RANDOM)
+    table = contrast_section(ImageStore(), [found], [verdicts]).blocks[-1]
+    assert isinstance(table, Table)
+    assert [row[0] for row in table.rows] == [f"Grad-CAM, {each.target.name}" for each in (found.one, found.other)]
 
 
 def test_only_two_classes_by_one_method_can_be_subtracted(compact: Vgg) -> None:

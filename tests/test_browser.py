@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
-from reports import Record, render_html
+from reports import ImageStore, Record, render_html
+from reports.gram_matrices import values_of
 from reports.index import entry_of, render_index
+from reports.record import Figure, Matrices, Section
 from tests.conftest import chromium
 from tests.test_reports_html import HOSTILE, record_with
 
@@ -146,15 +149,54 @@ def test_linked_pictures_move_in_step(browser: "Browser", pages: dict[str, Path]
         assert magnified.startswith("matrix(1.5") and moved.startswith("matrix(1.5") and moved != magnified
 
 
-def test_a_cell_of_a_matrix_is_named(browser: "Browser", pages: dict[str, Path]) -> None:
-    """Of two names: the lower left cell is the second's row and the first's column."""
+def test_a_cell_of_a_matrix_is_named_by_pointer_and_keyboard(browser: "Browser", pages: dict[str, Path]) -> None:
+    """Of two names: the lower left cell is the second's row and the first's column, and holds minus the largest."""
     with opened(browser, pages["plain"]) as page:
         image = page.locator(".matrices img").first
+        said = page.locator(".cell")
         image.scroll_into_view_if_needed()
         box = image.bounding_box()
         assert box
         page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
-        assert page.locator(".cell").inner_text() == "Plain words second and Plain words"
+        value = "-2.5 in Plain words"
+        assert said.inner_text() == f"Plain words second and Plain words: {value}, {value}"
+        assert said.get_attribute("aria-live") == "polite"
+        page.locator(".matrices button").last.focus()
+        heard = []
+        for key in ("ArrowUp", "ArrowUp", "ArrowRight", "Shift+ArrowDown"):
+            page.keyboard.press(key)
+            heard.append(said.inner_text().removeprefix("Plain words ").split(" in ")[0])
+        first, second = "Plain words and Plain words: 2.5", "Plain words and second: -2.5"
+        assert heard == [first, first, second, "second and second: under 0.003"]
+        spots = [spot.bounding_box() for spot in page.locator(".spot").all()]
+        assert spots[0] and abs(spots[0]["x"] + spots[0]["width"] / 2 - box["x"] - 0.75 * box["width"]) < 1
+
+
+def test_values_read_from_the_page_are_the_matrixs_own(browser: "Browser", tmp_path: Path) -> None:
+    """Of both signs and over four orders of magnitude: to two digits, or less than a thousandth of the largest."""
+    rng = np.random.default_rng(0)
+    values = rng.choice([-1, 1], (6, 6)) * 10.0 ** rng.uniform(-4, 0, (6, 6))
+    values = np.triu(values) + np.triu(values, 1).T
+    store = ImageStore()
+    figure = Figure(store.photo(np.zeros((90, 90, 3), np.uint8), "Six by six."), "Six")
+    matrices = Matrices((figure,), tuple("abcdef"), "letters", (values_of(values, "it"),))
+    path = tmp_path / "six.html"
+    record = Record("gram", "t", "h", (Section("one", "One", "", (matrices,)),), images=store.images)
+    path.write_text(render_html(record), "utf-8")
+    snake = [(row, column if row % 2 == 0 else 5 - column) for row in range(6) for column in range(6)]
+    small = np.abs(values) < np.abs(values).max() / 1000
+    assert 3 < small.sum() < 18
+    with opened(browser, path) as page:
+        page.locator(".matrices button").focus()
+        page.keyboard.press("ArrowUp")
+        for (row, column), (down, right) in zip(snake, [*snake[1:], (9, 9)], strict=True):
+            pair, said = page.locator(".cell").inner_text().removesuffix(" in it").split(": ")
+            assert pair == f"letters {'abcdef'[row]} and {'abcdef'[column]}"
+            if not small[row, column]:
+                assert float(said) == pytest.approx(values[row, column], rel=0.08)
+            else:
+                assert said.startswith("under")
+            page.keyboard.press("ArrowDown" if down > row else "ArrowRight" if right > column else "ArrowLeft")
 
 
 @pytest.mark.parametrize("name", ["plain", "hostile", "example"])

@@ -119,9 +119,25 @@ def test_gram_compares_pictures(photo: Path, tmp_path: Path) -> None:
 
 def test_maximise_writes_the_picture(photo: Path, tmp_path: Path) -> None:
     options = ["--size", "48", "--iterations", "5", "--json", "--out-dir", tmp_path]
-    found = outputs(call("maximise", "relu3_1:20", photo, *options))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "first.png").write_bytes(samples.PAINTING.read_bytes())
+    (folder / "damaged.png").write_bytes(b"no picture")
+    result = call("maximise", "relu3_1:20", folder, photo, *options)
+    found = outputs(result)
+    assert "Left out: 'damaged.png' is not a picture" in result.stderr
     assert found["image"].name == "relu3_1-20.maximise.png"
     with Image.open(found["image"]) as picture:
         assert picture.size == (48, 48)
     record = json.loads((tmp_path / "relu3_1-20.maximise.report.json").read_text())
-    assert record["data"]["final"] > record["data"]["photo"]
+    data = record["data"]
+    assert set(data["photos"]) == {"first.png", "me.png"} and data["final"] > data["photos"]["me.png"]
+    values = [patch["cell"]["value"] for patch in data["patches"]]
+    assert len(values) == 12 and values == sorted(values, reverse=True)
+    assert [section["id"] for section in record["sections"]] == ["patches", "photos", "maximise"]
+    classes = outputs(call("maximise", "goldfish", photo, *options))
+    page = classes["report"].read_text()
+    assert "no receptive field to draw" in page and 'id="patches"' not in page
+    refused = call("maximise", "relu3_1:20", *[photo] * 49, *options)
+    assert refused.exit_code == 2 and "at most 48" in refused.stderr
+    assert call("maximise", "relu3_1:20", folder / "damaged.png", photo, *options).exit_code == 3

@@ -13,7 +13,12 @@ from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.network.classify import Prediction
 from reports.conclusions.regions import segment_conclusion
 from reports.conclusions.restyling import SOME, compare_conclusion, stylize_conclusion, sweep_conclusion
-from reports.conclusions.seeing import maximise_conclusion, saliency_conclusion
+from reports.conclusions.seeing import (
+    features_conclusion,
+    maximise_conclusion,
+    most_believable,
+    saliency_conclusion,
+)
 from reports.record import Conclusion
 from stylize.isolate import Isolation
 from stylize.standings import About, Standing
@@ -113,12 +118,42 @@ def test_few_trials_are_called_few() -> None:
 @pytest.mark.parametrize(
     ("made", "natural", "found", "level"),
     [
-        (8.0, 2.0, "4 times as much as a.png", "good"),
-        (2.0, 0.0, "and does not answer to", "good"),
-        (1.0, 2.0, "no more than", "bad"),
+        (8.0, 2.0, "4 times as much as to a.png. Its strongest cell, 9.50, is in b.png.", "good"),
+        (2.0, 0.0, "(2.00), and not to a.png as a whole (0).", "good"),
+        (1.0, 2.0, "no more than a.png does", "bad"),
+        (-1.0, -2.0, "not at all (-1.00)", "bad"),
     ],
 )
 def test_a_made_picture_must_beat_the_photo(made: float, natural: float, found: str, level: str) -> None:
     target = SimpleNamespace(target=SimpleNamespace(name="relu1_1:3"), final=made)
-    said = maximise_conclusion(cast(Any, target), cast(Any, SimpleNamespace(value=natural)), "a.png")
+    photos = {"a.png": SimpleNamespace(value=natural), "b.png": SimpleNamespace(value=natural - 1)}
+    cells = [("b.png", SimpleNamespace(value=9.5)), ("a.png", SimpleNamespace(value=2.0))]
+    said = maximise_conclusion(cast(Any, target), cast(Any, photos), cast(Any, cells))
     assert found in said.found and said.level == level
+
+
+@pytest.mark.parametrize(
+    ("rank", "asked", "found", "advice"),
+    [
+        ("index", None, "channel 7 answers most strongly", "maximise relu3_1:7 "),
+        ("contrast", None, "channel 4 tells the subject from its surroundings best", "maximise relu3_1:4 "),
+        ("gradient", None, "channel 4 speaks most for the class", "maximise relu3_1:4 "),
+        ("gradient", (4, 7), "channel 7 answers most strongly", "maximise relu3_1:7 "),
+    ],
+)
+def test_a_channel_is_named_for_what_the_channels_were_ranked_by(
+    rank: str, asked: Any, found: str, advice: str
+) -> None:
+    values = np.zeros((2, 3, 3))
+    values[1, 1, 1] = 5.0
+    stats = SimpleNamespace(dead=0, mean_c=np.zeros(9))
+    selection = SimpleNamespace(rank=rank, channels=asked)
+    maps = SimpleNamespace(layer="relu3_1", channels=(4, 7), maps_khw=values, stats=stats, selection=selection)
+    said = features_conclusion(cast(Any, [maps]), False)
+    assert found in said.found and advice in said.advice
+
+
+@pytest.mark.parametrize(("words", "first"), [("RANDOM CLASS CLASS", 1), ("EDGES RANDOM", 0), ("", 0)])
+def test_the_map_shown_first_is_one_that_can_be_believed(words: str, first: int) -> None:
+    verdicts = [SaliencyVerdict(VerdictWord[word]) for word in words.split()]
+    assert most_believable(cast(Any, [None] * 3), verdicts) == first

@@ -34,6 +34,7 @@ from reports.record import (
     Row,
     Section,
     Table,
+    Values,
     Verdict,
 )
 
@@ -41,6 +42,7 @@ HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>{{ 7*7 }}</
 STORE = ImageStore()
 RNG = np.random.default_rng(0)
 PIXELS = [RNG.integers(0, 255, (24, 32, 3), np.uint8) for _ in range(3)]
+CODES = base64.b64encode(bytes([255, 1, 128])).decode()  # the largest, its negative, less than a thousandth of it
 Tag = tuple[str, dict[str, str]]
 
 
@@ -57,7 +59,7 @@ def record_with(text: str) -> Record:
         Compare(before, after, outline, text),
         Gallery((again, Figure(third, text))),
         Linked((Figure(after, text), Figure(third, text))),
-        Matrices((Figure(third, text), again), (text, "second"), text),
+        Matrices((Figure(third, text), again), (text, "second"), text, (Values(text, "2.5", CODES),) * 2),
         Verdict(text, text, "doubt"),
         Code(text),
     )

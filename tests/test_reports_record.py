@@ -26,10 +26,12 @@ from reports.record import (
     Figure,
     Gallery,
     ImageRef,
+    Matrices,
     Paragraph,
     Row,
     Section,
     Table,
+    Values,
     Verdict,
     image_refs,
 )
@@ -43,6 +45,10 @@ REFS = st.builds(
     ImageRef, st.just(KEY), st.just("image/png"), st.integers(1, 9), st.integers(1, 9), TEXT.filter(str.strip)
 )
 FIGURES = st.builds(Figure, REFS, TEXT, st.booleans())
+VALUES = st.builds(Values, TEXT, TEXT, st.binary(min_size=3, max_size=3).map(lambda b: base64.b64encode(b).decode()))
+MATRICES = st.builds(
+    Matrices, st.tuples(FIGURES), st.tuples(TEXT, TEXT), TEXT, st.lists(VALUES, min_size=1, max_size=1).map(tuple)
+)
 BLOCKS = st.one_of(
     st.builds(Paragraph, TEXT),
     st.builds(Facts, st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple)),
@@ -53,6 +59,7 @@ BLOCKS = st.one_of(
     st.builds(Row, st.lists(FIGURES, max_size=2).map(tuple)),
     st.builds(Verdict, TEXT, TEXT, st.sampled_from(["good", "doubt", "bad"])),
     st.builds(Code, TEXT),
+    MATRICES,
 )
 SECTIONS = st.builds(Section, st.just("one"), TEXT, TEXT, st.lists(BLOCKS, max_size=3).map(tuple))
 PLAIN: st.SearchStrategy[Any] = st.recursive(
@@ -87,6 +94,15 @@ def test_names_that_are_no_unicode_survive() -> None:
     record = Record("stylize", "photo-\udcff.png", "", ())
     assert from_json(to_json(record)) == record
     assert to_json(record).isascii()
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"), [("AAA=", "2 letters came with .2. values; expected 3"), ("A", "not base64")]
+)
+def test_values_of_a_matrix_are_as_many_as_its_cells(codes: str, said: str) -> None:
+    figure = Figure(ImageRef(KEY, "image/png", 1, 1, "Two."), "")
+    with pytest.raises(UsageError, match=said):
+        Matrices((figure,), ("a", "b"), "letters", (Values("it", "1", codes),))
 
 
 def sample() -> Record:

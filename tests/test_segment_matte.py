@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from interp.errors import UsageError
-from segment.matte import guided_coefficients, matte, outline_distance_px, soften
+from interp.pictures.guided_filter import guided_coefficients
+from segment.matte import matte, outline_distance_px, soften
 
 
 def guided_by_definition(guide: np.ndarray, target: np.ndarray, radius: int, epsilon: float) -> np.ndarray:

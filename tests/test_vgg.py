@@ -1,12 +1,15 @@
 """The network against torchvision's, layer by layer, and the table of layers against arithmetic."""
 
+import numpy as np
 import pytest
 import torch
 import torchvision
 
 from interp.errors import UsageError, WeightsError
-from interp.network.layer_names import LAYERS, deepest, layer
+from interp.network.layer_names import LAYERS, deepest
 from interp.network.vgg import IMAGENET_MEAN, IMAGENET_STD, Vgg
+
+PROBED = ("conv1_1", "conv1_2", "pool1", "relu2_1", "pool2", "conv3_4", "pool3", "relu4_3", "pool4", "conv5_4", "pool5")
 
 
 @pytest.fixture(scope="module")
@@ -39,24 +42,22 @@ def test_receptive_fields_are_the_published_ones() -> None:
     assert {name: fields[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize("name", ["relu1_2", "pool2", "relu3_1", "conv3_4"])
-def test_receptive_field_and_stride_by_probing(name: str) -> None:
-    """Gradient of one cell reaches exactly the pixels that the table says."""
-    vgg = Vgg(width=1 / 16)
+@pytest.mark.parametrize("name", PROBED)
+def test_a_cell_sees_exactly_the_pixels_its_gradient_reaches(name: str) -> None:
+    """Weights and pixels are positive and pools average, so that no path from a pixel to the cell is closed."""
+    vgg = Vgg(width=1 / 64)
     for parameter in vgg.parameters():
-        torch.nn.init.constant_(parameter, 0.01)  # all positive: nothing is masked by a ReLU
-    vgg.normalise = torch.nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
-    vgg.features = torch.nn.Sequential(
-        *[torch.nn.AvgPool2d(2) if isinstance(module, torch.nn.MaxPool2d) else module for module in vgg.features]
-    )
-    image = torch.rand(1, 3, 96, 96).requires_grad_()
-    maps = vgg.activations(image, [name])[name]
-    row = maps.shape[2] // 2
-    (gradient,) = torch.autograd.grad(maps[0, 0, row, row], image)
-    rows = gradient[0, 0].abs().sum(1).nonzero().flatten()
-    place = layer(name)
-    assert len(rows) == place.receptive_field_px
-    assert int(rows[0]) == row * place.stride_px - place.inset_px
+        torch.nn.init.constant_(parameter, 0.1)
+    image = torch.rand(1, 3, 112, 128, generator=torch.Generator().manual_seed(0)) + 3  # positive, normalised too
+    pixels = image.double().requires_grad_()
+    maps = vgg.double().activations(pixels, [name], "average")[name]
+    for row, column in ((maps.shape[2] // 2, maps.shape[3] // 3), (0, maps.shape[3] - 1)):
+        (gradient,) = torch.autograd.grad(maps[0, 0, row, column], pixels, retain_graph=True)
+        top, left, height, width = LAYERS[name].seen_px(row, column)
+        expected = np.zeros((112, 128), bool)
+        expected[max(0, top) : top + height, max(0, left) : left + width] = True
+        np.testing.assert_array_equal((gradient[0] != 0).all(dim=0).numpy(), expected)
+        np.testing.assert_array_equal((gradient[0] != 0).any(dim=0).numpy(), expected)
 
 
 def test_captured_convolutions_keep_their_negative_values(ours: Vgg) -> None:

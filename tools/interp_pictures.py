@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from commands import samples
 from interp.attribution.maximise import Maximised, maximise
 from interp.attribution.methods import METHODS
+from interp.attribution.response import response, strongest
 from interp.attribution.saliency import saliency_map
 from interp.attribution.sanity import quick_verdict, random_margin95, sanity_check
 from interp.attribution.targets import Target
@@ -31,6 +32,7 @@ from reports.sanity import sanity_figure
 
 MAXIMISED = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_2")
 CHANNELS, SIDE_PX, GAP_PX, LABEL_PX = 8, 112, 6, 66  # the first channels, not chosen ones
+MAX_BYTES = 200_000  # of a picture: a README must load
 PICTURES = {name: samples.photo(name) for name in ("astronaut", "chelsea", "coffee")} | {"painting": samples.PAINTING}
 
 
@@ -62,23 +64,36 @@ def gram(vgg: Vgg, folder: Path) -> None:
 
 
 def maximised(vgg: Vgg, folder: Path) -> None:
+    """Two rows a layer: the pictures made for its channels, and below each what of the photos excites it most."""
+    photos = {name: load_image(path) for name, path in PICTURES.items() if name != "painting"}
     pitch = SIDE_PX + GAP_PX
-    sheet = Image.new("RGB", (LABEL_PX + CHANNELS * pitch, len(MAXIMISED) * pitch), "white")
+    sheet = Image.new("RGB", (LABEL_PX + CHANNELS * pitch, len(MAXIMISED) * (2 * pitch + GAP_PX)), "white")
     pen = ImageDraw.Draw(sheet)
     for row, layer in enumerate(MAXIMISED):
-        pen.text((0, row * pitch + SIDE_PX // 2), layer, "black", font_size=14, anchor="lm")
+        top = row * (2 * pitch + GAP_PX)
+        pen.text((0, top + SIDE_PX // 2), layer, "black", font_size=14, anchor="lm")
+        pen.text((0, top + pitch + SIDE_PX // 2), "in photos", "black", font_size=12, anchor="lm")
         for channel in range(CHANNELS):
-            found = list(maximise(vgg, Target(f"{layer}:{channel}", channel, layer), size_px=SIDE_PX))[-1]
+            target = Target(f"{layer}:{channel}", channel, layer)
+            found = list(maximise(vgg, target, size_px=SIDE_PX))[-1]
             assert isinstance(found, Maximised)
-            picture = Image.fromarray(to_hwc_u8(found.image_nchw01))
-            sheet.paste(picture, (LABEL_PX + channel * pitch, row * pitch))
-    sheet.save(folder / "maximise.webp", quality=85, method=6)
+            left = LABEL_PX + channel * pitch
+            sheet.paste(Image.fromarray(to_hwc_u8(found.image_nchw01)), (left, top))
+            responses = {name: response(vgg, target, image) for name, image in photos.items()}
+            ((name, cell),) = strongest(responses, 1)
+            patch = Image.fromarray(np.round(responses[name].patch(cell) * 255).astype(np.uint8))
+            shape = Image.Resampling.NEAREST if patch.width < SIDE_PX / 4 else Image.Resampling.BICUBIC
+            sheet.paste(patch.resize((SIDE_PX, SIDE_PX), shape), (left, top + pitch))
+    save(folder / "maximise.webp", sheet)
 
 
-def save(path: Path, png: bytes) -> None:
-    """Store a figure as WebP."""
-    image = Image.open(io.BytesIO(png)).convert("RGB")
-    image.save(path, quality=80, method=6)
+def save(path: Path, picture: bytes | Image.Image) -> None:
+    """Store a figure as WebP, as good as the limit allows."""
+    image = picture if isinstance(picture, Image.Image) else Image.open(io.BytesIO(picture)).convert("RGB")
+    for quality in range(85, 20, -5):
+        image.save(path, quality=quality, method=6)
+        if path.stat().st_size <= MAX_BYTES:
+            break
     print(path, np.asarray(image).shape, path.stat().st_size)
 
 

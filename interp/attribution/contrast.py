@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interp.attribution.cells import Cells
 from interp.attribution.saliency import SaliencyMap
 from interp.errors import UsageError
 
@@ -41,3 +42,9 @@ class Contrast:
     def difference_hw(self) -> np.ndarray:
         """Above 0 where a pixel speaks for the first class more than for the other, (h, w) float32."""
         return self.one.heat_hw - self.other.heat_hw
+
+    @property
+    def difference_cells(self) -> Cells | None:
+        """The same of a coarse method's cells."""
+        one, other = self.one.cells, self.other.cells
+        return Cells(one.values_hw - other.values_hw, one.across_hw) if one and other else None

@@ -11,17 +11,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from interp.attribution.targets import Scored, Target
 from interp.errors import UsageError, WeightsError
-from interp.network.classify import Classifier, native_size_hw_px
-from interp.network.layer_names import LAYERS
+from interp.network.classify import Classifier
 from interp.network.vgg import Vgg
-from interp.pictures.sizes import resize_nchw01, working_size_hw_px
 
 # Square root of the covariance of ImageNet's colours (lucid, `optvis/param/color.py`), rows RGB.
 COLOUR_SQRT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
@@ -31,9 +28,6 @@ JITTER_SHARE = 1 / 16  # of the side
 TURN_DEG = 5.0
 ZOOM = 0.1  # at most that much smaller or larger
 MARGIN_SHARE = 1 / 8  # of the side, optimised on each side and cut off: a layer's zero padding marks the border
-
-RESPONSE_PX = 512  # long side at which a photo is looked at
-PATCHES = 6
 
 
 @dataclass(frozen=True)
@@ -168,61 +162,3 @@ def shaken(image_nchw01: Tensor, generator: torch.Generator) -> Tensor:
     transform = torch.cat([turn, shift[:, None]], dim=1)[None].to(image_nchw01)
     grid = F.affine_grid(transform, [1, 3, side, side], align_corners=False)
     return F.grid_sample(image_nchw01, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-
-
-@dataclass(frozen=True)
-class Response:
-    """What the same target makes of a photo.
-
-    Attributes:
-        value: Of the number that was raised.
-        input_hwc01: (H, W, 3) the photo at the size it was looked at, RGB.
-        map_hw: Values of the channel, or the mean of the layer's, on the layer's own grid; None for a class.
-        patches: (h, w, 3) RGB in [0, 1]: what the cells that answer most see of the photo, best first.
-    """
-
-    value: float
-    input_hwc01: np.ndarray = field(repr=False)
-    map_hw: np.ndarray | None = field(repr=False)
-    patches: tuple[np.ndarray, ...] = field(repr=False)
-
-
-def response(classifier: Classifier, target: Target, image_nchw01: Tensor) -> Response:
-    """Look at a photo through the same target.
-
-    Args:
-        classifier: The network.
-        target: A class (looked at in its native size), a channel or a layer (at 512 px).
-        image_nchw01: (1, 3, H, W) float RGB in [0, 1], any size.
-
-    Returns:
-        Its value, its map, and of VGG-19 the patches to which it answers most.
-    """
-    size_hw_px = native_size_hw_px(classifier, image_nchw01)
-    if not target.is_class and not classifier.only_squares:
-        size_hw_px = working_size_hw_px((image_nchw01.shape[-2], image_nchw01.shape[-1]), RESPONSE_PX)
-    image = resize_nchw01(image_nchw01.detach(), size_hw_px)
-    input_hwc01 = image[0].permute(1, 2, 0).cpu().numpy()
-    raised = before_relu(classifier, target)
-    with torch.no_grad():
-        value = float(Scored(classifier, raised)(image))
-        if raised.is_class:
-            return Response(value, input_hwc01, None, ())
-        values = classifier.layer_values(image, raised.layer)[0]
-    map_hw = (values.mean(dim=0) if raised.index < 0 else values[raised.index]).cpu().numpy()
-    patches = _patches(input_hwc01, map_hw, raised.layer) if isinstance(classifier, Vgg) else ()
-    return Response(value, input_hwc01, map_hw, patches)
-
-
-def _patches(image_hwc01: np.ndarray, map_hw: np.ndarray, name: str) -> tuple[np.ndarray, ...]:
-    """Receptive fields of the strongest cells, no two of which overlap by much; cut at the picture's border."""
-    place = LAYERS[name]
-    free, patches = map_hw.astype(np.float64).copy(), []
-    apart = max(1, place.receptive_field_px // (2 * place.stride_px))
-    while len(patches) < PATCHES and np.isfinite(free.max()):
-        row, column = (int(index) for index in np.unravel_index(free.argmax(), free.shape))
-        top, left = (index * place.stride_px - place.inset_px for index in (row, column))
-        end = place.receptive_field_px
-        patches.append(image_hwc01[max(0, top) : max(1, top + end), max(0, left) : max(1, left + end)])
-        free[max(0, row - apart) : row + apart + 1, max(0, column - apart) : column + apart + 1] = -np.inf
-    return tuple(patches)

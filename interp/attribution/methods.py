@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from interp.attribution.cells import Cells
 from interp.attribution.guided import check_guided
 from interp.attribution.targets import Scored
 from interp.errors import UsageError, unknown_name
@@ -52,6 +53,7 @@ class Method:
         run: (scored, image, options) to (1, 3, h, w), or (1, 1, h, w) where a method gives one value a pixel.
         contribution: Whether the values are shares of the target, signed, rather than sensitivities.
         guided: Whether it changes the gradient of ReLUs.
+        cells: Of a coarse method, (scored, image, options, its map) to the cells that it knows.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Method:
     run: Callable[[Scored, Tensor, MethodOptions], Tensor]
     contribution: bool = False
     guided: bool = False
+    cells: Callable[[Scored, Tensor, MethodOptions, Tensor], Cells] | None = None
 
 
 def attribute(scored: Scored, image_nchw01: Tensor, method: str, options: MethodOptions | None = None) -> Tensor:
@@ -88,6 +91,14 @@ def attribute(scored: Scored, image_nchw01: Tensor, method: str, options: Method
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")  # Captum removes them
         return METHODS[method].run(scored, image.requires_grad_(), options).detach()
+
+
+def cells_of(
+    scored: Scored, image_nchw01: Tensor, method: str, options: MethodOptions, map_nchw: Tensor
+) -> Cells | None:
+    """The cells behind the map that `attribute` gave; None where the method knows every pixel."""
+    read = METHODS[method].cells
+    return read(scored, image_nchw01.detach().clone().requires_grad_(), options, map_nchw) if read else None
 
 
 def cam_layer_of(scored: Scored, options: MethodOptions) -> str:
@@ -160,14 +171,24 @@ def _integrated_gradients(scored: Scored, image: Tensor, options: MethodOptions)
     )
 
 
-def _grad_cam(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+def _cam_grid(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
     from captum.attr import LayerGradCam
 
     layer = scored.classifier.layer_module(cam_layer_of(scored, options))
     grid: Any = LayerGradCam(scored, layer).attribute(image, target=0, relu_attributions=True)
     if not isinstance(grid, Tensor) or grid.ndim != 4:
         raise UsageError("Grad-CAM's layer gives no grid of channels; expected one that does.")
+    return grid
+
+
+def _grad_cam(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+    grid = _cam_grid(scored, image, options)
     return F.interpolate(grid, size=image.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _cam_cells(scored: Scored, image: Tensor, options: MethodOptions, map_nchw: Tensor) -> Cells:
+    values_hw = _cam_grid(scored, image, options)[0, 0].detach().cpu().numpy()
+    return Cells(values_hw, values_hw.shape)
 
 
 def _guided_grad_cam(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
@@ -177,15 +198,24 @@ def _guided_grad_cam(scored: Scored, image: Tensor, options: MethodOptions) -> T
 def _occlusion(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
     from captum.attr import Occlusion
 
-    side = max(4, round(WINDOW_SHARE * min(image.shape[-2:])))
-    step = max(1, side // 2)
+    step = _occlusion_step_px(image)
     mean = scored.classifier.normalise.mean.to(image).expand_as(image)
     with torch.no_grad():
         values = Occlusion(scored).attribute(
-            image.detach(), sliding_window_shapes=(3, side, side), strides=(3, step, step), baselines=mean,
+            image.detach(), sliding_window_shapes=(3, 2 * step, 2 * step), strides=(3, step, step), baselines=mean,
             target=0, perturbations_per_eval=options.batch,
         )  # fmt: skip
     return values[:, :1]
+
+
+def _occlusion_step_px(image: Tensor) -> int:
+    """Half a window's side: windows overlap by half, so that the map is made of squares of this side."""
+    return max(2, round(WINDOW_SHARE * min(image.shape[-2:]) / 2))
+
+
+def _occlusion_cells(scored: Scored, image: Tensor, options: MethodOptions, map_nchw: Tensor) -> Cells:
+    step, (height, width) = _occlusion_step_px(image), image.shape[-2:]
+    return Cells(map_nchw[0, 0, ::step, ::step].cpu().numpy(), (height / step, width / step))
 
 
 METHODS = {
@@ -214,7 +244,7 @@ METHODS = {
         ),
         Method(
             "grad-cam", "Grad-CAM", "a layer's channels weighted by their mean gradient (Selvaraju et al. 2017)",
-            _grad_cam, contribution=True,
+            _grad_cam, contribution=True, cells=_cam_cells,
         ),
         Method(
             "guided-grad-cam", "Guided Grad-CAM", "guided backprop × Grad-CAM (Selvaraju et al. 2017)",
@@ -222,7 +252,7 @@ METHODS = {
         ),
         Method(
             "occlusion", "Occlusion", "fall of the target when a square is greyed out (Zeiler & Fergus 2014)",
-            _occlusion, contribution=True,
+            _occlusion, contribution=True, cells=_occlusion_cells,
         ),
     )
 }  # fmt: skip

@@ -9,7 +9,8 @@ import numpy as np
 from scipy import ndimage
 from torch import Tensor
 
-from interp.attribution.methods import GUIDED, METHODS, MethodOptions, attribute
+from interp.attribution.cells import Cells
+from interp.attribution.methods import GUIDED, METHODS, MethodOptions, attribute, cells_of
 from interp.attribution.targets import Scored, Target, class_count, class_target, no_classifier
 from interp.network.classify import Classifier, Prediction, classify, native_size_hw_px
 from interp.pictures.images import Source, as_image_nchw01
@@ -30,6 +31,7 @@ class SaliencyMap:
         input_chw01: (3, h, w) float32 RGB in [0, 1]: the picture at the size it was looked at.
         prediction: What the classifier says about that picture, and its size.
         options: What the method was told.
+        cells: All that a coarse method knows (Grad-CAM, occlusion); its map is no finer.
     """
 
     method: str
@@ -38,6 +40,7 @@ class SaliencyMap:
     input_chw01: np.ndarray
     prediction: Prediction
     options: MethodOptions = field(default_factory=MethodOptions)
+    cells: Cells | None = None
 
     def __repr__(self) -> str:
         height, width = self.map_chw.shape[1:]
@@ -113,7 +116,8 @@ def saliency_map(
         target = class_target(classifier, prediction.indices[0])
     looked_at = resize_nchw01(image_nchw01.detach(), size_hw_px)
     options = options or MethodOptions()
-    values_nchw = attribute(Scored(classifier, target), looked_at, method, options)
+    scored = Scored(classifier, target)
+    values_nchw = attribute(scored, looked_at, method, options)
     return SaliencyMap(
         method=method,
         target=target,
@@ -121,6 +125,7 @@ def saliency_map(
         input_chw01=looked_at[0].cpu().numpy(),
         prediction=prediction,
         options=options,
+        cells=cells_of(scored, looked_at, method, options, values_nchw),
     )
 
 

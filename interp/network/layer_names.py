@@ -42,6 +42,11 @@ class Layer:
         """Distance from a cell's far edge to the end of its receptive field: (RF + stride) / 2."""
         return (self.receptive_field_px + self.stride_px) // 2
 
+    def seen_px(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """What one cell sees of the picture: top, left, height and width of a square that may leave it."""
+        top, left = (index * self.stride_px - self.inset_px for index in (row, column))
+        return top, left, self.receptive_field_px, self.receptive_field_px
+
 
 def _table() -> dict[str, Layer]:
     layers: dict[str, Layer] = {}

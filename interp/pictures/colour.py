@@ -1,10 +1,38 @@
 """Colour of one picture carried to another: mean and covariance matched by a linear map."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 LUMA_RGB = (0.299, 0.587, 0.114)  # ITU-R BT.601
 MAX_GAIN = 3.0  # a flat picture's noise is not stretched to a painting's contrast
+
+
+@dataclass(frozen=True, eq=False)
+class ColourMap:
+    """A linear map of colours.
+
+    Attributes:
+        matrix: (3, 3) float64.
+        centre: (3,) float64, RGB in [0, 1], the colour that it was made around.
+        target: (3,) float64, what becomes of that.
+    """
+
+    matrix: Tensor
+    centre: Tensor
+    target: Tensor
+
+    @property
+    def told(self) -> str:
+        """Its numbers."""
+        return repr([each.tolist() for each in (self.matrix, self.centre, self.target)])
+
+    def of(self, image_nchw01: Tensor) -> Tensor:
+        """An image, (1, 3, H, W) in [0, 1], with its colours moved, clipped."""
+        flat = image_nchw01[0].flatten(1).cpu().double()
+        moved = self.matrix @ (flat - self.centre[:, None]) + self.target[:, None]
+        return moved.view(1, *image_nchw01.shape[1:]).to(image_nchw01.dtype).clamp(0, 1).to(image_nchw01.device)
 
 
 def colour_moments(image_nchw01: Tensor, alpha_hw01: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -23,7 +51,17 @@ def match_colour(
     alpha_hw01: Tensor | None = None,
     target_alpha_hw01: Tensor | None = None,
 ) -> Tensor:
-    """Give an image the colour mean and covariance of another by the optimal-transport linear map.
+    """Give an image the colour mean and covariance of another; see `colour_map`."""
+    return colour_map(image_nchw01, target_nchw01, alpha_hw01, target_alpha_hw01).of(image_nchw01)
+
+
+def colour_map(
+    image_nchw01: Tensor,
+    target_nchw01: Tensor,
+    alpha_hw01: Tensor | None = None,
+    target_alpha_hw01: Tensor | None = None,
+) -> ColourMap:
+    """The optimal-transport linear map that gives an image the colour mean and covariance of another.
 
     Args:
         image_nchw01: (1, 3, H, W) in [0, 1].
@@ -32,7 +70,7 @@ def match_colour(
         target_alpha_hw01: Pixels of the target that count.
 
     Returns:
-        (1, 3, H, W) in [0, 1], clipped. Between Gaussians the map is A = S^-1/2 (S^1/2 T S^1/2)^1/2 S^-1/2 (Pitie &
+        The map. Between Gaussians it is A = S^-1/2 (S^1/2 T S^1/2)^1/2 S^-1/2 (Pitie &
         Kokaram 2007, "The linear Monge-Kantorovitch linear colour mapping", eq. 6), its gain at most 3.
     """
     mean, covariance = colour_moments(image_nchw01, alpha_hw01)
@@ -42,9 +80,7 @@ def match_colour(
     transport = inverse_root @ _symmetric_power(root @ target_covariance @ root, 0.5) @ inverse_root
     gains, axes = torch.linalg.eigh(transport)
     transport = axes @ torch.diag(gains.clamp(max=MAX_GAIN)) @ axes.T
-    flat = image_nchw01[0].flatten(1).cpu().double()
-    moved = transport @ (flat - mean[:, None]) + target_mean[:, None]
-    return moved.view(1, *image_nchw01.shape[1:]).to(image_nchw01.dtype).clamp(0, 1).to(image_nchw01.device)
+    return ColourMap(transport, mean, target_mean)
 
 
 def with_luminance_of(colour_nchw01: Tensor, light_nchw01: Tensor) -> Tensor:

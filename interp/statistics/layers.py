@@ -36,6 +36,7 @@ class Origin(StrEnum):
     EVIDENCE = "evidence"
     PRESET = "preset"
     GIVEN = "given"  # by the user
+    SERIES = "series"  # kept from the first picture of a series
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class LayerChoice:
 
     @property
     def mode(self) -> str:
-        """`given` where anything was, by a preset or the user; `evidence` or `fixed` by the style layers otherwise."""
+        """`series` where kept; `given` where anything was, by a preset or the user; `evidence` or `fixed` otherwise."""
+        if Origin.SERIES in (self.style_from, self.content_from):
+            return "series"
         if {self.style_from, self.content_from} & {Origin.PRESET, Origin.GIVEN}:
             return "given"
         return "evidence" if self.style_from is Origin.EVIDENCE else "fixed"
@@ -156,6 +159,21 @@ def usual_layers(evidence: LayerChoice) -> LayerChoice:
     rival = replace(evidence, style_evidence=(), content_evidence=())
     usual = replace(fixed_choice(Origin.DEFAULT), rival=rival)
     return _marked(usual, evidence.style_evidence, evidence.content_evidence)
+
+
+def kept_choice(choice: LayerChoice, style_weights: dict[str, float], content_layer: str) -> LayerChoice:
+    """The layers of another picture, kept beside the evidence for this one.
+
+    Args:
+        choice: This picture's own, whose evidence is shown.
+        style_weights: Weight of each style layer, sum 1.
+        content_layer: Name of the content layer.
+    """
+    kept = replace(
+        choice, style_weights=style_weights, content_layer=content_layer, style_from=Origin.SERIES,
+        content_from=Origin.SERIES, rival=None,
+    )  # fmt: skip
+    return _marked(kept, choice.style_evidence, choice.content_evidence)
 
 
 def _marked(choice: LayerChoice, style: tuple[StyleEvidence, ...], content: tuple[ContentEvidence, ...]) -> LayerChoice:

@@ -1,18 +1,24 @@
 """Of what the network sees: saliency maps, feature maps, a channel's own picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from reports.record import Conclusion, Level, worse
-from reports.wording import percent
+from reports.wording import number, percent
 
 if TYPE_CHECKING:
-    from interp.attribution.maximise import Maximised, Response
+    from interp.attribution.maximise import Maximised
+    from interp.attribution.response import Cell, Response
     from interp.attribution.saliency import SaliencyMap
     from interp.network.classify import Prediction
     from interp.network.features import FeatureMaps
 
+FEW_PHOTOS = 12
+RANKED_FOR = {
+    "contrast": "tells the subject from its surroundings best",
+    "gradient": "speaks most for the class",
+}
 METHODS = "--methods gradient,integrated-gradients,grad-cam"
 
 
@@ -44,6 +50,12 @@ def saliency_conclusion(maps: "Sequence[SaliencyMap]", verdicts: Sequence[Salien
     return Conclusion(found, belief, advice, level)
 
 
+def most_believable(maps: "Sequence[SaliencyMap]", verdicts: Sequence[SaliencyVerdict]) -> int:
+    """Which of several maps to show first: the first that can be believed, if any can."""
+    words = [verdict.word for verdict in verdicts[: len(maps)]]
+    return words.index(VerdictWord.CLASS) if VerdictWord.CLASS in words else 0
+
+
 def _map_words(verdict: SaliencyVerdict, target: str) -> tuple[str, str, Level]:
     if verdict.word is VerdictWord.CLASS:
         belief = f"The map can be believed: the pixels it marks carry {target!r}, and another class gives another map."
@@ -69,7 +81,8 @@ def _maps_words(
         return f"None of the {len(maps)} maps is about {target!r}.", "try --methods all, or a clearer photo.", "bad"
     titles = ", ".join(entry.title for entry in good)
     if len(good) == len(maps):
-        return f"All {len(maps)} maps can be believed ({titles}).", "look where they agree.", "good"
+        every = "Both" if len(maps) == 2 else f"All {len(maps)}"
+        return f"{every} maps can be believed ({titles}).", "look where they agree.", "good"
     belief = f"{len(good)} of {len(maps)} maps can be believed: {titles}. The others show edges or chance."
     return belief, "read only the maps that passed.", "doubt"
 
@@ -78,8 +91,8 @@ def features_conclusion(maps: "Sequence[FeatureMaps]", shared_scale: bool) -> Co
     """Conclude on feature maps."""
     told, dead, total = [], sum(entry.stats.dead for entry in maps), sum(len(entry.stats.mean_c) for entry in maps)
     for entry in maps[:3]:
-        best = entry.channels[int(entry.maps_khw.max(axis=(1, 2)).argmax())]
-        told.append(f"In {entry.layer} channel {best} answers most strongly of those shown.")
+        best, does = _most_telling(entry)
+        told.append(f"In {entry.layer} channel {best} {does}.")
     if dead:
         told.append(f"{dead} of {total} channels answer to nothing in this photo.")
     compare = (
@@ -87,21 +100,39 @@ def features_conclusion(maps: "Sequence[FeatureMaps]", shared_scale: bool) -> Co
         if shared_scale
         else "each map has its own scale, so brightness does not compare from map to map (--scale shared makes it)."
     )
-    last = maps[-1]
-    best = last.channels[int(last.maps_khw.max(axis=(1, 2)).argmax())]
-    advice = f"maximise {last.layer}:{best} makes the picture which that channel answers to most."
+    best = f"{maps[-1].layer}:{_most_telling(maps[-1])[0]}"
+    advice = f"maximise {best} PHOTOS makes the picture which that channel answers to most, and finds it in photos."
     return Conclusion(" ".join(told), f"This is what the network computes, no opinion; {compare}", advice, "good")
 
 
-def maximise_conclusion(found: "Maximised", response: "Response", photo: str) -> Conclusion:
-    """Conclude on a picture made for a channel or class."""
-    name, made, natural = found.target.name, found.final, response.value
-    if not made > natural:
-        said = f"The picture made for {name} excites it no more than {photo} does."
+def _most_telling(maps: "FeatureMaps") -> tuple[int, str]:
+    """The channel to name, and what it does: the first where channels were ranked for something, else the strongest."""
+    if maps.selection.channels is None and maps.selection.rank in RANKED_FOR:
+        return maps.channels[0], RANKED_FOR[maps.selection.rank]
+    return maps.channels[int(maps.maps_khw.max(axis=(1, 2)).argmax())], "answers most strongly of those shown"
+
+
+def maximise_conclusion(
+    found: "Maximised", responses: "Mapping[str, Response]", cells: "Sequence[tuple[str, Cell]]"
+) -> Conclusion:
+    """Conclude on a picture made for a channel or class, and on the photos' cells that answer most, best first."""
+    name, made = found.target.name, found.final
+    photo = max(responses, key=lambda each: responses[each].value)
+    natural = responses[photo].value
+    if not made > max(natural, 0):
+        less = f"no more than {photo} does" if not made > natural else f"not at all ({number(made)})"
+        said = f"The picture made for {name} excites it {less}."
         return Conclusion(said, "The optimisation did not succeed.", "raise --iterations.", "bad")
-    much = f"{made / natural:.2g} times as much as" if natural > 0 else "and does not answer to"
-    said = f"{name} answers to the picture made for it {much} {photo}."
+    if natural > 0:
+        said = f"{name} answers to the picture made for it {made / natural:.2g} times as much as to {photo}."
+    else:
+        whole = f"not to {photo} as a whole ({number(natural)})"
+        said = f"{name} answers to the picture made for it ({number(made)}), and {whole}."
+    if cells:
+        best, cell = cells[0]
+        said += f" Its strongest cell, {number(cell.value)}, is in {best}." if cell.value > 0 else " No cell exceeds 0."
     belief = "The picture is one of many that would do; what repeats in it is what the channel looks for."
-    return Conclusion(
-        said, belief, "run it with another --seed: what stays is the channel's, what changes is luck.", "good"
-    )
+    advice = "run it with another --seed: what stays is the channel's, what changes is luck."
+    if cells and len(responses) < FEW_PHOTOS:
+        advice += " Give it a folder of photos: what their patches have in common says more than a few can."
+    return Conclusion(said, belief, advice, "good")

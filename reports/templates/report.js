@@ -165,18 +165,47 @@
     group.before(controls);
   };
 
-  // Tables drawn as pictures: pointing at a cell says which row and column meet there.
+  // Tables drawn as pictures: pointing at a cell, or the arrow keys, say which row and column meet there, and its value.
+  const valueAt = ({ largest, codes }, one, other, count) => {
+    const [row, column] = [Math.min(one, other), Math.max(one, other)];
+    const level = atob(codes).charCodeAt((row * (2 * count - row + 1)) / 2 + column - row) - 128;
+    if (!level) return `under ${Number((largest / 1000).toPrecision(1))}`;
+    return `${Math.sign(level) * Number((largest * 1000 ** ((Math.abs(level) - 127) / 126)).toPrecision(2))}`;
+  };
+
   const nameCells = (group) => {
     const names = group.dataset.names.split("\n");
-    const said = make("p", { className: "cell", textContent: `Point at a cell to see which ${group.dataset.unit} meet there.` });
-    all("img", group).forEach((image) =>
-      image.addEventListener("pointermove", (event) => {
+    const unit = group.dataset.unit;
+    const said = make("p", { className: "cell", ariaLive: "polite" });
+    said.textContent = `Point at a cell, or use the arrow keys, to see which ${unit} meet there.`;
+    const tables = all("figure", group).map((figure) => figure.dataset).filter((data) => data.codes);
+    let at = { row: 0, column: 0 };
+    const read = (row, column) => {
+      const inside = (place) => Math.min(names.length - 1, Math.max(0, place));
+      at = { row: inside(row), column: inside(column) };
+      const values = tables.map((table) => `${valueAt(table, at.row, at.column, names.length)} in ${table.of}`);
+      said.textContent = `${unit} ${names[at.row]} and ${names[at.column]}${values.length ? ": " : ""}${values.join(", ")}`;
+      for (const side of ["row", "column"]) group.style.setProperty(`--${side}`, `${((at[side] + 0.5) / names.length) * 100}%`);
+      group.classList.add("read");
+    };
+    const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    all(".zoom", group).forEach((opener) => {
+      const image = opener.querySelector("img");
+      opener.ariaLabel += " Arrow keys read its cells, with Shift ten at a time.";
+      opener.append(make("span", { className: "spot" }));
+      opener.addEventListener("keydown", (event) => {
+        const step = steps[event.key];
+        if (!step) return;
+        event.preventDefault();
+        const [down, right] = step.map((each) => each * (event.shiftKey ? 10 : 1));
+        read(at.row + down, at.column + right);
+      });
+      opener.addEventListener("pointermove", (event) => {
         const box = image.getBoundingClientRect();
-        const name = (share) => names[Math.min(names.length - 1, Math.max(0, Math.floor(share * names.length)))];
-        const pair = [name((event.clientY - box.top) / box.height), name((event.clientX - box.left) / box.width)];
-        said.textContent = `${group.dataset.unit} ${pair.join(" and ")}`;
-      }),
-    );
+        const cell = (share) => Math.floor(share * names.length);
+        read(cell((event.clientY - box.top) / box.height), cell((event.clientX - box.left) / box.width));
+      });
+    });
     group.after(said);
   };
 
@@ -218,8 +247,8 @@
   all("a.again").forEach(repeat);
   all(".compare").forEach(makeSlider);
   all(".linked").forEach(makeLinked);
-  all(".matrices").forEach(nameCells);
   all(".zoomable").forEach(makeZoomable);
+  all(".matrices").forEach(nameCells);
   pictures.sort((one, other) => (one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
   all("pre").forEach(makeCopyable);
   buildDialog();

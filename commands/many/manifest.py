@@ -1,0 +1,149 @@
+"""What a batch has done, a line a task, kept so that nothing is lost however it ends, and nothing is done twice.
+
+A task's results are claimed in a hidden file before they are written. The claim goes when the task's line is on the
+disk: one that is found at the start is a killed run's, and the files it names are unfinished.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from commands.many.doing import hashes_of
+from commands.many.task import Outcome, Task
+from commands.reservation import reserve
+from interp.errors import OutputError
+
+NAME, CLAIM = "manifest.jsonl", ".unfinished"
+DONE, FAILED, LOST = "done", "failed", "lost"  # lost: the process that worked on it died
+
+
+class Manifest:
+    """The manifest of a folder of results, held against other batches until it is closed.
+
+    Args:
+        folder: Where the results go; made if missing.
+
+    Raises:
+        OutputError: If the folder cannot be written to, or another batch is writing to it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path = folder, folder / NAME
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            hold = reserve(folder, NAME)
+            if hold is None:
+                raise OutputError(
+                    f"Another batch is writing to {str(folder)!r}. Wait for it, or choose another folder."
+                )
+            self.hold, self.entries = hold, self._read()
+            self.file = self.path.open("ab")
+        except OSError as error:
+            raise OutputError(
+                f"Cannot write {str(self.path)!r}: {error.strerror}. Choose another --out-dir."
+            ) from error
+        for claim in folder.glob(f".*{CLAIM}"):
+            self._drop(claim)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.file.close()
+        self.hold.release()
+
+    def add(self, task: Task, outcome: Outcome) -> None:
+        """Write down what came of a task; it is on the disk when this returns.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        status = LOST if outcome.lost else FAILED if outcome.code else DONE
+        entry = {
+            "key": task.key, "status": status, "command": task.command, "words": task.words, "photo": task.photo,
+            "painting": task.painting, "inputs": outcome.inputs, "outputs": _files(outcome), "code": outcome.code,
+            "series": outcome.outputs.get("series") or task.series_from, "message": outcome.message,
+            "notes": outcome.notes, "seconds": round(outcome.seconds, 3),
+        }  # fmt: skip
+        try:
+            self.file.write(json.dumps(entry).encode() + b"\n")
+            self.file.flush()
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            raise OutputError(f"Cannot write {str(self.path)!r}: {error.strerror}.") from error
+        self.entries[task.key] = entry
+        self._drop(claim_path(self.folder, task.key))
+
+    def discard(self, task: Task) -> None:
+        """Remove what a task whose process died has left."""
+        self._drop(claim_path(self.folder, task.key))
+
+    def settled(self, task: Task, failures_too: bool) -> bool:
+        """Whether a task was done, or failed where that settles it, and every file of it is what it was."""
+        entry = self.entries.get(task.key)
+        if entry is None or (entry["status"] != DONE and not failures_too):
+            return False
+        written = {str(self.folder / each["file"]): each["sha256"] for each in entry["outputs"].values()}
+        return all(hashes_of(files) == files for files in (entry["inputs"], written))
+
+    def failed(self, task: Task) -> bool:
+        """Whether a settled task failed."""
+        return self.entries[task.key]["status"] != DONE
+
+    def series(self, tasks: Iterable[Task]) -> str | None:
+        """The file that some of these tasks, those done, match."""
+        entries = [self.entries[task.key] for task in tasks if task.key in self.entries]
+        files = [entry["series"] for entry in entries if entry["series"] and entry["status"] == DONE]
+        return next((file for file in files if Path(file).is_file()), None)
+
+    def _drop(self, claim: Path) -> None:
+        """Give a claim up; what it names is removed unless the task is down as done."""
+        with suppress(OSError, ValueError, TypeError):  # none; or torn, before anything it names was written
+            done = self.entries.get(claim.name[1 : -len(CLAIM)], {})
+            kept = {each["file"] for each in done.get("outputs", {}).values()}
+            for name in {Path(name).name for name in json.loads(claim.read_bytes())} - kept:
+                (self.folder / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            claim.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        """The latest line of each task; a last line that was cut off by a crash is cut away."""
+        if not self.path.exists():
+            return {}
+        data = self.path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            os.truncate(self.path, len(whole))
+        try:
+            return {entry["key"]: entry for entry in map(json.loads, whole.splitlines())}
+        except (ValueError, KeyError, TypeError) as error:
+            raise OutputError(
+                f"{str(self.path)!r} is no manifest of a batch ({error}). Move it away, or choose another --out-dir."
+            ) from error
+
+
+def _files(outcome: Outcome) -> dict[str, dict[str, str]]:
+    """Name in the folder and hash of each result, so that the folder can be moved."""
+    return {name: {"file": Path(path).name, "sha256": outcome.hashes[path]} for name, path in outcome.outputs.items()}
+
+
+def claim_path(folder: Path, key: str) -> Path:
+    """Where the claim of a task lies."""
+    return folder / f".{key}{CLAIM}"
+
+
+def claim(folder: Path, key: str, paths: Iterable[Path]) -> None:
+    """Write down which files a task is about to write; on the disk when this returns.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    path = claim_path(folder, key)
+    try:
+        with path.open("w") as file:
+            file.write(json.dumps([each.name for each in paths]))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another --out-dir.") from error
