@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,14 @@ def hashes_of(paths: Iterable[str]) -> dict[str, str | None]:
 
 
 def _sha256(path: str) -> str | None:
-    with suppress(OSError, ValueError), Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with suppress(OSError, ValueError):
+        found = Path(path).stat()
+        return _digest(path, found.st_size, found.st_mtime_ns, found.st_ino)
     return None
+
+
+@lru_cache(maxsize=64)
+def _digest(path: str, *unchanged: int) -> str:
+    """SHA-256 of a file, as long as nothing says that it changed: many pictures may share a painting, or weights."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -74,7 +74,7 @@ class Batch:
     resume: bool = False
     retry_failed: bool = False
     ended: int = 0
-    failed: dict[str, int] = field(default_factory=dict)
+    failed: dict[Task, int] = field(default_factory=dict)
 
     def work_off(self) -> None:
         """Do the tasks; one that fails does not stop the others.
@@ -98,7 +98,7 @@ class Batch:
             return False
         self.ended += 1
         if manifest.failed(task):
-            self.failed[task.name] = manifest.entries[task.key]["code"]
+            self.failed[task] = manifest.entries[task.key]["code"]
         return True
 
     def _do(self, tasks: Sequence[Task]) -> None:
@@ -144,7 +144,7 @@ class Batch:
 
     def _tell(self, task: Task, outcome: Outcome) -> None:
         if outcome.code:
-            self.failed[task.name] = outcome.code
+            self.failed[task] = outcome.code
         else:
             show_results(task.command, outcome.outputs, self.manner.as_json)
         if self.runner.live:
@@ -157,7 +157,7 @@ class Batch:
     def _sum_up(self, interrupted: bool) -> None:
         total, done = len(self.tasks), self.ended - len(self.failed)
         if not self.manner.quiet:
-            names = f"; failed: {', '.join(self.failed)}" if self.failed else ""
+            names = f"; failed: {', '.join(task.name for task in self.failed)}" if self.failed else ""
             again = " --retry-failed tries them again." if self.failed and self.manifest else ""
             tell(f"{done} of {total} pictures done{names}.{again}")
         if done and self.manner.indexed:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.many.sources import names_apart
+from commands.options import SPELLED
 from commands.streams import show
 from interp.pictures.files import display_name
 
@@ -142,7 +143,8 @@ def tasks_of(context: "Context", photos: Sequence[str], paintings: Sequence[str]
         photos: The pictures.
         paintings: What each is painted after; none leaves that to the options.
     """
-    command, tasks = str(context.info_name), {}
+    name, tasks = str(context.info_name), {}
+    command = SPELLED.get(name, name)
     of_photo, of_painting = names_apart(photos), names_apart(paintings) if paintings else {}
     for photo, painting in itertools.product(photos, paintings or [None]):
         words = tuple(_words(context, photo, painting, DROPPED))

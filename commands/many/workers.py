@@ -9,9 +9,12 @@ import io
 import itertools
 import logging
 import os
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import dask.config  # noqa: TID253
@@ -55,9 +58,20 @@ def do_task(task: Task, station: Station) -> Outcome:
     from cli import app  # which knows every command
 
     command: Any = get_command(app)
-    silence = contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO())
-    with silence[0], silence[1], contextlib.chdir(task.folder):
-        return do(command.commands[task.command], task.on(station.threads), station.networks, claims=True)
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()), _within(task.folder):
+        outcome = do(command.commands[task.command], task.on(station.threads), station.networks, claims=True)
+    debugged = outcome.code and "--debug" in task.words
+    return replace(outcome, message=said.getvalue()) if debugged else outcome
+
+
+def _within(folder: str) -> contextlib.AbstractContextManager[None]:
+    if not Path(folder).is_dir():
+        raise UsageError(
+            f"The worker on {socket.gethostname()} sees no folder {folder!r}; expected the folders of the machine that "
+            "the batch is started on, under the same names."
+        )
+    return contextlib.chdir(folder)
 
 
 def at_station(name: str, work: Work, task: Task) -> Outcome:
@@ -85,6 +99,7 @@ class OnWorkers:
 
     def __enter__(self) -> "OnWorkers":
         with contextlib.ExitStack() as stack:
+            stack.enter_context(_silenced(logging.getLogger("distributed.client")))
             self.client = stack.enter_context(_client(self.address or stack.enter_context(self._cluster())))
             try:
                 self.client.register_plugin(Station(), name=self.name)
@@ -94,12 +109,16 @@ class OnWorkers:
                     "in the version that is here."
                 ) from error
             if self.address:  # others go on with those workers
-                stack.callback(self.client.unregister_worker_plugin, self.name)
+                stack.callback(self._leave)
             self.stack = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.stack.close()
+
+    def _leave(self) -> None:
+        with contextlib.suppress(OSError, RuntimeError):  # the scheduler may have gone first
+            self.client.unregister_worker_plugin(self.name)
 
     def run(self, tasks: Iterable[Task], begin: Callable[[Task], None]) -> Iterator[tuple[Task, Outcome]]:
         """Do them, at most one a worker at a time, and those whose worker died once more in the end, one by one."""
@@ -108,13 +127,13 @@ class OnWorkers:
             if isinstance(future.exception(), KilledWorker):
                 suspects.append(task)
             else:
-                yield task, _outcome(future)
+                yield task, future.result()
         for task, future in self._finished(suspects, begin, lambda: 1):
             if isinstance(future.exception(), KilledWorker):
                 inputs = [task.photo] if task.painting is None else [task.photo, task.painting]
                 yield task, Outcome(GramscopeError.exit_code, DIED, hashes_of(inputs), lost=True)
             else:
-                yield task, _outcome(future)
+                yield task, future.result()
 
     def _finished(
         self, tasks: Iterable[Task], begin: Callable[[Task], None], limit: Callable[[], int]
@@ -134,6 +153,10 @@ class OnWorkers:
         fill()
         for future in finished:
             task = under_way.pop(future)
+            if future.status in ("cancelled", "lost"):
+                raise GramscopeError(
+                    f"The scheduler at {self.address} is gone. The same command with --resume goes on."
+                )
             fill()
             yield task, future
 
@@ -151,6 +174,17 @@ class OnWorkers:
                 memory_limit=None,  # a picture's memory is foretold and kept to its share; Dask would halt it half-way
                 silence_logs=logging.CRITICAL,
             )
+
+
+@contextlib.contextmanager
+def _silenced(logger: logging.Logger) -> Iterator[None]:
+    """Keep a logger's tracebacks from the user, who is told in a sentence."""
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager
@@ -176,15 +210,6 @@ def _client(address: Any) -> Client:
             "tcp://192.168.0.2:8786, where `dask scheduler` runs, and a `dask worker` beside it."
         ) from error
     return client
-
-
-def _outcome(future: Future) -> Outcome:
-    """What came of a task.
-
-    Raises:
-        Exception: What went wrong outside of it: its code is missing there, the scheduler is gone.
-    """
-    return future.result()
 
 
 def threads_for(workers: int) -> int:
