@@ -99,7 +99,8 @@ class Checkpoint:
         try:
             with safe_open(self.path, "pt") as file:
                 told = json.loads(file.metadata()["run"])
-                return told, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no mapping
+                # Copies: in the file's own memory they lie anywhere, and sums of BLAS depend on where.
+                return told, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 -- no mapping
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{str(self.path)!r} is no checkpoint that can be gone on with ({error}); expected what --checkpoint "

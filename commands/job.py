@@ -34,6 +34,11 @@ class Job:
     interrupted: bool
     enlarged: bool  # from the working size, guided by the photo
 
+    @property
+    def ran_away(self) -> bool:
+        """Whether the optimiser had to be ended."""
+        return self.last.step < self.last.total and not self.interrupted
+
     @cached_property
     def result_hwc_u8(self) -> "np.ndarray":
         """The result in 8 bits, white where the photo is hidden, (H, W, 3) uint8 RGB."""
@@ -74,8 +79,7 @@ def do_job(
         work.end_early()
     if interrupted:
         work.warn(f"Interrupted at step {last.step} of {last.total}: this is the picture until then.")
-    if not math.isfinite(last.losses["total"]):
-        work.warn(f"The loss stopped being finite at step {last.step}: this is the last picture before.")
+    _warn_of_losses(work, steps, last, interrupted)
     for region, canvas in zip(last.scene.regions, last.scene.canvases, strict=True):
         for name, reason in canvas.dropped.items():
             work.warn(f"Layer {name} was left out of the {region.name} at the finest scale: {reason}.")
@@ -91,6 +95,21 @@ def do_job(
     kept = None if kept_hwc_u8 is None else own.as_changed(kept_hwc_u8)
     result = compose(own.rgb_hwc, last.scene.regions, restyled, kept, own.white)
     return Job(photo, way, steps, last, snapshots, result, interrupted, enlarged)
+
+
+def _warn_of_losses(work: Work, steps: "list[Step]", last: "Step", interrupted: bool) -> None:
+    """Where the optimiser ran away: see `descend`."""
+    for step in steps:
+        if not math.isfinite(step.losses["total"]):
+            work.warn(
+                f"The loss stopped being finite at step {step.step}: it was gone on from the best picture before."
+            )
+    if last.step < last.total and not interrupted:
+        work.warn(
+            f"The optimiser ran away twice, the second time with a tenth of the step, and was ended at step "
+            f"{last.step} of {last.total}: this is the best picture before. The weights of the network or of "
+            "the loss are too large: use others."
+        )
 
 
 def _run(

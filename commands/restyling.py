@@ -12,6 +12,7 @@ from commands.job import Job, do_job
 from commands.options import Region
 from commands.pairs import cutter
 from commands.parts import Part
+from commands.reading import LARGEST_READ_PX
 from commands.run import names_of
 from commands.seeing import SaliencyFindings, look
 from commands.series import KeptPart, Series
@@ -187,9 +188,10 @@ def _styled(
     given: LayerOptions, faces_hw01: "np.ndarray | None",
 ) -> "StyledRegion":  # fmt: skip
     """A part with its region, and the layers to restyle it by."""
+    from interp.pictures.sizes import working_size_hw_px
     from stylize.region import StyledRegion
 
-    size, _ = way.scales(photo.size_hw_px)[-1]
+    size = working_size_hw_px(way.scales(photo.size_hw_px)[-1][0], LARGEST_READ_PX)
     choice = _choose(work, vgg, photo, part, alpha, kept, size, way, given)
     named = ", ".join(choice.style_weights)
     work.say(f"Layers for the {part.name}: style from {named}, content from {choice.content_layer} ({choice.mode}).")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from commands.work import Work
 
 USABLE = 0.8  # of the machine's memory: others need some, too
+LARGE_PX = 2048  # above it by tiles, whatever the memory
 FINDING, LOOKING = "foreground", "looking"  # stages
 GROWING = ("default", "instant")  # at one size, so that the latter is a preview; other presets have their own
 
@@ -80,16 +81,23 @@ def _grown(way: "Way", regions: "list[Extent]", width: float, machine: "Machine"
 
 
 def _fitting(work: Work, way: "Way", regions: "list[Extent]", width: float, machine: "Machine") -> "Way":
-    """The way, or where memory does not take its size, at the largest one that it takes."""
-    from stylize.forecast import forecast, largest_size_px
+    """The way as memory takes it: by tiles where a picture is large, and where they do not help at a smaller size."""
+    from stylize.forecast import forecast, largest_size_px, tile_px
 
-    needed = forecast(way, regions, width, machine.threads).peak_bytes
+    def needed(way: "Way") -> float:
+        return forecast(way, regions, width, machine.threads).peak_bytes
+
+    large = max(way.scales(regions[0].photo_hw_px)[-1][0]) > LARGE_PX or needed(way) > machine.memory_bytes
+    tiled = way.in_tiles(way.tile_px or tile_px(width))
+    if large and needed(tiled) < needed(way):
+        way = tiled
+        work.say(f"Worked on by tiles of {way.tile_px} px: the same picture in less memory, in about twice the time.")
     largest = largest_size_px(way, regions, width, machine.memory_bytes)
-    if needed <= machine.memory_bytes or not largest:
+    if needed(way) <= machine.memory_bytes or not largest:
         return way
     work.warn(
-        f"{way.size_px} px would take about {_gigabytes(needed)} of memory, and this machine should not be asked for "
-        f"more than {_gigabytes(machine.memory_bytes)}: worked at {largest} px."
+        f"{way.size_px} px would take about {_gigabytes(needed(way))} of memory, and this machine should not be asked "
+        f"for more than {_gigabytes(machine.memory_bytes)}: worked at {largest} px."
     )
     return replace(way, size_px=largest)
 
@@ -97,7 +105,7 @@ def _fitting(work: Work, way: "Way", regions: "list[Extent]", width: float, mach
 def _foretell(work: Work, way: "Way", regions: "list[Extent]", found: "Forecast", machine: "Machine") -> None:
     """Say at which size the work is done, what it will take, and what this machine could take."""
     from commands.checks.machine import available_bytes
-    from stylize.forecast import FASTEST, SLOWEST, largest_size_px
+    from stylize.forecast import FASTEST, SLOWEST, largest_size_px, tile_px
 
     photo = regions[0].photo_hw_px
     size, _ = way.scales(photo)[-1]
@@ -107,7 +115,8 @@ def _foretell(work: Work, way: "Way", regions: "list[Extent]", found: "Forecast"
         seconds = sum(found.stages(reported=not work.options.no_report).values())
         threads = "1 thread" if machine.threads == 1 else f"{machine.threads} threads"
         time = f"{_duration(FASTEST * seconds, SLOWEST * seconds)} with {threads}"
-    largest = largest_size_px(way, regions, found.width, machine.memory_bytes)
+    in_tiles = way.in_tiles(tile_px(found.width))
+    largest = largest_size_px(in_tiles, regions, found.width, machine.memory_bytes)
     more = f" The machine's memory takes up to --size {largest}." if largest > max(size) else ""
     work.say(
         f"Working at {size[1]}x{size[0]} px{enlarged}. Foreseen on this machine: {time}, about "

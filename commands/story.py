@@ -1,11 +1,10 @@
 """The stylize report, section by section: from the run's results to a record."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from commands.reading import Measured, at_reading_size, read
 from commands.seeing import best_class
-from interp.network.layer_names import layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,40 +20,10 @@ if TYPE_CHECKING:
     from interp.statistics.gram import GramStats
     from reports.record import Conclusion, Section
     from reports.store import RecordBuilder
-    from stylize.canvas import Canvas
+    from stylize.canvas import Scene
     from stylize.isolate import Isolation
-    from stylize.region import StyledRegion
-    from stylize.rulers import Reading
 
 SHOWN_CHANNELS = 16
-CLEARLY = 0.7  # of the photo's distance: a painting that is nearer
-COARSE_BLOCK = 3
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One region of the finest scale, and what the rulers say of it."""
-
-    region: "StyledRegion"
-    canvas: "Canvas"
-    photo: "Reading"
-    result: "Reading"
-    painting: "Reading"
-
-    @property
-    def style_share(self) -> float:
-        """Share of the way from the photo to the painting, at layers not in the loss if there are any.
-
-        Finer ones than block 3 see little but colours. Where the painting, laid over the photo, is hardly nearer to its
-        own statistics than the photo is, a layer says nothing.
-        """
-        able = [name for name, far in self.photo.gram.items() if self.painting.gram[name] < CLEARLY * far]
-        coarse = [name for name in able if layer(name).block >= COARSE_BLOCK]
-        unseen = [name for name in coarse or able if name not in self.canvas.loss.layers]
-        if not (layers := unseen or coarse or able):
-            return math.nan
-        photo, result, painting = (each.mean_gram(layers) for each in (self.photo, self.result, self.painting))
-        return (photo - result) / (photo - painting)
 
 
 def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
@@ -72,9 +41,10 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
 
     vgg, job, parts, work = done.vgg, done.job, done.parts, done.work
     work.begin("reading", "Measuring the result.")
-    measured = _read(vgg, job)
+    last = at_reading_size(work, vgg, job)
+    measured = read(vgg, job, last)
     work.begin("isolation", "Measuring whether anything outside reached the inside.")
-    isolation = measure(vgg, job.photo.original, job.result_hwc, job.way, job.last)
+    isolation = measure(vgg, job.photo.original, job.result_hwc, job.way, last)
     work.begin("textures", "Making a texture from each layer's statistics.")
     carried = [textures(vgg, without_border(entry.canvas.painting_nchw01)) for entry in measured]
     work.begin("report", "Drawing the report.")
@@ -83,7 +53,7 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
     title = f"{job.photo.name}, {_names(parts)} after {after}{by}"
     builder = RecordBuilder("stylize", title, _headline(measured, isolation))
     builder.conclusion = _conclusion(job, measured, isolation, doubts(done.segmentation) if done.segmentation else ())
-    _show(builder, done, measured, isolation, carried)
+    _show(builder, done, last.scene, measured, isolation, carried)
     builder.data = _data(done, measured, isolation, exact=exact)
     return builder
 
@@ -91,6 +61,7 @@ def tell_stylize(done: "Restyling", *, exact: bool) -> "RecordBuilder":
 def _show(
     builder: "RecordBuilder",
     done: "Restyling",
+    scene: "Scene",
     measured: "list[Measured]",
     isolation: "Isolation",
     carried: "list[dict[str, np.ndarray]]",
@@ -126,12 +97,12 @@ def _show(
     add(result_section(store, photo, seen, alpha, region=_names(parts), painted_hw_px=painted, edge_hw01=edge))
     if segmentation:
         add(region_section(store, photo, segmentation, first.alpha_hw01, isolation, region=first.name))
-    add(features_section(store, _maps(vgg, job)))
+    add(features_section(store, _maps(vgg, scene)))
     if findings:
         add(saliency_section(store, findings.saliency, findings.verdict))
     for number, entry in enumerate(measured):
         several = entry.region.name if len(measured) > 1 else ""
-        add(_of(gram_section(store, _grams(vgg, job, number)), several))
+        add(_of(gram_section(store, _grams(vgg, scene, number, job.result_hwc_u8)), several))
         add(_of(layers_section(store, entry.region.choice, carried[number]), several))
     add(optimisation_section(store, job.steps, [*job.snapshots, ("result", seen)], seconds=job.last.elapsed_s))
     add(_outcome_section(vgg, job, measured, findings))
@@ -188,20 +159,6 @@ def _conclusion(job: "Job", restyled: list[Measured], isolation: "Isolation", do
     )
 
 
-def _read(vgg: "Vgg", job: "Job") -> list[Measured]:
-    """Read the saved result on the rulers, region by region, at the size that was worked at."""
-    from interp.pictures.images import to_nchw01
-    from interp.pictures.sizes import resize_nchw01
-    from stylize.rulers import rulers_of
-
-    scene, found = job.last.scene, []
-    result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(scene.photo_nchw01), job.last.size_hw_px)
-    for number, (region, canvas) in enumerate(zip(scene.regions, scene.canvases, strict=True)):
-        rulers = rulers_of(vgg, scene, number)
-        found.append(Measured(region, canvas, rulers.photo, rulers.read(result), rulers.painting))
-    return found
-
-
 def _painting_caption(part: "Part", parts: "list[Part]") -> str:
     use = f" for the {part.name}" if len(parts) > 1 else ""
     return f"{part.painting.name}{use}{', its masked part' if part.painting_alpha_hw01 is not None else ''}"
@@ -226,11 +183,10 @@ def _headline(restyled: list[Measured], isolation: "Isolation") -> str:
     return f"T{'; '.join(moved)[1:]}; {outside}."
 
 
-def _maps(vgg: "Vgg", job: "Job") -> "list[FeatureMaps]":
+def _maps(vgg: "Vgg", scene: "Scene") -> "list[FeatureMaps]":
     """conv1_1 as it is, and the channels of the content layer that tell the region from its surroundings."""
     from interp.network.features import feature_maps
 
-    scene = job.last.scene
     alpha = scene.alphas_rhw01[0].cpu().numpy()
     inside = 0 < (alpha >= 0.5).mean() < 1
     return [
@@ -242,7 +198,7 @@ def _maps(vgg: "Vgg", job: "Job") -> "list[FeatureMaps]":
     ]  # fmt: skip
 
 
-def _grams(vgg: "Vgg", job: "Job", number: int) -> "dict[str, list[GramStats]]":
+def _grams(vgg: "Vgg", scene: "Scene", number: int, result_hwc_u8: "np.ndarray") -> "dict[str, list[GramStats]]":
     """Gram statistics of a region's style layers: painting, photo's region, result's region."""
     import torch
 
@@ -252,9 +208,8 @@ def _grams(vgg: "Vgg", job: "Job", number: int) -> "dict[str, list[GramStats]]":
     from interp.statistics.gram import gram_stats, region_gram
     from interp.statistics.regions import pool_mask
 
-    scene, canvas = job.last.scene, job.last.scene.canvases[number]
-    alpha, photo = scene.alphas_rhw01[number], scene.photo_nchw01
-    result = resize_nchw01(to_nchw01(job.result_hwc_u8).to(photo), job.last.size_hw_px)
+    canvas, alpha, photo = scene.canvases[number], scene.alphas_rhw01[number], scene.photo_nchw01
+    result = resize_nchw01(to_nchw01(result_hwc_u8).to(photo), (photo.shape[-2], photo.shape[-1]))
     names = list(canvas.loss.style_layers)
     pictures = {
         "painting": (canvas.painting_nchw01, canvas.learned_hw01),

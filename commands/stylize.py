@@ -11,6 +11,7 @@ from commands.parts import Part, StyleOptions, read_parts
 from commands.restyling import LayerOptions, Restyling, check_parts, fixed_by_recipe, restyle_parts
 from commands.run import Run
 from commands.series import Series, series_text
+from interp.errors import WeightsError
 from stylize.ways import Way
 
 # What every way leaves open, beside the options of the run and of finding the foreground.
@@ -65,6 +66,8 @@ def stylize(
     run.finish()
     if done.job.interrupted:
         raise typer.Exit(INTERRUPTED)
+    if done.job.ran_away:
+        raise typer.Exit(WeightsError.exit_code)
 
 
 def _check_options(run: Run, way: Way) -> None:

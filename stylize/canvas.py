@@ -9,7 +9,6 @@ pixel outside has any influence on the inside. Work follows the region, not the 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from types import EllipsisType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +22,7 @@ from interp.network.precision import resolve_precision
 from interp.network.vgg import Vgg
 from interp.pictures.colour import ColourMap
 from interp.pictures.sizes import resize_hw01, resize_nchw01
-from interp.statistics.gram import region_moments
+from interp.statistics.gram import Moments
 from interp.statistics.regions import MIN_EFFECTIVE_CELLS, effective_cells, pool_mask
 from stylize.fill import continue_outside, with_border
 from stylize.losses import (
@@ -38,29 +37,16 @@ from stylize.losses import (
 )
 from stylize.presets import Settings
 from stylize.region import StyledRegion
+from stylize.survey import Survey, survey
+from stylize.tiled import region_loss
+from stylize.tiles import GRID_PX, Crop, worth_tiles
 
 if TYPE_CHECKING:
     from stylize.historical import RecipeLoss
 
-GRID_PX = 16  # the coarsest stride in use: cutting at its multiples leaves every pool's grid unchanged
 MARGIN_PX = LAYERS["relu4_2"].reach_px  # what a content cell at the region's edge sees beyond it
 VANISHING = 1e-12  # of the photo's own energy: a target below it cannot be matched relatively
 BLOCK_DECAY = 0.5  # share of a block's weight that the next deeper one gets: equal ones leave grain in flat areas
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A rectangle of the picture in pixels, half-open."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @property
-    def here(self) -> tuple[EllipsisType, slice, slice]:
-        """Index of the part of (…, H, W) under the rectangle."""
-        return ..., slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 @dataclass(frozen=True)
@@ -156,7 +142,7 @@ def build_canvas(
         own_photo_nchw01: (1, 3, H, W) at the photo's size, as `own_photo` returns it.
         region: What to restyle, at the photo's size.
         size_hw_px: Height and width of this scale.
-        settings: Style scale, pooling, precision, total variation and seed are used.
+        settings: Style scale, pooling, precision, tiles, total variation and seed are used.
 
     Returns:
         The canvas.
@@ -166,52 +152,47 @@ def build_canvas(
     """
     pictures = pictures_at(own_photo_nchw01, region, size_hw_px, settings.style_scale)
     alpha, learned = pictures.alpha_hw01, pictures.learned_hw01
-    content = region.choice.content_layer
-    names = [*region.choice.style_weights, content, HELD_LAYER]
+    weights, content = region.choice.style_weights, region.choice.content_layer
     precision = resolve_precision(settings.precision, alpha.device)
-    with torch.no_grad():
-        look = FrozenPass(vgg, names, settings.pooling, precision)
-        style, own = look(pictures.painting_nchw01), look(pictures.draft_nchw01)
-    terms: list[StyleLoss] = []
-    dropped = {}
-    for name, weight in region.choice.style_weights.items():
-        mask, part = pool_mask(alpha, layer(name)), pool_mask(learned, layer(name))
-        reason = _unusable(name, style[name], own[name], mask, part)
-        if reason:
-            dropped[name] = reason
-        else:
-            decayed = weight * BLOCK_DECAY ** (layer(name).block - 1)
-            terms.append(StyleLoss(name, region_moments(style[name], part), mask, decayed))
-    if not terms:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
+    kept = [content] if region.held_hw01 is None else [content, HELD_LAYER]
+    network = FrozenPass(vgg, [*weights, *kept], settings.pooling, precision)
+    parts, masks = ({name: pool_mask(each, layer(name)) for name in weights} for each in (learned, alpha))
+    style = survey(network, pictures.painting_nchw01, parts, tile_px=settings.tile_px)
+    own = survey(network, pictures.draft_nchw01, {}, kept, tile_px=settings.tile_px)
+    reasons = {name: _unusable(style.moments[name], own.energies[name], masks[name], parts[name]) for name in weights}
+    dropped = {name: reason for name, reason in reasons.items() if reason}
+    decayed = {name: weights[name] * BLOCK_DECAY ** (layer(name).block - 1) for name in weights if name not in dropped}
+    if not decayed:
+        told = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         raise MaskError(
-            f"The {region.name} is too small to carry a style ({reasons}). Use a larger --size or another region."
+            f"The {region.name} is too small to carry a style ({told}). Use a larger --size or another region."
         )
-    whole = sum(term.weight for term in terms)
-    for term in terms:
-        term.weight /= whole
-    more: list[Term] = []
-    held = ContentLoss(content, own[content], pool_mask(alpha, layer(content)), CONTENT_SHARE / region.strength)
-    if held.energy > VANISHING * float(own[content].square().sum()):
-        more.append(held)
+    terms: list[Term] = [
+        StyleLoss(name, style.moments[name], masks[name], weight / sum(decayed.values()))
+        for name, weight in decayed.items()
+    ]
+    held = ContentLoss(content, own.maps[content], pool_mask(alpha, layer(content)), CONTENT_SHARE / region.strength)
+    if held.energy > VANISHING * own.energies[content]:
+        terms.append(held)
     else:
         dropped[content] = "the photo's region leaves the content layer silent"
     if region.held_hw01 is not None:
-        held = with_border(torch.from_numpy(resize_hw01(region.held_hw01, size_hw_px)).to(alpha), "constant")
-        more += _held(own[HELD_LAYER], held[pictures.crop.here] * alpha, alpha, region.strength)
+        where = with_border(torch.from_numpy(resize_hw01(region.held_hw01, size_hw_px)).to(alpha), "constant")
+        terms += _held(own, where[pictures.crop.here] * alpha, alpha, region.strength)
     if settings.total_variation > 0:
-        more.append(TotalVariation(alpha, settings.total_variation))
-    loss = RegionLoss(vgg, [*terms, *more], float(alpha.sum()), settings.pooling, precision)
+        terms.append(TotalVariation(alpha, settings.total_variation))
+    tile_px = settings.tile_px if worth_tiles((alpha.shape[0], alpha.shape[1]), settings.tile_px) else 0
+    loss = region_loss(vgg, terms, float(alpha.sum()), settings.pooling, precision, tile_px)
     begin = partial(_start, pictures, region.strength, settings)
     return Canvas(pictures.crop, alpha, begin, pictures.painting_nchw01, learned, loss, dropped)
 
 
-def _held(own_nchw: Tensor, held_hw01: Tensor, alpha_hw01: Tensor, strength: float) -> list[Term]:
+def _held(own: Survey, held_hw01: Tensor, alpha_hw01: Tensor, strength: float) -> list[Term]:
     """What holds a part of the region; its pull on a pixel is the same for a small part and a large one."""
     share = float(held_hw01.sum() / alpha_hw01.sum())
     mask = pool_mask(held_hw01, layer(HELD_LAYER))
-    term = ContentLoss(HELD_LAYER, own_nchw, mask, HELD_SHARE * share / strength, "held")
-    return [term] if term.energy > VANISHING * float(own_nchw.square().sum()) else []
+    term = ContentLoss(HELD_LAYER, own.maps[HELD_LAYER], mask, HELD_SHARE * share / strength, "held")
+    return [term] if term.energy > VANISHING * own.energies[HELD_LAYER] else []
 
 
 def _start(pictures: Pictures, strength: float, settings: Settings) -> Tensor:
@@ -221,7 +202,7 @@ def _start(pictures: Pictures, strength: float, settings: Settings) -> Tensor:
     if settings.start == "instant":
         from stylize.feedforward.painting import instant_painter
 
-        return instant_painter(draft.device, settings.precision).restyle(pictures, strength)
+        return instant_painter(draft.device, settings.precision).restyle(pictures, strength, settings.tile_px)
     generator = torch.Generator().manual_seed(settings.seed)
     return torch.rand(draft.shape, generator=generator).to(draft)
 
@@ -240,12 +221,13 @@ def crop_around(alpha_hw01: Tensor) -> Crop:
     )
 
 
-def _unusable(name: str, style: Tensor, own: Tensor, mask_hw01: Tensor, learned_hw01: Tensor) -> str | None:
+def _unusable(style: Moments, own_energy: float, mask_hw01: Tensor, learned_hw01: Tensor) -> str | None:
     """Why a layer cannot carry style here, if it cannot."""
     for whose, mask in (("region", mask_hw01), ("painting", learned_hw01)):
         cells = effective_cells(mask)
         if cells < MIN_EFFECTIVE_CELLS:
             return f"the {whose} has {cells:.0f} cells there, {MIN_EFFECTIVE_CELLS} needed"
-    if float((style.square() * learned_hw01).sum()) <= VANISHING * float(own.square().sum()):
+    mean, covariance = style
+    if float(learned_hw01.sum() * (mean.square().sum() + covariance.trace())) <= VANISHING * own_energy:
         return "the painting leaves the layer silent"
     return None

@@ -13,8 +13,9 @@ import numpy as np
 
 from interp.attribution.sanity import RANDOM_RANKINGS, steps_for
 from interp.network.precision import resolve_precision
-from stylize.canvas import GRID_PX, MARGIN_PX
+from stylize.canvas import MARGIN_PX
 from stylize.fill import BORDER_PX
+from stylize.tiles import GRID_PX, HALO_PX, worth_tiles
 from stylize.ways import Way
 
 # Measured on one thread with AVX-512 at widths w of 1/4, 1/2 and 1 of VGG-19's channels. An evaluation takes a fixed
@@ -37,6 +38,10 @@ ISOLATION_MEGAPIXEL_S, REPORT_MEGAPIXEL_S = 0.2, 0.15
 # Peak memory, rounded up: in any case, by the network (its classifier's weights; times w²), a pixel of the largest
 # canvas (times √w), a pixel of the photo.
 FIXED_BYTES, NETWORK_BYTES, CANVAS_BYTES, PHOTO_BYTES = 0.8e9, 2.0e9, 3000, 100
+# By tiles, a pixel of the canvas costs its images, with what the optimiser remembers, and times w the content's map;
+# what a tile may cost; looks at a tile for each at the whole.
+IMAGES_BYTES, CONTENT_BYTES = 130, 32
+TILE_BYTES, TILE_LOOKS = 1.5e9, 4 / 3
 
 # The photo's own size is worked at where painting is foreseen to take less than the first, half of it where less than
 # the second: it is worth waiting for what avoids an enlargement by more than two.
@@ -115,6 +120,7 @@ class Forecast:
         photo_pixels: Of the photo.
         width: Of the network.
         enlarged: Whether the result is.
+        tiled: Whether a large canvas is worked on by tiles.
     """
 
     jobs: tuple[Job, ...]
@@ -123,6 +129,7 @@ class Forecast:
     photo_pixels: int
     width: float
     enlarged: bool
+    tiled: bool = False
 
     @property
     def painting_s(self) -> float:
@@ -166,7 +173,12 @@ class Forecast:
     @property
     def peak_bytes(self) -> float:
         """Peak memory of the process."""
-        return peak_bytes(max(job.pixels for job in self.jobs), self.photo_pixels, self.width)
+        largest = max(job.pixels for job in self.jobs)
+        whole = peak_bytes(largest, self.photo_pixels, self.width)
+        if not self.tiled:
+            return whole
+        kept = largest * (IMAGES_BYTES + CONTENT_BYTES * self.width)
+        return min(whole, peak_bytes(0, self.photo_pixels, self.width) + TILE_BYTES + kept)
 
 
 def forecast(way: Way, regions: Sequence[Extent], width: float, threads: int) -> Forecast:
@@ -190,13 +202,14 @@ def forecast(way: Way, regions: Sequence[Extent], width: float, threads: int) ->
     photo = regions[0].photo_hw_px
     linear, square = MEGAPIXEL_S[resolve_precision(way.precision, "cpu")]
     rate = linear * width + square * width**2
-    jobs = tuple(
-        Job(count, region.canvas_pixels(size) if way.isolates else math.prod(size), rate)
-        for size, count in way.scales(photo)
-        for region in regions
-    )
+    again = TILE_LOOKS * ((way.tile_px + 2 * HALO_PX) / max(1, way.tile_px)) ** 2
+    jobs = []
+    for size, count in way.scales(photo):
+        for region in regions:
+            pixels = region.canvas_pixels(size) if way.isolates else math.prod(size)
+            jobs.append(Job(count, pixels, rate * again if worth_tiles((1, pixels), way.tile_px) else rate))
     enlarged = way.scales(photo)[-1][0] != photo
-    return Forecast(jobs, len(regions), threads, math.prod(photo), width, enlarged)
+    return Forecast(tuple(jobs), len(regions), threads, math.prod(photo), width, enlarged, way.tile_px > 0)
 
 
 def looking_s(native_px: int, width: float, threads: int) -> float:
@@ -238,6 +251,11 @@ def affordable(way: Way, regions: Sequence[Extent], width: float, machine: Machi
     own = max(regions[0].photo_hw_px)
     sizes = within(OWN_SIZE_S, min(LARGEST_PX, own)), within(HALF_SIZE_S, min(LARGEST_PX, own // 2))
     return replace(way, size_px=max(sizes))
+
+
+def tile_px(width: float) -> int:
+    """Side of the tiles that a network of a width is worked by."""
+    return int(math.sqrt(TILE_BYTES / pixel_bytes(width)) - 2 * HALO_PX) // STEP_PX * STEP_PX
 
 
 def largest_size_px(way: Way, regions: Sequence[Extent], width: float, memory_bytes: float) -> int:

@@ -10,11 +10,12 @@ from interp.network.frozen_pass import FrozenPass
 from interp.network.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD, Vgg
 from interp.pictures.sizes import fit_painting_nchw01, resize_hw01, resize_nchw01
 from interp.statistics.gram import region_gram
-from stylize.canvas import Canvas, Crop
+from stylize.canvas import Canvas
 from stylize.descent import Descent
 from stylize.fill import BORDER_PX
 from stylize.recipes import Recipe
 from stylize.region import StyledRegion
+from stylize.tiles import Crop
 
 # Caffe's range is 255 times [0, 1], torchvision's 1 / 0.225 times: a net without biases gives features larger by this.
 CAFFE_FEATURES = 255 * 0.225

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from interp.network.frozen_pass import FrozenPass
+from interp.network.layer_names import layer
 from interp.network.vgg import Vgg
 from interp.statistics.gram import region_moments
 from interp.statistics.wasserstein import GaussianTarget
+from stylize.tiles import Tile
 
 CONTENT_SHARE = 0.05  # kappa
 HELD_LAYER, HELD_SHARE = "relu3_1", 0.02  # fine enough for an eye of 10 px; by eye: it stays one, and is painted
@@ -60,10 +62,11 @@ class ContentLoss:
         self.target_nchw, self.mask_hw01 = target_nchw.to(mask_hw01), mask_hw01
         self.energy = float((self.target_nchw.square() * mask_hw01).sum())
 
-    def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
-        """Distance at the current image, unweighted."""
-        difference = features[self.layer].to(image_nchw01) - self.target_nchw
-        return (difference.square() * self.mask_hw01).sum() / self.energy
+    def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor, tile: Tile | None = None) -> Tensor:
+        """Distance at the current image, or a tile's share of it, unweighted."""
+        own, here = tile.cells(layer(self.layer)) if tile else (..., ...)
+        difference = features[self.layer][own].to(image_nchw01) - self.target_nchw[here]
+        return (difference.square() * self.mask_hw01[here]).sum() / self.energy
 
 
 @dataclass
@@ -79,10 +82,11 @@ class TotalVariation:
     weight: float
     name: str = "total variation"
 
-    def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
-        """Variation of the current image, unweighted."""
-        across = (image_nchw01[..., :, 1:] - image_nchw01[..., :, :-1]).square() * self.alpha_hw01[:, 1:]
-        down = (image_nchw01[..., 1:, :] - image_nchw01[..., :-1, :]).square() * self.alpha_hw01[1:, :]
+    def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor, tile: Tile | None = None) -> Tensor:
+        """Variation of the current image, or a tile's share of it, unweighted."""
+        alpha = tile.only_core(self.alpha_hw01) if tile else self.alpha_hw01
+        across = (image_nchw01[..., :, 1:] - image_nchw01[..., :, :-1]).square() * alpha[:, 1:]
+        down = (image_nchw01[..., 1:, :] - image_nchw01[..., :-1, :]).square() * alpha[1:, :]
         return (across.sum() + down.sum()) / self.alpha_hw01.sum()
 
 

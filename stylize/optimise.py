@@ -15,7 +15,7 @@ from torch import Tensor
 
 from interp.errors import MaskError, UsageError
 from interp.network.vgg import Vgg
-from interp.pictures.sizes import resize_hw01, resize_nchw01
+from interp.pictures.sizes import resize_hw01, resize_nchw01, working_size_hw_px
 from stylize.canvas import Scene, own_photo
 from stylize.composite import compose, composite_nchw01
 from stylize.descent import Evaluation, descend
@@ -201,6 +201,25 @@ def cut_out(event: StepEvent, photo_hwc_u8: np.ndarray, cut: Callable[[np.ndarra
         found.append(replace(region, alpha_hw01=cut(compose(photo_hwc_u8, [everywhere], image[None]))))
     scene = replace(event.scene, regions=tuple(found), alphas_rhw01=_alphas(found, event.scene.photo_nchw01))
     return replace(event, scene=scene)
+
+
+def reduced(vgg: Vgg, photo_nchw01: Tensor, event: StepEvent, way: Settings | Recipe, longest_px: int) -> StepEvent:
+    """A result at a smaller size, with the scene that it would have there: what is measured of a large one.
+
+    Args:
+        vgg: The network.
+        photo_nchw01: (1, 3, H, W) at its own size, as given to `stylize`.
+        event: Its last one.
+        way: As given.
+        longest_px: Long side.
+    """
+    regions, size = event.scene.regions, working_size_hw_px(event.size_hw_px, longest_px)
+    photos = [own_photo(photo_nchw01, region) if way.isolates else photo_nchw01 for region in regions]
+    canvases = tuple(way.canvas(vgg, *each, size) for each in zip(photos, regions, strict=True))
+    photo = resize_nchw01(photo_nchw01, size)
+    restyled = torch.cat([resize_nchw01(image, size) for image in event.restyled_rchw.split(1)])
+    scene = Scene(photo, regions, _alphas(regions, photo), canvases)
+    return replace(event, size_hw_px=size, restyled_rchw=restyled, scene=scene)
 
 
 def _alphas(regions: Sequence[StyledRegion], photo_nchw01: Tensor) -> Tensor:

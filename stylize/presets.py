@@ -21,6 +21,7 @@ COLOURS = ("none", "luminance", "match")
 OPTIMIZERS = ("lbfgs", "adam")
 POOLINGS = ("average", "max", "mixed")
 STARTS = ("photo", "noise", "instant")
+CHOICES = {"optimizer": OPTIMIZERS, "pooling": POOLINGS, "precision": PRECISIONS, "start": STARTS}
 ADAM_BETAS = (0.9, 0.99)  # crowsonkb/style-transfer-pytorch
 SHOWN_AT = (0.1, 0.3, 0.5, 0.75)  # of the run
 
@@ -35,11 +36,12 @@ class Settings:
             that a fine one cannot move any more.
         iterations: Evaluations at the finest scale.
         coarse_iterations: Evaluations at each coarser scale.
-        optimizer: `lbfgs` (history 10, tolerances off) or `adam`.
+        optimizer: `lbfgs` (history 1, tolerances off) or `adam`.
         learning_rate: Adam's first, in units of the [0, 1] range, falling to 0 along a half cosine.
         style_scale: Size of the painting's strokes; 1 brings the painting to the working photo's area.
         pooling: `average`, `max` or `mixed`, instead of the network's own: averages let the gradient reach every pixel.
         precision: Of the convolutions: `float32`, `bfloat16`, or `auto`, the latter where the CPU knows it.
+        tile_px: Side of the tiles that a canvas is worked on by; 0 for all at once. It changes memory and time only.
         start: Where the coarsest scale begins: the `photo` in the painting's colours, `noise`, or what the `instant`
             way makes of the photo.
         total_variation: tau, 0 for none; a little takes the finest ripple away.
@@ -55,6 +57,7 @@ class Settings:
     style_scale: float = 1.0
     pooling: str = "average"
     precision: str = "auto"
+    tile_px: int = 0
     start: str = "photo"
     total_variation: float = 0.07
     seed: int = 0
@@ -65,18 +68,15 @@ class Settings:
         for name in ("coarsest_px", "iterations", "coarse_iterations"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name.replace('_', ' ').capitalize()} {getattr(self, name)}; expected at least 1.")
+        if self.tile_px and not 64 <= self.tile_px <= 8192:
+            raise UsageError(f"Tiles of {self.tile_px} px; expected 64 … 8192, or 0 for none.")
         for name in ("learning_rate", "style_scale"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{name.replace('_', ' ').capitalize()} {value}; expected a number above 0.")
-        if self.optimizer not in OPTIMIZERS:
-            raise unknown_name("optimizer", self.optimizer, OPTIMIZERS)
-        if self.pooling not in POOLINGS:
-            raise unknown_name("pooling", self.pooling, POOLINGS)
-        if self.precision not in PRECISIONS:
-            raise unknown_name("precision", self.precision, PRECISIONS)
-        if self.start not in STARTS:
-            raise unknown_name("start", self.start, STARTS)
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
 
     @property
     def isolates(self) -> bool:
@@ -96,6 +96,10 @@ class Settings:
     def resolved(self, device: "str | torch.device") -> Self:
         """The same, with the precision that `auto` stands for on a device."""
         return replace(self, precision=resolve_precision(self.precision, device))
+
+    def in_tiles(self, tile_px: int) -> Self:
+        """The same, worked on by tiles of a side."""
+        return replace(self, tile_px=tile_px)
 
     def shows(self, step: int, total: int) -> bool:
         """Four pictures on the way."""

@@ -84,6 +84,7 @@ class Recipe:
     strength: ClassVar[None] = None
     style_scale: ClassVar[float] = 1.0
     precision: ClassVar[str] = "float32"
+    tile_px: ClassVar[int] = 0
 
     def limited(self, size_px: int, iterations: int | None) -> "Recipe":
         """The same at another size, with at most so many iterations."""
@@ -91,6 +92,10 @@ class Recipe:
 
     def resolved(self, device: "str | torch.device") -> "Recipe":
         """Itself: other work computed in float32."""
+        return self
+
+    def in_tiles(self, tile_px: int) -> "Recipe":
+        """Itself: other work has no tiles."""
         return self
 
     def uncut(self) -> "Recipe":

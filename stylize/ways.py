@@ -11,7 +11,8 @@ computes, it imports when asked. `stylize` asks of it:
 and those who run it by name: `name`, `title`; `size_px`, `iterations`, `style_scale` and `start`; `strength` where the
 user says nothing, if any; `choose(choice)` for the layers it sets itself; `shows(step, total)`, whether a picture is
 shown, which changes none of them; `cut_result`, whether the region is cut out of the *result*; `sources` of its
-constants, none where they are open; `limited(…)`, `uncut()` and `resolved(device)`: the same, otherwise.
+constants, none where they are open; `tile_px`; `limited(…)`, `in_tiles(…)`, `uncut()` and `resolved(device)`: the same,
+otherwise.
 """
 
 from collections.abc import Sequence

@@ -64,6 +64,17 @@ def test_every_place_can_be_gone_on_from(compact: Vgg, tmp_path: Path, optimizer
         assert last.step == end.step and last.losses == end.losses
 
 
+def test_what_is_read_lies_where_new_tensors_lie(compact: Vgg, tmp_path: Path) -> None:
+    """BLAS adds in another order at other addresses: torch's own are multiples of 64."""
+    checkpoint = Checkpoint(tmp_path / "run.safetensors", True)
+    event = next(iter(stylize(compact, picture(0).image_nchw01, two_regions()[:1], QUICK)))
+    odd = [("step 1", np.zeros((5, 7, 3), np.uint8))]
+    checkpoint.save(Kept(event.position(), [event.figures], odd), {})
+    place = checkpoint.load({}).position
+    assert place is not None
+    assert all(value.data_ptr() % 64 == 0 for value in (place.restyled_rchw, *place.descent.values()))
+
+
 def test_a_recipe_can_be_gone_on_with(compact: Vgg) -> None:
     photo, region = picture(0), two_regions()[0]
     way = replace(RECIPES["gatys"], size_px=64, iterations=6)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from cli import app
 from commands.reservation import reserve
 from interp.errors import InputError, WeightsError
-from stylize.descent import Descent, descend
+from stylize.descent import Descent, Loss, descend
 from stylize.patches import patch_quantiles
 from stylize.sweep import open_study
 
@@ -50,16 +50,44 @@ def test_a_gradient_that_is_not_finite_is_an_error_too() -> None:
         list(descend(loss, torch.full((1, 3, 4, 4), 0.5), 3, Descent("adam")))
 
 
-def test_later_divergence_keeps_the_last_sound_picture() -> None:
-    seen = []
+def walls(bad: float, good: int) -> tuple[list[Tensor], Loss]:
+    """What was asked of a loss that is bad after some good evaluations, and that loss."""
+    seen: list[Tensor] = []
 
     def loss(image: Tensor) -> tuple[Tensor, dict[str, float]]:
         seen.append(image.detach().clone())
-        value = (image**2).sum() * (1.0 if len(seen) < 3 else NAN)
+        value = (image**2).sum() * (1.0 if len(seen) <= good else bad)
         return value, {"total": float(value.detach())}
 
+    return seen, loss
+
+
+@pytest.mark.parametrize("bad", [NAN, 1e9])
+def test_an_optimiser_that_runs_away_twice_is_ended_with_the_best_picture(bad: float) -> None:
+    seen, loss = walls(bad, 2)
     events = list(descend(loss, torch.full((1, 3, 4, 4), 0.5), 9, Descent("adam", 0.1)))
+    assert len(events) == 4 and torch.equal(events[-1].image_nchw01, seen[1])
+    assert torch.equal(seen[3], seen[1])  # gone on from there
+
+
+def test_a_way_of_other_work_ends_at_once_with_its_last_sound_picture() -> None:
+    seen, loss = walls(NAN, 2)
+    events = list(descend(loss, torch.full((1, 3, 4, 4), 0.5), 9, Descent("adam", 0.1, keeps_best=False)))
     assert len(events) == 3 and torch.equal(events[-1].image_nchw01, seen[1])
+
+
+def test_after_running_away_a_shorter_step_can_save_the_run() -> None:
+    """A steep valley: the optimiser's own step throws it out, a tenth of it does not."""
+
+    def loss(image: Tensor) -> tuple[Tensor, dict[str, float]]:
+        value = ((image - 0.5) ** 4).sum() * 1e3
+        return value, {"total": float(value.detach())}
+
+    start = torch.full((1, 3, 4, 4), 0.45)
+    *_, last = events = list(descend(loss, start, 60, Descent("adam", 0.5)))
+    totals = [event.figures["total"] for event in events]
+    assert len(events) == 60 and max(totals) > 10 * totals[0]
+    assert float(loss(last.image_nchw01)[0]) == min(totals) < totals[0] / 10
 
 
 @pytest.mark.parametrize("side", [16, 24, 26, 27])

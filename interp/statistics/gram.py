@@ -74,38 +74,74 @@ def region_moments(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> Mo
     Returns:
         (C,) mean and (C, C) covariance.
     """
-    rows = features_nchw.squeeze(0).permute(1, 2, 0).flatten(0, 1)  # (h*w, C); of channels-last features a view
-    weights = torch.ones(len(rows)).to(rows.device) if mask_hw01 is None else mask_hw01.flatten()
-    return _Moments.apply(rows, weights / weights.sum())
+    rows, weights = _rows(features_nchw, mask_hw01)
+    return _Moments.apply(rows, weights / weights.sum(), None)
+
+
+def moment_sums(features_nchw: Tensor, mask_hw01: Tensor, about: Tensor) -> Moments:
+    """Sums over some cells of a picture, whose moments are merged from several (`merged_moments`).
+
+    Args:
+        features_nchw: (1, C, h, w) activations of some of a layer's cells.
+        mask_hw01: (h, w) weights m of these cells in [0, 1]. No gradient flows to it.
+        about: (C,) a, near the mean, so that no digits cancel. Nor to it.
+
+    Returns:
+        (C,) sum of m (f - a) and (C, C) sum of m (f - a) (f - a)^T.
+    """
+    return _Moments.apply(*_rows(features_nchw, mask_hw01), about)
+
+
+def merged_moments(sums: Moments, weight: float, about: Tensor) -> Moments:
+    """Mean and covariance of all cells.
+
+    Args:
+        sums: (C,) and (C, C), what `moment_sums` gave for every part, added up.
+        weight: Sum of all weights.
+        about: (C,) as given to it.
+    """
+    shift = sums[0] / weight
+    return about + shift, sums[1] / weight - shift.outer(shift)
+
+
+def _rows(features_nchw: Tensor, mask_hw01: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(h*w, C) features, of channels-last ones a view, and (h*w,) weights."""
+    rows = features_nchw.squeeze(0).permute(1, 2, 0).flatten(0, 1)
+    return rows, torch.ones(len(rows)).to(rows.device) if mask_hw01 is None else mask_hw01.flatten()
 
 
 class _Moments(torch.autograd.Function):
-    """Mean and covariance, keeping nothing for the gradient but the features, which their layer keeps anyway.
+    """Weighted sums about the mean, or about a given point, keeping nothing for the gradient but the features.
 
-    m = w F,  C = (F - m)^T w (F - m);   dF = w ((F - m) (dC + dC^T) + dm),   since w (F - m) sums to 0
+    m = w F,  C = (F - m)^T w (F - m);   dF = w ((F - m) (dC + dC^T) + dm)
 
-    Block by block on a CPU, so that the widened numbers stay in its cache.
+    The latter holds about the mean since w (F - m) sums to 0, and about a point that is given. Block by block on a CPU,
+    so that the widened numbers stay in its cache.
     """
 
     @staticmethod
-    def forward(ctx, rows: Tensor, weights: Tensor) -> Moments:
+    def forward(ctx, rows: Tensor, weights: Tensor, about: Tensor | None) -> Moments:
         wide = torch.promote_types(rows.dtype, weights.dtype)
         weights = weights.to(wide)
         blocks = list(zip(*(each.split(_block_rows(rows)) for each in (rows, weights)), strict=True))
-        mean = torch.stack([own @ block.to(wide) for block, own in blocks]).sum(0)
-        covariance = torch.zeros(len(mean), len(mean)).to(mean)
+        point = torch.stack([own @ block.to(wide) for block, own in blocks]).sum(0) if about is None else about.to(wide)
+        first = point.clone() if about is None else torch.zeros_like(point)
+        second = torch.zeros(len(point), len(point)).to(point)
         for block, own in blocks:
-            centred = block.to(wide) - mean
-            covariance.addmm_((centred * own[:, None]).T, centred)
-        ctx.save_for_backward(rows, weights, mean)
-        return mean, covariance
+            centred = block.to(wide) - point
+            weighted = (centred * own[:, None]).T
+            second.addmm_(weighted, centred)
+            if about is not None:
+                first.add_(weighted.sum(1))
+        ctx.save_for_backward(rows, weights, point)
+        return first, second
 
     @staticmethod
-    def backward(ctx, mean_gradient: Tensor, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        rows, weights, mean = ctx.saved_tensors
+    def backward(ctx, first_gradient: Tensor, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        rows, weights, point = ctx.saved_tensors
         both = gradient + gradient.T
-        offset = mean_gradient - both @ mean
-        return torch.addmm(offset.to(rows), rows, both.to(rows)).mul_(weights.to(rows)[:, None]), None
+        offset = first_gradient - both @ point
+        return torch.addmm(offset.to(rows), rows, both.to(rows)).mul_(weights.to(rows)[:, None]), None, None
 
 
 def _block_rows(rows: Tensor) -> int:

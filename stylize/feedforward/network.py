@@ -73,7 +73,14 @@ class Decoder(nn.Module):
         summary, value = self.summary(style), None
         for level, own in zip(self.levels, features, strict=True):
             if value is not None:
-                value = F.interpolate(value, own.shape[-2:])
+                value = enlarged(value, own)
             value = level(value, own, summary)
         assert value is not None
         return self.paint(value) + 0.5
+
+
+def enlarged(value: Tensor, finer: Tensor) -> Tensor:
+    """(N, C, h, w) on the next finer grid: every cell twice, the last again where the pool before dropped one."""
+    twice = F.interpolate(value, scale_factor=2)
+    rows, columns = (own - had for own, had in zip(finer.shape[-2:], twice.shape[-2:], strict=True))
+    return F.pad(twice, (0, columns, 0, rows), mode="replicate") if rows or columns else twice

@@ -13,12 +13,17 @@ from interp.network.precision import resolve_precision
 from interp.network.weights import load_vgg
 from interp.pictures.sizes import resize_nchw01, working_size_hw_px
 from stylize.canvas import Pictures, own_photo, pictures_at
-from stylize.feedforward.looking import Seen, seen
+from stylize.feedforward.looking import Compared, Seen, level_masks, seen
 from stylize.feedforward.network import LEVELS, Decoder
 from stylize.fill import with_border, without_border
 from stylize.presets import DEFAULT
 from stylize.region import StyledRegion
+from stylize.survey import survey
+from stylize.tiles import tiles_of, worth_tiles
 
+# What a pixel of the result sees on each side: relu4_1's 30, and of the decoder's convolutions two cells on each of
+# the grids of 8, 4 and 2 px, three on the finest, and half a cell where a grid is enlarged.
+REACH_PX = 64
 FILE = Path(__file__).parent / "decoder.safetensors"
 
 
@@ -63,16 +68,33 @@ class InstantPainter:
         Returns:
             (1, 3, H, W) in [0, 1].
         """
-        features, style = known.at(strength)
+        return self._decode(*known.at(strength))
+
+    def restyle(self, pictures: Pictures, strength: float, tile_px: int = 0) -> Tensor:
+        """See and paint a region at one scale, (1, 3, h, w) in [0, 1]; where it is larger than a tile, by tiles."""
+        draft = pictures.draft_nchw01
+        if worth_tiles((draft.shape[-2], draft.shape[-1]), tile_px):
+            return self._by_tiles(pictures, strength, tile_px)
+        known = self.see(draft, pictures.alpha_hw01, pictures.painting_nchw01, pictures.learned_hw01)
+        return self.paint(known, strength)
+
+    @torch.no_grad()
+    def _by_tiles(self, pictures: Pictures, strength: float, tile_px: int) -> Tensor:
+        """The statistics are the whole region's; so a tile is painted as the whole would be."""
+        draft, painting = pictures.draft_nchw01, pictures.painting_nchw01
+        own = survey(self.look, draft, level_masks(pictures.alpha_hw01), tile_px=tile_px)
+        style = survey(self.look, painting, level_masks(pictures.learned_hw01), tile_px=tile_px)
+        move = Compared.of(own.moments, style.moments).at(strength)
+        painted = torch.empty_like(draft)
+        for tile in tiles_of((draft.shape[-2], draft.shape[-1]), tile_px, REACH_PX):
+            features = list(self.look(draft[tile.outer.here]).values())
+            image = self._decode(move.of(features), move.style.to(features[0]))
+            painted[tile.core.here] = image[tile.core_in_outer.here]
+        return painted
+
+    def _decode(self, features: Sequence[Tensor], style: Tensor) -> Tensor:
         with torch.autocast(style.device.type, torch.bfloat16, enabled=self.half):
             return self.decoder(features, style.float()).float().clamp(0, 1)
-
-    def restyle(self, pictures: Pictures, strength: float) -> Tensor:
-        """See and paint a region at one scale, (1, 3, h, w) in [0, 1]."""
-        known = self.see(
-            pictures.draft_nchw01, pictures.alpha_hw01, pictures.painting_nchw01, pictures.learned_hw01
-        )  # fmt: skip
-        return self.paint(known, strength)
 
 
 @functools.lru_cache(maxsize=2)
@@ -87,6 +109,7 @@ def instant(
     size_px: int = 512,
     style_scale: float = 1.0,
     precision: str = "auto",
+    tile_px: int = 0,
 ) -> Tensor:
     """Restyle regions of a photo in one pass each, without a loss.
 
@@ -96,6 +119,7 @@ def instant(
         size_px: Working size: the long side.
         style_scale: Size of the painting's strokes.
         precision: `float32`, `bfloat16` or `auto`.
+        tile_px: Side of the tiles that a larger canvas is painted by, in less memory; 0 for none.
 
     Returns:
         (R, 3, h, w) in [0, 1] at the working size, for `compose`.
@@ -113,5 +137,5 @@ def instant(
     images = with_border(resize_nchw01(photo_nchw01, size)).repeat(len(regions), 1, 1, 1)
     for region, image in zip(regions, images, strict=True):
         pictures = pictures_at(own_photo(photo_nchw01, region), region, size, style_scale)
-        image[pictures.crop.here] = painter.restyle(pictures, region.strength)[0]
+        image[pictures.crop.here] = painter.restyle(pictures, region.strength, tile_px)[0]
     return without_border(images)
