@@ -15,6 +15,7 @@ from commands.many.doing import hashes_of
 from commands.many.task import Outcome, Task, name_of
 from commands.reservation import reserve
 from interp.errors import OutputError
+from interp.pictures.files import printable
 
 NAME, CLAIM = "manifest.jsonl", ".unfinished"
 DONE, FAILED, LOST = "done", "failed", "lost"  # lost: the process that worked on it died
@@ -123,7 +124,7 @@ def failures(folder: Path) -> list[tuple[str, str]]:
         for entry in sorted(_latest(folder / NAME).values(), key=lambda entry: entry["status"] == DONE):
             found[entry["photo"], entry["painting"], entry["command"]] = entry  # one that is done comes last
     left = [entry for entry in found.values() if entry["status"] != DONE]
-    return [(name_of(entry["photo"], entry["painting"]), entry["message"]) for entry in left]
+    return [(printable(name_of(entry["photo"], entry["painting"])), printable(entry["message"])) for entry in left]
 
 
 def _latest(path: Path) -> dict[str, dict[str, Any]]:
