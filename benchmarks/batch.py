@@ -4,10 +4,12 @@
 at random moments and gone on with until it is done; then it looks at what is there. `workers` runs a command over
 larger pictures on 1 and on N workers, once they have loaded their libraries. Beside the ratio of times stands how busy
 the workers were: the share of their time that went into pictures. Where cores are shared or others want them the ratio
-is lower, and the share is not.
+is lower, and the share is not. `waiting` does the same with pictures that take half a second and no processor, so that
+each worker has all that it needs: what is lost then is the engine's.
 
     PYTHONPATH=. python benchmarks/batch.py killed [--pictures 1000] [--kills 3] [--workers 2]
     PYTHONPATH=. python benchmarks/batch.py workers [--workers 2] [--pictures 24] [--side 384]
+    PYTHONPATH=. python benchmarks/batch.py waiting [--workers 2] [--pictures 24]
 """
 
 import argparse
@@ -26,9 +28,10 @@ from PIL import Image
 
 from commands.many.manifest import CLAIM, NAME
 from commands.many.task import Outcome, Task
-from commands.many.workers import OnWorkers
+from commands.many.workers import OnWorkers, Station, Work, do_task
 
 ROOT = Path(__file__).resolve().parent.parent
+WAIT_S = 0.5
 FILES = 4  # that the command writes for a picture
 
 
@@ -64,11 +67,16 @@ def killed(place: Path, pictures: int, kills: int, workers: int) -> None:
     print("complete, each picture once" if whole else "NOT complete, or not each once")
 
 
-def gain(place: Path, pictures: int, side: int, workers: int) -> None:
+def wait(task: Task, station: Station) -> Outcome:
+    time.sleep(WAIT_S)
+    return Outcome(0, seconds=WAIT_S)
+
+
+def gain(place: Path, pictures: int, side: int, workers: int, work: Work) -> None:
     photos = make(place / "in", pictures, side)
     times = {}
     for count in (1, workers):
-        with OnWorkers(count, None, 1) as runner:
+        with OnWorkers(count, None, 1, work) as runner:
             _done(runner, photos[:count] * 2, place)  # libraries load
             started = time.monotonic()
             outcomes = _done(runner, photos, place)
@@ -93,7 +101,7 @@ def _entries(out: Path) -> list[dict[str, str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["killed", "workers"], default="killed")
+    parser.add_argument("what", nargs="?", choices=["killed", "workers", "waiting"], default="killed")
     parser.add_argument("--pictures", type=int, help="1000, or 24")
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--workers", type=int, help="1, or 2")
@@ -103,7 +111,8 @@ def main() -> None:
         if given.what == "killed":
             killed(Path(place), given.pictures or 1000, given.kills, given.workers or 1)
         else:
-            gain(Path(place), given.pictures or 24, given.side, given.workers or 2)
+            work = wait if given.what == "waiting" else do_task
+            gain(Path(place), given.pictures or 24, given.side, given.workers or 2, work)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from commands.failing import with_errors
+from commands.many.manifest import failures
 from commands.outputs import check_replaceable, write_atomically
 from commands.streams import show, tell
 from interp.errors import InputError, UsageError
@@ -87,7 +88,8 @@ def write_index(folder: Path, output: Path | None = None, *, overwrite: bool = F
         raise InputError(f"No result with a report is in {str(folder)!r}; expected files that end in {ENDING}.")
     earlier = page.is_file() and MARK in page.read_bytes()[:200].decode("utf-8", "replace")
     check_replaceable(page, overwrite or earlier, inputs=[])
-    write_atomically(page, render_index(f"Results in {folder.resolve().name or 'this folder'}", entries).encode())
+    title = f"Results in {folder.resolve().name or 'this folder'}"
+    write_atomically(page, render_index(title, entries, failures(folder)).encode())
     return page
 
 

@@ -51,17 +51,18 @@ def entry_of(name: str, page: str, record: Record) -> Entry:
     return Entry(name, quote(page), slim, thumbnail, answer.image.alt if answer else "")
 
 
-def render_index(title: str, entries: Sequence[Entry]) -> str:
+def render_index(title: str, entries: Sequence[Entry], failed: Sequence[tuple[str, str]] = ()) -> str:
     """Render the page.
 
     Args:
         title: Its heading.
         entries: In the order to show.
+        failed: Name of each picture that has no result, and why.
 
     Returns:
         HTML, to be written as UTF-8; the same entries give the same text.
     """
-    return render_template("index.html.jinja", title=title, entries=entries)
+    return render_template("index.html.jinja", title=title, entries=entries, failed=failed)
 
 
 def _small(image: EncodedImage) -> EncodedImage:

@@ -67,7 +67,12 @@ def test_the_record_names_the_command_that_does_it_alone(tmp_path: Path) -> None
     told = Path(first["record"]).read_text()
     assert f"kmeans --k 3 --out-dir {tmp_path / 'out'} {many / 'a.png'}" in told and "b.png" not in told
     index = (tmp_path / "out" / "index.html").read_text("utf-8")
-    assert index.count("<img") == 2 and "a.kmeans.report.html" in index
+    assert index.count("<img") == 2 and "a.kmeans.report.html" in index and "Not done" not in index
+    (many / "bad<.png").write_text("no picture")
+    done = call("batch", "kmeans", many, "--k", "3", "--out-dir", tmp_path / "out", "--resume")
+    assert done.exit_code == 8 and "2 of 3 pictures passed over" in done.stderr
+    index = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert index.count("<img") == 2 and "Not done" in index and "bad&lt;.png: &#39;bad&lt;.png&#39; is not a" in index
 
 
 def test_names_never_collide(tmp_path: Path) -> None:

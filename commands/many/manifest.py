@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.many.doing import hashes_of
-from commands.many.task import Outcome, Task
+from commands.many.task import Outcome, Task, name_of
 from commands.reservation import reserve
 from interp.errors import OutputError
 
@@ -39,7 +39,9 @@ class Manifest:
                 raise OutputError(
                     f"Another batch is writing to {str(folder)!r}. Wait for it, or choose another folder."
                 )
-            self.hold, self.entries = hold, self._read()
+            self.hold = hold
+            self._cut_off()
+            self.entries = _latest(self.path)
             self.file = self.path.open("ab")
         except OSError as error:
             raise OutputError(
@@ -107,20 +109,37 @@ class Manifest:
         with suppress(OSError):
             claim.unlink(missing_ok=True)
 
-    def _read(self) -> dict[str, dict[str, Any]]:
-        """The latest line of each task; a last line that was cut off by a crash is cut away."""
-        if not self.path.exists():
-            return {}
-        data = self.path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            os.truncate(self.path, len(whole))
-        try:
-            return {entry["key"]: entry for entry in map(json.loads, whole.splitlines())}
-        except (ValueError, KeyError, TypeError) as error:
-            raise OutputError(
-                f"{str(self.path)!r} is no manifest of a batch ({error}). Move it away, or choose another --out-dir."
-            ) from error
+    def _cut_off(self) -> None:
+        """Cut away a last line that a crash left unfinished."""
+        data = self.path.read_bytes() if self.path.exists() else b""
+        if not data.endswith(b"\n") and data:
+            os.truncate(self.path, data.rfind(b"\n") + 1)
+
+
+def failures(folder: Path) -> list[tuple[str, str]]:
+    """Name of each picture of a folder's batches that has no result, not by other options either, and why."""
+    found: dict[tuple[str, str | None, str], dict[str, Any]] = {}
+    with suppress(OSError, OutputError):
+        for entry in sorted(_latest(folder / NAME).values(), key=lambda entry: entry["status"] == DONE):
+            found[entry["photo"], entry["painting"], entry["command"]] = entry  # one that is done comes last
+    left = [entry for entry in found.values() if entry["status"] != DONE]
+    return [(name_of(entry["photo"], entry["painting"]), entry["message"]) for entry in left]
+
+
+def _latest(path: Path) -> dict[str, dict[str, Any]]:
+    """The latest line of each task, by its key.
+
+    Raises:
+        OutputError: If it is no manifest.
+    """
+    if not path.exists():
+        return {}
+    try:
+        return {entry["key"]: entry for entry in map(json.loads, path.read_bytes().splitlines())}
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"{str(path)!r} is no manifest of a batch ({error}). Move it away, or choose another --out-dir."
+        ) from error
 
 
 def _files(outcome: Outcome) -> dict[str, dict[str, str]]:

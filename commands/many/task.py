@@ -52,7 +52,7 @@ class Task:
     @property
     def name(self) -> str:
         """What to call it."""
-        return self.photo if self.painting is None else f"{self.photo} after {display_name(self.painting)}"
+        return name_of(self.photo, self.painting)
 
     @property
     def line(self) -> str:
@@ -123,6 +123,11 @@ class Assignment:
     outputs: dict[str, str] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+
+def name_of(photo: str, painting: str | None) -> str:
+    """What to call a photo after a painting, where it is painted after several."""
+    return photo if painting is None else f"{photo} after {display_name(painting)}"
 
 
 def show_results(command: str, outputs: dict[str, str], as_json: bool) -> None:
