@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,12 @@ EVERY = 25  # evaluations between two writes
 
 @dataclass(frozen=True)
 class Kept:
-    """A run on the way: where it is, the figures of its steps, and the pictures shown of them."""
+    """A run on the way: where it is, the figures of its steps, pictures shown of them, and those of a moving one."""
 
     position: "Position | None"
     steps: "list[Step]"
     snapshots: "list[tuple[str, np.ndarray]]"
+    frames: "list[np.ndarray]" = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,12 @@ class Checkpoint:
             "made_with": made_with,
             "steps": [asdict(step) for step in kept.steps],
             "snapshots": [name for name, _ in kept.snapshots],
+            "frames": len(kept.frames),
             "position": {name: getattr(position, name) for name in ("step", "scale", "region", "losses")},
         }
         tensors = {f"descent {name}": value for name, value in position.descent.items()}
         tensors |= {f"snapshot {number}": torch.from_numpy(each) for number, (_, each) in enumerate(kept.snapshots)}
+        tensors |= {f"frame {number}": torch.from_numpy(each) for number, each in enumerate(kept.frames)}
         tensors["restyled"] = position.restyled_rchw
         data = save(
             {
@@ -91,7 +94,9 @@ class Checkpoint:
             name.removeprefix("descent "): value for name, value in tensors.items() if name.startswith("descent ")
         }
         pictures = [(name, tensors[f"snapshot {number}"].numpy()) for number, name in enumerate(told["snapshots"])]
-        return Kept(Position(**told["position"], restyled_rchw=tensors["restyled"], descent=descent), steps, pictures)
+        frames = [tensors[f"frame {number}"].numpy() for number in range(told["frames"])]
+        position = Position(**told["position"], restyled_rchw=tensors["restyled"], descent=descent)
+        return Kept(position, steps, pictures, frames)
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Any]]:
         from safetensors import SafetensorError, safe_open

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from commands.checkpoint import Checkpoint, Kept, made_with
+from commands.on_the_way import OnTheWay
 from commands.work import Work
 from interp.errors import OutputError
 
@@ -56,6 +57,7 @@ def do_job(
     kept_hwc_u8: "np.ndarray | None" = None,
     cut: "Callable[[np.ndarray], np.ndarray] | None" = None,
     checkpoint: Checkpoint | None = None,
+    pictures: OnTheWay | None = None,
 ) -> Job:
     """Restyle; on Ctrl-C keep the images so far.
 
@@ -69,12 +71,13 @@ def do_job(
         kept_hwc_u8: The kept side's own colours; see `compose`.
         cut: What cuts the region out of the result, for a way that does.
         checkpoint: Where the run is kept on the way, if anywhere.
+        pictures: What is kept of the pictures on the way.
     """
     from stylize.composite import compose, enlarged_rchw
     from stylize.optimise import cut_out
 
     way = way.resolved(work.device())
-    steps, snapshots, last, interrupted = _run(work, vgg, photo, regions, way, foreseen, checkpoint)
+    steps, snapshots, last, interrupted = _run(work, vgg, photo, regions, way, foreseen, checkpoint, pictures)
     if last.step < last.total:
         work.end_early()
     if interrupted:
@@ -114,7 +117,7 @@ def _warn_of_losses(work: Work, steps: "list[Step]", last: "Step", interrupted: 
 
 def _run(
     work: Work, vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way", foreseen: "Forecast",
-    checkpoint: Checkpoint | None,
+    checkpoint: Checkpoint | None, pictures: OnTheWay | None,
 ) -> "tuple[list[Step], list[tuple[str, np.ndarray]], StepEvent, bool]":  # fmt: skip
     """Every step's figures, pictures on the way, the last event, and whether Ctrl-C ended it."""
     from interp.pictures.images import to_hwc_u8, to_nchw01
@@ -124,6 +127,8 @@ def _run(
     made = made_with(vgg, photo, regions, way) if checkpoint else {}
     kept = checkpoint.load(made) if checkpoint and checkpoint.resumes else Kept(None, [], [])
     steps, snapshots = kept.steps, kept.snapshots
+    if pictures:
+        pictures.frames = kept.frames
     if steps and checkpoint:
         work.say(f"Going on after step {len(steps)}, with {str(checkpoint.path)!r}.")
     begun = len(steps)
@@ -138,8 +143,11 @@ def _run(
             work.at("painting", shares[last.step - 1], words)
             if way.shows(last.step, last.total):
                 snapshots.append((f"step {last.step:,}", to_hwc_u8(last.image_nchw01)))
+            if pictures:
+                pictures.see(last)
             if checkpoint and checkpoint.due(last):
-                checkpoint = _keep(work, checkpoint, Kept(last.position(), steps, snapshots), made)
+                frames = pictures.frames if pictures else []
+                checkpoint = _keep(work, checkpoint, Kept(last.position(), steps, snapshots, frames), made)
     except KeyboardInterrupt:
         if last is None:
             raise

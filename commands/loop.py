@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from commands.checkpoint import Checkpoint
+from commands.on_the_way import OnTheWay
 from commands.run import Run
 from interp.errors import OutputError, UsageError
 from stylize.ways import Way, way_named
@@ -37,6 +38,14 @@ class Start(StrEnum):
     PHOTO = "photo"
     NOISE = "noise"
     INSTANT = "instant"
+
+
+class Timelapse(StrEnum):
+    """Format of a moving picture."""
+
+    WEBP = "webp"
+    GIF = "gif"
+    MP4 = "mp4"
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,15 @@ class LoopOptions:
         ),
     ] = False
 
+    every: Annotated[
+        int | None,
+        typer.Option("--every", min=1, metavar="N", help="Write the picture every N steps, too.", rich_help_panel=LOOP),
+    ] = None
+    timelapse: Annotated[
+        Timelapse | None,
+        typer.Option("--timelapse", help="Write how the picture came about, moving.", rich_help_panel=LOOP),
+    ] = None
+
     def named(self) -> Way:
         """The preset's way as it stands.
 
@@ -123,6 +141,13 @@ class LoopOptions:
             raise OutputError(f"{str(self.checkpoint)!r} exists. Add --resume to go on with it, or name another.")
         run.hold(self.checkpoint)
         return Checkpoint(self.checkpoint, there)
+
+    def on_the_way(self, run: Run) -> OnTheWay:
+        """What is kept of pictures on the way, for a run whose outputs are planned."""
+        found = OnTheWay(next(iter(run.plan.paths.values())), self.every, self.timelapse is not None)
+        if not (self.resume or run.options.overwrite):
+            found.check()
+        return found
 
     def way(self, named: "Way", style_scale: float | None, seed: int) -> "Way":
         """The preset's way, changed by what was given."""

@@ -9,6 +9,7 @@ import typer
 from commands.checkpoint import Checkpoint
 from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.job import Job, do_job
+from commands.on_the_way import OnTheWay
 from commands.options import Region
 from commands.pairs import cutter
 from commands.parts import Part
@@ -129,6 +130,7 @@ def restyle_parts(
     *,
     grows: bool = False,
     checkpoint: Checkpoint | None = None,
+    pictures: OnTheWay | None = None,
     series: Series | None = None,
 ) -> Restyling:
     """Find the foreground, choose the layers, restyle.
@@ -143,6 +145,7 @@ def restyle_parts(
         mask_hw01: The foreground itself, (H, W) in [0, 1], for the prompt `mask`.
         grows: Whether the working size may grow with the photo.
         checkpoint: Where the run is kept on the way, if anywhere.
+        pictures: What is kept of the pictures on the way.
         series: What it is to match, if anything.
     """
     from segment.faces import face_map
@@ -167,7 +170,9 @@ def restyle_parts(
     ]
     kept = _kept(photo, regions, segmentation) if way.isolates and not foreground.feather else None
     cut = cutter(work, segmentation, photo.size_hw_px, parts[0].region) if way.cut_result and segmentation else None
-    job = do_job(work, vgg, photo, regions, way, foreseen, kept_hwc_u8=kept, cut=cut, checkpoint=checkpoint)
+    job = do_job(
+        work, vgg, photo, regions, way, foreseen, kept_hwc_u8=kept, cut=cut, checkpoint=checkpoint, pictures=pictures
+    )
     _warn_of_constants(work, vgg, job)
     return Restyling(work, vgg, job, parts, findings, segmentation)
 

@@ -16,7 +16,10 @@ from stylize.ways import Way
 
 # What every way leaves open, beside the options of the run and of finding the foreground.
 STYLES = ("style", "style_foreground", "style_background")
-ALWAYS_OPEN = ("image", *STYLES, "region", "preset", "instant", "size", "iterations", "checkpoint", "resume")
+ALWAYS_OPEN = (
+    "image", *STYLES, "region", "preset", "instant", "size", "iterations", "checkpoint", "resume", "every",
+    "timelapse",
+)  # fmt: skip
 STRENGTHS = ("strength", "strength_foreground", "strength_background")
 
 
@@ -45,7 +48,9 @@ def stylize(
     check_parts(named, parts)
     series = style.kept(parts)
     files = {"image": "png", "mask": "png", "alpha": "png"} | ({"series": "json"} if style.series else {})
+    files |= {"timelapse": loop.timelapse.value} if loop.timelapse else {}
     run.plan_outputs(photo.stem, files, _name_of(parts))
+    pictures = loop.on_the_way(run)
 
     way = loop.way(named, style.style_scale, options.seed)
     if series and loop.size is None:
@@ -54,11 +59,13 @@ def stylize(
         parts = [replace(part, strength=way.strength) for part in parts]
     done = restyle_parts(
         run, photo, parts, foreground, layers, way, grows=loop.size is None and series is None,
-        checkpoint=loop.kept(run), series=series,
+        checkpoint=loop.kept(run), pictures=pictures, series=series,
     )  # fmt: skip
     run.begin("writing", "Writing the pictures.")
     run.resolved = _resolved(done)
     _write_pictures(run, done)
+    if loop.timelapse:
+        run.write("timelapse", pictures.encoded(loop.timelapse.value))
     if not options.no_report:
         from commands.story import tell_stylize
 

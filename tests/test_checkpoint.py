@@ -69,9 +69,11 @@ def test_what_is_read_lies_where_new_tensors_lie(compact: Vgg, tmp_path: Path) -
     checkpoint = Checkpoint(tmp_path / "run.safetensors", True)
     event = next(iter(stylize(compact, picture(0).image_nchw01, two_regions()[:1], QUICK)))
     odd = [("step 1", np.zeros((5, 7, 3), np.uint8))]
-    checkpoint.save(Kept(event.position(), [event.figures], odd), {})
-    place = checkpoint.load({}).position
-    assert place is not None
+    frames = [np.full((3, 5, 3), number, np.uint8) for number in range(3)]
+    checkpoint.save(Kept(event.position(), [event.figures], odd, frames), {})
+    kept = checkpoint.load({})
+    assert (place := kept.position) is not None
+    assert np.array_equal(kept.frames, frames)
     assert all(value.data_ptr() % 64 == 0 for value in (place.restyled_rchw, *place.descent.values()))
 
 

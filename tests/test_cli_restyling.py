@@ -90,6 +90,37 @@ def test_after_running_away_a_shorter_step_can_save_the_run() -> None:
     assert float(loss(last.image_nchw01)[0]) == min(totals) < totals[0] / 10
 
 
+def test_pictures_on_the_way(folder: Path, tmp_path: Path) -> None:
+    """Files every so many steps and at the end, and a moving picture in which only the region moves."""
+    half = np.zeros((64, 65), np.uint8)
+    half[:, :40] = 255
+    Image.fromarray(half).save(tmp_path / "half.png")
+    command = [
+        "stylize", folder / "photo.png", "--style", folder / "style.png", "--mask", tmp_path / "half.png", "--region",
+        "foreground", "--size", "64", "--iterations", "10", "--weights", "compact", "--every", "4", "--timelapse",
+        "gif", "--no-report", "-o", tmp_path / "made.png",
+    ]  # fmt: skip
+    result = call(*command)
+    assert result.exit_code == 0, result.stderr
+    assert sorted(path.name for path in tmp_path.glob("*.step-*")) == [f"made.step-{n:05}.png" for n in (4, 8, 10)]
+    photo = np.asarray(Image.open(folder / "photo.png"))
+    last = np.asarray(Image.open(tmp_path / "made.step-00010.png"))
+    assert np.array_equal(last, np.asarray(Image.open(tmp_path / "made.png")))
+    assert np.array_equal(last[:, 40:], photo[:, 40:])
+    with Image.open(tmp_path / "made.timelapse.gif") as moving:
+        frames = []
+        for number in range(moving.n_frames):  # pyright: ignore[reportAttributeAccessIssue]
+            moving.seek(number)
+            frames.append(np.asarray(moving.convert("RGB")).astype(int))
+    assert 2 <= len(frames) <= 10
+    assert np.abs(frames[-1] - frames[0])[:, :38].mean() > 3 * np.abs(frames[-1] - frames[0])[:, 42:].mean()
+    for path in tmp_path.glob("made.*"):
+        if ".step-" not in path.name:
+            path.unlink()
+    again = call(*command)
+    assert again.exit_code == 4 and "made.step-00004.png' exists" in " ".join(again.stderr.split())
+
+
 @pytest.mark.parametrize("side", [16, 24, 26, 27])
 def test_a_picture_may_be_smaller_than_a_patch_of_its_coarsest_band(side: int) -> None:
     image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
