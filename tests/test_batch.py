@@ -170,7 +170,9 @@ def test_unfinished_results_go_and_finished_ones_stay(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="Another batch"):
         Manifest(tmp_path)
     manifest.close()
-    claim(tmp_path, "1234", [tmp_path / "a.png", tmp_path / "a-2.png"])
+    claim(tmp_path, "1234", [tmp_path / "a-2.png", tmp_path / "a.png"])
+    for name in ("a-2.step-00010.png", "a.step-00010.png"):  # `--every` writes them
+        (tmp_path / name).touch()
     (tmp_path / f".torn{CLAIM}").write_text('["mine.')
     with (tmp_path / NAME).open("a") as file:
         file.write('{"key": "56')  # a crash in the middle of a line
@@ -179,7 +181,7 @@ def test_unfinished_results_go_and_finished_ones_stay(tmp_path: Path) -> None:
     again.add(task, Outcome(3, "no"))
     again.close()
     assert [entry["code"] for entry in entries(tmp_path)] == [0, 3]
-    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "mine.png", NAME}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.step-00010.png", "mine.png", NAME}
     (tmp_path / NAME).write_text("something else\n")
     with pytest.raises(OutputError, match="no manifest"):
         Manifest(tmp_path)
