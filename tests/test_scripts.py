@@ -46,7 +46,7 @@ case "$1 $2" in
     echo "$*" >>"$FAKE_HOME/pip-calls"
     case "$*" in *opencv-python-headless) : >"$FAKE_HOME/headless" ;; esac
     [ -z "$FAKE_PIP_SAYS" ] || { printf '%s\n' "$FAKE_PIP_SAYS"; exit 1; } ;;
-  '-m pytest') shift 2; printf "${0%%/*} <%s>\n" "$@"; exit 5 ;;
+  '-m pytest') shift 6; printf "${0%%/*} <%s>\n" "$@"; exit 5 ;;
   */cli.py*) printf 'out/a.png\nout/a.report.html\n'; shift; printf '<%s>\n' "$@" >&2; exit 8 ;;
 esac
 """
