@@ -148,7 +148,7 @@ def test_a_batch_that_is_killed_goes_on_and_does_each_once(tmp_path: Path) -> No
     line = [sys.executable, "cli.py", "batch", *QUICK, str(many), "--out-dir", str(out), "--resume", "-q"]
     for round_ in range(1, 4):
         process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL)
-        while process.poll() is None and (not out.exists() or len(list(out.glob("*.kmeans.png"))) < 6 * round_):
+        while process.poll() is None and (not out.exists() or len(list(out.glob("*.kmeans.png"))) < 5 * round_):
             time.sleep(0.01)
         time.sleep(generator.random() / 10)
         process.kill()
