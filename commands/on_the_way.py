@@ -1,5 +1,6 @@
 """Pictures of a run on the way: files every so many steps, and frames of a moving picture."""
 
+import glob
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,7 @@ class OnTheWay:
         Raises:
             OutputError: If there is one.
         """
-        there = sorted(self.main.parent.glob(f"{self._stem('*')}.png")) if self.every else []
+        there = steps_of(self.main) if self.every else []
         if there:
             raise OutputError(f"{str(there[0])!r} exists. Add --overwrite, or choose another --output.")
 
@@ -69,3 +70,8 @@ class OnTheWay:
 
     def _stem(self, step: str) -> str:
         return f"{self.main.stem}.step-{step}"
+
+
+def steps_of(main: Path) -> list[Path]:
+    """The files of a run's pictures on the way that lie beside its result."""
+    return sorted(main.parent.glob(f"{glob.escape(main.stem)}.step-*.png"))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands.many.manifest import CLAIM, NAME, Manifest, claim
+from commands.many.manifest import CLAIM, NAME, Manifest, claim, failures
 from commands.many.sources import names_apart, pictures_in
 from commands.many.task import Outcome, Task
 from interp.errors import InputError, OutputError
@@ -170,7 +170,9 @@ def test_unfinished_results_go_and_finished_ones_stay(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="Another batch"):
         Manifest(tmp_path)
     manifest.close()
-    claim(tmp_path, "1234", [tmp_path / "a.png", tmp_path / "a-2.png"])
+    claim(tmp_path, "1234", [tmp_path / "a-2.png", tmp_path / "a.png"])
+    for name in ("a-2.step-00010.png", "a.step-00010.png"):  # `--every` writes them
+        (tmp_path / name).touch()
     (tmp_path / f".torn{CLAIM}").write_text('["mine.')
     with (tmp_path / NAME).open("a") as file:
         file.write('{"key": "56')  # a crash in the middle of a line
@@ -179,10 +181,18 @@ def test_unfinished_results_go_and_finished_ones_stay(tmp_path: Path) -> None:
     again.add(task, Outcome(3, "no"))
     again.close()
     assert [entry["code"] for entry in entries(tmp_path)] == [0, 3]
-    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "mine.png", NAME}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.step-00010.png", "mine.png", NAME}
     (tmp_path / NAME).write_text("something else\n")
     with pytest.raises(OutputError, match="no manifest"):
         Manifest(tmp_path)
+
+
+def test_what_was_not_done_is_named_unless_it_was_done_otherwise(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path)
+    for key, photo, code in (("1", "a.png", 3), ("2", "b.png", 0), ("3", "b.png", 3), ("4", "caf\udce9.png", 3)):
+        manifest.add(Task("kmeans", (), photo, None, "", key), Outcome(code, "why"))  # the last name is no UTF-8
+    manifest.close()
+    assert failures(tmp_path) == [("a.png", "why"), (r"caf\udce9.png", "why")] and failures(tmp_path / "no") == []
 
 
 def test_ctrl_c_leaves_what_is_finished(tmp_path: Path) -> None:

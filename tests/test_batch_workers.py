@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer import Exit
@@ -59,6 +59,18 @@ def test_networks_stay_and_threads_are_set(cluster: OnWorkers) -> None:
     assert all(loaded == f"{pid} loaded it" and set(threads) == {"3"} for loaded, pid, *threads in done)
     assert os.environ.get("OMP_NUM_THREADS") != "3"
     assert len({pid for _, pid, *_ in done}) <= 2 and str(os.getpid()) not in {pid for _, pid, *_ in done}
+
+
+def test_workers_of_others_are_used_and_left_as_they_were(cluster: OnWorkers) -> None:
+    scheduler = cluster.client.scheduler
+    assert scheduler
+    with OnWorkers(0, scheduler.address, 1, act) as guest:
+        done = [outcome.notes for _, outcome in guest.run(some(*"abcd"), lambda task: None)]
+        own = guest.name
+    assert len(done) == 4 and all(threads == "3" for _, _, threads, *_ in done)  # the worker's, not ours
+    plugins: Any = cluster.client.run(lambda dask_worker: list(dask_worker.plugins))
+    assert all(cluster.name in names and own not in names for names in plugins.values())
+    assert len(list(cluster.run(some("e"), lambda task: None))) == 1
 
 
 def test_a_picture_that_kills_its_worker_is_marked_and_passed_over(cluster: OnWorkers, tmp_path: Path) -> None:

@@ -119,3 +119,12 @@ def test_without_a_report_nothing_is_foreseen_for_it() -> None:
     ]  # fmt: skip
     assert list(found.stages(reported=True))[-1] == "report"
     assert found.stages(reported=True)["painting"] == found.painting_s
+
+
+def test_workers_share_the_memory() -> None:
+    from commands.options import RunOptions
+    from commands.sizing import _machine
+    from commands.work import Work
+
+    whole, quarter = (_machine(Work(RunOptions(), memory_share=share)).memory_bytes for share in (1.0, 0.25))
+    assert quarter == pytest.approx(whole / 4) and quarter > 0

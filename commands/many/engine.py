@@ -145,12 +145,12 @@ class Batch:
     def _tell(self, task: Task, outcome: Outcome) -> None:
         if outcome.code:
             self.failed[task] = outcome.code
-        else:
+        if outcome.outputs:  # some that failed have a result nevertheless
             show_results(task.command, outcome.outputs, self.manner.as_json)
         if self.runner.live:
             return
         if outcome.code:
-            tell(f"Error: {task.name}: {outcome.message}")
+            tell(f"Error: {task.name}: {outcome.message or f'exit code {outcome.code}'}")
         for note in outcome.notes if not self.manner.quiet else ():
             tell(f"Note: {task.name}: {note}")
 

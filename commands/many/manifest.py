@@ -13,8 +13,10 @@ from typing import Any
 
 from commands.many.doing import hashes_of
 from commands.many.task import Outcome, Task, name_of
+from commands.on_the_way import steps_of
 from commands.reservation import reserve
 from interp.errors import OutputError
+from interp.pictures.files import printable
 
 NAME, CLAIM = "manifest.jsonl", ".unfinished"
 DONE, FAILED, LOST = "done", "failed", "lost"  # lost: the process that worked on it died
@@ -104,8 +106,11 @@ class Manifest:
         with suppress(OSError, ValueError, TypeError):  # none; or torn, before anything it names was written
             done = self.entries.get(claim.name[1 : -len(CLAIM)], {})
             kept = {each["file"] for each in done.get("outputs", {}).values()}
-            for name in {Path(name).name for name in json.loads(claim.read_bytes())} - kept:
-                (self.folder / name).unlink(missing_ok=True)
+            claimed = [self.folder / Path(name).name for name in json.loads(claim.read_bytes())]
+            on_the_way = steps_of(claimed[0]) if claimed[0].name not in kept else []
+            for path in (*claimed, *on_the_way):
+                if path.name not in kept:
+                    path.unlink(missing_ok=True)
         with suppress(OSError):
             claim.unlink(missing_ok=True)
 
@@ -123,7 +128,7 @@ def failures(folder: Path) -> list[tuple[str, str]]:
         for entry in sorted(_latest(folder / NAME).values(), key=lambda entry: entry["status"] == DONE):
             found[entry["photo"], entry["painting"], entry["command"]] = entry  # one that is done comes last
     left = [entry for entry in found.values() if entry["status"] != DONE]
-    return [(name_of(entry["photo"], entry["painting"]), entry["message"]) for entry in left]
+    return [(printable(name_of(entry["photo"], entry["painting"])), printable(entry["message"])) for entry in left]
 
 
 def _latest(path: Path) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from interp.errors import UsageError
 if TYPE_CHECKING:
     from typer import Context
 
-ONE_FILE = ("output", "checkpoint", "timelapse")  # options that name a file of one picture
+ONE_FILE = ("output", "checkpoint")  # options that name a file of one picture
 
 
 def one_after_another(context: "Context", photos: Sequence[str]) -> None:
