@@ -184,9 +184,9 @@ def _stats(entry: "FeatureMaps", selection: "Selection") -> dict[str, Any]:
 def _told(
     vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", looked_at: tuple[int, int], scale: Scale
 ) -> "RecordBuilder":
+    from reports.blocks import Figure, Row
     from reports.conclusions.seeing import features_conclusion
     from reports.features import features_section
-    from reports.record import Figure, Row
     from reports.store import RecordBuilder
 
     several = "s" if len(maps) > 1 else ""

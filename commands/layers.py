@@ -26,9 +26,9 @@ def layers(
 
     from interp.pictures.sizes import fit_painting_nchw01, resize_nchw01, working_size_hw_px
     from interp.statistics.layers import choose_layers
+    from reports.blocks import Figure, Row
     from reports.conclusions.style import layers_conclusion
     from reports.layers import choice_data, layer_evidence, layer_sentences, layers_section
-    from reports.record import Figure, Row
     from reports.store import RecordBuilder
     from stylize.texture import textures
 

@@ -11,10 +11,11 @@ from interp.attribution.cells import enlarged_hw
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.pictures.images import encode_png
 from interp.pictures.sizes import resize_nchw01
+from reports.blocks import Figure, Gallery, Row, Table
 from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, text_at, wrapped
 from reports.coarse import as_kept, marked
 from reports.conventions import View
-from reports.record import Conclusion, Figure, Gallery, Row, Section, Table
+from reports.record import Conclusion, Section
 from reports.saliency import scale_bar
 from reports.store import ImageStore
 from reports.verdict import COLOURS, verdict_table

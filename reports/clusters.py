@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
+from reports.blocks import Facts, Figure, Row, Table, Verdict
 from reports.canvas import ACCENT, DPI, INK, OWN_COLOUR, SOFT, WARM, WIDTH_IN, closed, styled
-from reports.record import Facts, Figure, Row, Section, Table, Verdict
+from reports.record import Section
 from reports.store import ImageStore
 from reports.wording import number, percent
 

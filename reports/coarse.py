@@ -10,8 +10,9 @@ from PIL import Image
 from interp.attribution.cells import Cells, enlarged_hw, squares_hw
 from interp.pictures.images import encode_png
 from interp.pictures.sizes import working_size_hw_px
+from reports.blocks import Figure, Gallery
 from reports.canvas import viridis
-from reports.record import Figure, Gallery, Section
+from reports.record import Section
 from reports.store import LONG_SIDE_PX, ImageStore
 
 if TYPE_CHECKING:

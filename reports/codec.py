@@ -12,7 +12,8 @@ from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from interp.errors import InputError, UsageError
 from interp.pictures.files import read_text
-from reports.record import SCHEMA_VERSION, Block, Record
+from reports.blocks import Block
+from reports.record import SCHEMA_VERSION, Record
 
 _KINDS = {block: block.kind for block in get_args(Block)}
 _EXPECTED = "a .report.json of this program"

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure as MatplotlibFigure
 
+from reports.blocks import Figure, Paragraph, Table
 from reports.canvas import ACCENT, INK, SOFT, WARM, closed, panels, styled
-from reports.record import Figure, Paragraph, Section, Table
+from reports.record import Section
 from reports.store import ImageStore
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from interp.network.channels import DEAD_AT_MOST
 from interp.network.layer_names import CHANNELS_PER_BLOCK, layer
-from reports.record import Block, Figure, Section, Table
+from reports.blocks import Block, Figure, Table
+from reports.record import Section
 from reports.store import ImageStore
 from reports.wording import number
 

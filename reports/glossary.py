@@ -2,7 +2,8 @@
 
 import re
 
-from reports.record import Code, ImageRef, Record, every
+from reports.blocks import Code, ImageRef
+from reports.record import Record, every
 
 WORDS = {
     "activation": "How strongly a channel of the network answers at one place of the picture; 0 is no answer.",

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
 from interp.errors import UsageError
+from reports.blocks import Block, Figure, Paragraph, Row, Table
 from reports.canvas import (
     ACCENT,
     COLOURS,
@@ -26,7 +27,7 @@ from reports.canvas import (
     styled,
 )
 from reports.gram_matrices import matrices_section
-from reports.record import Block, Figure, Paragraph, Row, Section, Table
+from reports.record import Section
 from reports.store import ImageStore
 from reports.wording import number, percent
 

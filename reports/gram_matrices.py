@@ -11,7 +11,8 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from interp.pictures.images import encode_png
-from reports.record import Block, Figure, Matrices, Paragraph, Section, Values
+from reports.blocks import Block, Figure, Matrices, Paragraph, Values
+from reports.record import Section
 from reports.store import ImageStore
 from reports.wording import number
 

@@ -12,8 +12,9 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.blocks import ImageRef, Table
 from reports.glossary import words_on
-from reports.record import ImageRef, Record, Table
+from reports.record import Record
 
 # Not allowed in HTML: control characters, lone surrogates (file names that are no UTF-8), non-characters.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")

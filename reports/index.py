@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from interp.pictures.images import encode_webp
+from reports.blocks import EncodedImage
 from reports.html import render_template
-from reports.record import EncodedImage, Record
+from reports.record import Record
 from reports.together import answer_of
 
 THUMBNAIL_PX, QUALITY = 480, 75

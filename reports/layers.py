@@ -9,8 +9,9 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import FixedLocator
 
 from interp.statistics.layers import LayerChoice, Origin
+from reports.blocks import Block, Figure, Gallery, Paragraph, Table
 from reports.canvas import ACCENT, DPI, INK, PALE, WARM, WIDTH_IN, chart, closed, plain_log, styled
-from reports.record import Block, Figure, Gallery, Paragraph, Section, Table
+from reports.record import Section
 from reports.store import ImageStore, plain
 from reports.wording import number, percent
 

@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.colors import Normalize
 from PIL import Image
 
+from reports.blocks import Block, Facts, Figure, Gallery, Paragraph, Row, Table
 from reports.canvas import line_chart, viridis
 from reports.features import CLIPPED_SHARE
-from reports.record import Block, Facts, Figure, Gallery, Paragraph, Row, Section, Table
+from reports.record import Section
 from reports.store import ImageStore
 from reports.wording import number, score_of
 

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reports.blocks import Block, Facts, Figure, Gallery, Paragraph, Row, Verdict
 from reports.foreground import how_found
-from reports.record import Block, Facts, Figure, Gallery, Paragraph, Row, Section, Verdict
+from reports.record import Section
 from reports.store import ImageStore
 from reports.wording import number, percent
 

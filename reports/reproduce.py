@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reports.record import Block, Code, Facts, Section, Table
+from reports.blocks import Block, Code, Facts, Table
+from reports.record import Section
 
 if TYPE_CHECKING:
     from interp.network.vgg import WeightsInfo

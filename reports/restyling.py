@@ -11,8 +11,9 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import MaxNLocator
 
 from interp.errors import UsageError
+from reports.blocks import Block, Compare, Facts, Figure, Gallery, Row, Table
 from reports.canvas import DASHES, INK, SOFT, WARM, chart, closed, legend_beside, plain_log
-from reports.record import Block, Compare, Facts, Figure, Gallery, Row, Section, Table
+from reports.record import Section
 from reports.store import ImageStore
 from reports.wording import number, percent
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reports.record import Section, Table
+from reports.blocks import Table
+from reports.record import Section
 
 if TYPE_CHECKING:
     from stylize.rulers import Reading

@@ -15,10 +15,11 @@ from interp.attribution.cells import enlarged_hw
 from interp.attribution.verdict import SaliencyVerdict
 from interp.pictures.images import encode_png
 from interp.pictures.sizes import resize_hw01
+from reports.blocks import Block, Figure, Gallery, ImageRef, Paragraph, Row, Table
 from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, text_at, viridis, wrapped
 from reports.coarse import as_kept, marked
 from reports.conventions import View, flashtorch_panels, views
-from reports.record import Block, Figure, Gallery, ImageRef, Paragraph, Row, Section, Table
+from reports.record import Section
 from reports.store import ImageStore
 from reports.verdict import COLOURS, curves_figure, verdict_block, verdict_sentence, verdict_table
 from reports.wording import percent

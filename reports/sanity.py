@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
 from interp.attribution.verdict import SAME_MAP_ABOVE
+from reports.blocks import Block, Figure, Table
 from reports.canvas import COLOURS, DPI, SOFT, WIDTH_IN, axes_at, closed, page, styled, text_at, wrapped
-from reports.record import Block, Figure, Section, Table
+from reports.record import Section
 from reports.store import ImageStore
 from reports.verdict import curves_figure, verdict_block, verdict_table
 from reports.wording import number

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports.record import Paragraph, Section, Table
+from reports.blocks import Paragraph, Table
+from reports.record import Section
 from reports.wording import number
 
 if TYPE_CHECKING:

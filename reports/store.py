@@ -20,8 +20,9 @@ from PIL import Image
 from interp.errors import UsageError
 from interp.pictures.images import encode_png, encode_webp, mask_u8
 from interp.pictures.sizes import resize_hw01
+from reports.blocks import Block, EncodedImage, ImageRef, ImageType
 from reports.codec import to_json
-from reports.record import Block, Conclusion, EncodedImage, ImageRef, ImageType, Record, Section, image_refs
+from reports.record import Conclusion, Record, Section, image_refs
 
 LONG_SIDE_PX = 1280
 QUALITY = 82

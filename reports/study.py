@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure as MatplotlibFigure
 from PIL import Image, ImageOps
 
+from reports.blocks import Block, Figure, Gallery, Linked, Paragraph, Row, Table, Verdict
 from reports.canvas import (
     COLOURS,
     DPI,
@@ -20,7 +21,7 @@ from reports.canvas import (
     text_at,
     wrapped,
 )
-from reports.record import Block, Figure, Gallery, Linked, Paragraph, Row, Section, Table, Verdict
+from reports.record import Section
 from reports.store import ImageStore
 from reports.ways import STARTS, way_notes
 from reports.wording import number, percent

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure as MatplotlibFigure
 
+from reports.blocks import Block, Code, Figure, Paragraph, Table
 from reports.canvas import ACCENT, COLOURS, DPI, PALE, WARM, WIDTH_IN, chart, closed, legend_above, styled
-from reports.record import Block, Code, Figure, Paragraph, Section, Table
+from reports.record import Section
 from reports.store import ImageStore
 from reports.wording import number
 

@@ -4,23 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import chain
 
-from reports.record import (
-    Block,
-    Conclusion,
-    Facts,
-    Figure,
-    Gallery,
-    Level,
-    Linked,
-    Paragraph,
-    Record,
-    Section,
-    Table,
-    Verdict,
-    every,
-    image_refs,
-    worse,
-)
+from reports.blocks import Block, Facts, Figure, Gallery, Level, Linked, Paragraph, Table, Verdict
+from reports.record import Conclusion, Record, Section, every, image_refs, worse
 from reports.store import RecordBuilder
 from reports.wording import listed
 

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure as MatplotlibFigure
 
 from interp.attribution.verdict import SAME_MAP_ABOVE, SaliencyVerdict, VerdictWord
 from interp.errors import UsageError
+from reports.blocks import Figure, Level, Table, Verdict
 from reports.canvas import ACCENT, INK, WARM, closed, line_chart
-from reports.record import Figure, Level, Table, Verdict
 from reports.store import ImageStore, plain
 from reports.wording import number
 

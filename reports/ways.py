@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from reports.record import Block, Section, Table
+from reports.blocks import Block, Table
+from reports.record import Section
 
 if TYPE_CHECKING:
     from stylize.ways import Way

@@ -17,7 +17,7 @@ from interp.network.vgg import Vgg
 from interp.pictures.images import to_hwc_u8
 from reports import ImageStore
 from reports.against import BRIGHTEST, contrast_conclusion, contrast_row, contrast_section, contrast_views
-from reports.record import Figure, Table
+from reports.blocks import Figure, Table
 from tests.helpers import assert_failed, call, smooth
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from reports import ImageStore, Record, render_html
+from reports.blocks import Figure, Matrices
 from reports.gram_matrices import values_of
 from reports.index import entry_of, render_index
-from reports.record import Figure, Matrices, Section
+from reports.record import Section
 from tests.conftest import chromium
 from tests.test_reports_html import HOSTILE, record_with
 

@@ -15,8 +15,8 @@ from interp.attribution.targets import class_target
 from interp.network.vgg import Vgg
 from interp.pictures.images import Picture
 from reports import ImageStore
+from reports.blocks import Gallery
 from reports.coarse import coarse_sections
-from reports.record import Gallery
 
 
 def middle_means(enlarged_hw: np.ndarray, rows: int, columns: int) -> np.ndarray:

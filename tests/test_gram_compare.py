@@ -15,8 +15,8 @@ from interp.network.vgg import Vgg
 from interp.statistics.gram import gram_stats, region_gram
 from interp.statistics.gram_compare import GramComparison, compare_grams, top_pairs
 from interp.statistics.tiles import unit
+from reports.blocks import Matrices
 from reports.gram_matrices import channel_order, matrices_section
-from reports.record import Matrices
 from reports.store import ImageStore
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]

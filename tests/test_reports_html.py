@@ -18,13 +18,9 @@ from hypothesis import strategies as st
 
 import reports.html
 from reports import ImageStore, Record, from_json, load_record, render_html, to_json
-from reports.glossary import WORDS, words_on
-from reports.html import content_security_policy
-from reports.record import (
-    SCHEMA_VERSION,
+from reports.blocks import (
     Code,
     Compare,
-    Conclusion,
     Facts,
     Figure,
     Gallery,
@@ -32,11 +28,13 @@ from reports.record import (
     Matrices,
     Paragraph,
     Row,
-    Section,
     Table,
     Values,
     Verdict,
 )
+from reports.glossary import WORDS, words_on
+from reports.html import content_security_policy
+from reports.record import SCHEMA_VERSION, Conclusion, Section
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>{{ 7*7 }}</style></title>&lt;"
 STORE = ImageStore()

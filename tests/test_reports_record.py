@@ -16,11 +16,9 @@ from PIL import Image
 
 from interp.errors import InputError, UsageError
 from reports import ImageStore, Record, RecordBuilder, from_json, load_record, to_json
-from reports.record import (
-    SCHEMA_VERSION,
+from reports.blocks import (
     Code,
     Compare,
-    Conclusion,
     EncodedImage,
     Facts,
     Figure,
@@ -29,12 +27,11 @@ from reports.record import (
     Matrices,
     Paragraph,
     Row,
-    Section,
     Table,
     Values,
     Verdict,
-    image_refs,
 )
+from reports.record import SCHEMA_VERSION, Conclusion, Section, image_refs
 from reports.store import plain
 
 TEXT = st.text(max_size=12)

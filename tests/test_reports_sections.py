@@ -30,8 +30,8 @@ from reports import (
     saliency_section,
     to_json,
 )
+from reports.blocks import Compare, Facts, Figure, Gallery, Paragraph, Table, Verdict
 from reports.conclusions.restyling import stylize_conclusion
-from reports.record import Compare, Facts, Figure, Gallery, Paragraph, Table, Verdict
 from reports.verdict import verdict_data
 from segment.segmentation import Segmentation
 from stylize.isolate import Isolation

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from reports import Record, RecordBuilder, render_html, reproduce_section, to_json
+from reports.blocks import Figure, Linked, Row, Table, Verdict
 from reports.index import MARK, entry_of, render_index
-from reports.record import Conclusion, Figure, Linked, Row, Table, Verdict, every
+from reports.record import Conclusion, every
 from reports.together import answer_of, together
 from tests.helpers import call
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reports.record import Conclusion, Level, worse
+from reports.blocks import Level
+from reports.record import Conclusion, worse
 from reports.wording import listed, percent
 from stylize.standings import About, best_at
 

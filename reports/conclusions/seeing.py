@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
-from reports.record import Conclusion, Level, worse
+from reports.blocks import Level
+from reports.record import Conclusion, worse
 from reports.wording import number, percent
 
 if TYPE_CHECKING:
