@@ -21,6 +21,7 @@ from interp.statistics.wasserstein import GaussianTarget
 from stylize.tiles import Tile
 
 CONTENT_SHARE = 0.05  # kappa
+CHANNELS_AT_A_TIME = 32
 HELD_LAYER, HELD_SHARE = "relu3_1", 0.02  # fine enough for an eye of 10 px; by eye: it stays one, and is painted
 
 
@@ -59,8 +60,9 @@ class ContentLoss:
 
     def __init__(self, layer: str, target_nchw: Tensor, mask_hw01: Tensor, weight: float, of: str = "") -> None:
         self.layer, self.weight, self.name = layer, weight, f"content {layer}{of and ', ' + of}"
-        self.target_nchw, self.mask_hw01 = target_nchw.to(mask_hw01), mask_hw01
-        self.energy = float((self.target_nchw.square() * mask_hw01).sum())
+        self.target_nchw, self.mask_hw01 = target_nchw, mask_hw01
+        parts = target_nchw.split(CHANNELS_AT_A_TIME, 1)  # of a large picture the squares of all would take gigabytes
+        self.energy = float(sum((part.to(mask_hw01).square() * mask_hw01).sum() for part in parts))
 
     def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor, tile: Tile | None = None) -> Tensor:
         """Distance at the current image, or a tile's share of it, unweighted."""
