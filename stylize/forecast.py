@@ -15,6 +15,7 @@ from interp.attribution.sanity import RANDOM_RANKINGS, steps_for
 from interp.network.precision import resolve_precision
 from stylize.canvas import MARGIN_PX
 from stylize.fill import BORDER_PX
+from stylize.presets import PRESETS
 from stylize.tiles import GRID_PX, HALO_PX, worth_tiles
 from stylize.ways import Way
 
@@ -47,6 +48,7 @@ TILE_BYTES, TILE_LOOKS = 1.5e9, 4 / 3
 # the second: it is worth waiting for what avoids an enlargement by more than two.
 OWN_SIZE_S, HALF_SIZE_S = 60.0, 180.0
 LARGEST_PX, STEP_PX = 1024, 64
+LARGEST_SIZE_PX = 8192  # that `Settings` takes
 
 
 @dataclass(frozen=True)
@@ -264,6 +266,15 @@ def largest_size_px(way: Way, regions: Sequence[Extent], width: float, memory_by
     for size in range(-(-longest // STEP_PX) * STEP_PX, 0, -STEP_PX):
         if forecast(replace(way, size_px=size), regions, width, 1).peak_bytes <= memory_bytes:
             return size
+    return 0
+
+
+def largest_square_px(width: float, memory_bytes: float) -> int:
+    """Side of the largest square photo, a multiple of 64 px, that is worked at its own size, by tiles; 0 if none is."""
+    for side in range(LARGEST_SIZE_PX, 0, -STEP_PX):
+        way = replace(PRESETS["default"], size_px=side, tile_px=tile_px(width))
+        if forecast(way, [Extent((side, side), (side, side))], width, 1).peak_bytes <= memory_bytes:
+            return side
     return 0
 
 

@@ -11,6 +11,7 @@ from interp.statistics.layers import fixed_choice
 from stylize.forecast import (
     HALF_SIZE_S,
     LARGEST_PX,
+    LARGEST_SIZE_PX,
     OWN_SIZE_S,
     STEP_PX,
     Extent,
@@ -18,6 +19,8 @@ from stylize.forecast import (
     affordable,
     forecast,
     largest_size_px,
+    largest_square_px,
+    tile_px,
 )
 from stylize.optimise import stylize
 from stylize.presets import PRESETS, Preset
@@ -94,6 +97,20 @@ def test_the_largest_size_is_the_last_that_fits() -> None:
     )
     assert fits <= 8e9 < exceeds and largest % 64 == 0
     assert largest_size_px(DEFAULT, [PHONE], 0.25, 1e9) == 0
+
+
+@pytest.mark.parametrize("width", [0.25, 1.0])
+@pytest.mark.parametrize("memory_gb", [0.5, 3, 6, 10, 100])
+def test_the_largest_square_is_the_last_that_fits(width: float, memory_gb: float) -> None:
+    side = largest_square_px(width, memory_gb * 1e9)
+
+    def peak(size: int) -> float:
+        way = replace(PRESETS["default"], size_px=size, tile_px=tile_px(width))
+        return forecast(way, [Extent((size, size), (size, size))], width, 1).peak_bytes
+
+    assert side % 64 == 0 and (side == 0 or peak(side) <= memory_gb * 1e9)
+    assert side == LARGEST_SIZE_PX or peak(side + 64) > memory_gb * 1e9
+    assert side > 2048 or memory_gb < (4 if width == 0.25 else 7)  # tiles
 
 
 def test_a_small_region_costs_less_and_two_cost_their_sum() -> None:

@@ -16,7 +16,7 @@ OUT_DIR = Path("out")
 FREE_MB = 100  # a run of any command writes less
 WIDTHS = {"compact": 0.25, "imagenet": 1.0}
 UNTOLD_BYTES = 8 * 1024**3  # assumed where the system's standard library does not tell
-DEFAULT_SIZE_PX, LARGEST_SIZE_PX = 512, 8192
+DEFAULT_SIZE_PX = 512
 
 
 def check_processor() -> Check:
@@ -60,25 +60,16 @@ def check_devices() -> Check:
 
 def check_memory() -> Check:
     """Memory, and the largest working size it is good for."""
-    from stylize.forecast import PHOTO_BYTES, fixed_bytes, pixel_bytes
+    from stylize.forecast import largest_square_px
 
     available = available_bytes()
-    sizes = {
-        name: largest_size_px(available, fixed_bytes(width), pixel_bytes(width) + PHOTO_BYTES)
-        for name, width in WIDTHS.items()
-    }
+    sizes = {name: largest_square_px(width, available) for name, width in WIDTHS.items()}
     limits = ", ".join(f"{f'up to {size} px' if size else 'none'} with {name}" for name, size in sizes.items())
     finding = f"{available / 1e9:.1f} GB available; --size for a square picture: {limits}"
     if sizes["compact"] < DEFAULT_SIZE_PX:
         advice = f"Close other programs, or use --size {max(64, sizes['compact'])}."
         return Check("memory", Status.WARNING, finding, advice)
     return Check("memory", Status.OK, finding)
-
-
-def largest_size_px(available_bytes: float, fixed_bytes: float, pixel_bytes: float) -> int:
-    """Side of the largest square that `stylize` can work on, a multiple of 64 px, 0 if there is none."""
-    pixels = max(0.0, available_bytes - fixed_bytes) / pixel_bytes
-    return min(LARGEST_SIZE_PX, int(math.sqrt(pixels)) // 64 * 64)
 
 
 def check_output() -> Check:
