@@ -119,8 +119,7 @@ class Run(Work):
             self.command, stem, every, region=region, output=options.output, out_dir=options.out_dir,
             overwrite=options.overwrite, inputs=files_named(self.context.params, self.sources),
         )  # fmt: skip
-        if self.plan.hold:
-            self.context.call_on_close(self.plan.hold.release)
+        self.context.call_on_close(self.plan.close)
         if self.given and self.given.claims:
             paths = self.plan.paths.values()
             claim(next(iter(paths)).parent, self.given.task.key, paths)

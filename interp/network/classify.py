@@ -5,6 +5,7 @@ its class names and the size it was trained at.
 """
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -125,9 +126,18 @@ def class_index(classifier: Classifier, name: str) -> int:
         return found[0]
     if found:
         raise UsageError(f"{name!r} names classes {', '.join(map(str, found))}; expected one. Give its number.")
-    near = difflib.get_close_matches(name.lower(), [part for names in known for part in names], n=3)
-    hint = f" Did you mean {' or '.join(map(repr, dict.fromkeys(near)))}?" if near else ""
     raise UsageError(
-        f"Weights {classifier.info.name!r} know no class {name!r}.{hint} Expected one of their {len(known)} "
-        "class names, a number, a layer, or LAYER:CHANNEL."
+        f"Weights {classifier.info.name!r} know no class {name!r}.{_hint(name.strip(), classifier.info.class_names)} "
+        f"Expected one of their {len(known)} class names, a number, a layer, or LAYER:CHANNEL."
     )
+
+
+def _hint(name: str, class_names: Iterable[str]) -> str:
+    """The names nearest to one that is unknown: those that it is a word of, else by spelling."""
+    spelled = {part.strip().lower(): part.strip() for entry in class_names for part in entry.split(",")}
+    wanted = name.lower()
+    near = [lower for lower in spelled if wanted in lower.split()] or difflib.get_close_matches(wanted, spelled, n=3)
+    if near:
+        return f" Did you mean {' or '.join(repr(spelled[lower]) for lower in near[:3])}?"
+    far = difflib.get_close_matches(wanted, spelled, n=3, cutoff=0)
+    return f" Nearest in spelling: {', '.join(repr(spelled[lower]) for lower in far)}." if far else ""
