@@ -89,16 +89,34 @@ def classify(classifier: Classifier, image_nchw01: Tensor, size_hw_px: tuple[int
         (45, 91)
     """
     size_hw_px = size_hw_px or native_size_hw_px(classifier, image_nchw01)
+    every = probabilities_c(classifier, image_nchw01, size_hw_px)
+    best = every.topk(min(5, len(every)))
+    indices = tuple(int(index) for index in best.indices)
+    names = tuple(class_name(classifier, index) for index in indices)
+    return Prediction(names, tuple(float(value) for value in best.values), indices, size_hw_px)
+
+
+def probabilities_c(classifier: Classifier, image_nchw01: Tensor, size_hw_px: tuple[int, int]) -> Tensor:
+    """Softmax probability of every class.
+
+    Args:
+        classifier: A network with a head.
+        image_nchw01: (1, 3, H, W) float RGB in [0, 1], any size.
+        size_hw_px: Size to look at it.
+
+    Returns:
+        (C,) float.
+
+    Raises:
+        WeightsError: If the logits are not finite.
+    """
     with torch.no_grad():
         logits = classifier(resize_nchw01(image_nchw01.detach(), size_hw_px))[0]
     if not torch.isfinite(logits).all():
         raise WeightsError(
             f"Weights {classifier.info.name!r} give this picture logits that are not finite. Use other weights."
         )
-    best = torch.softmax(logits, dim=0).topk(min(5, len(logits)))
-    indices = tuple(int(index) for index in best.indices)
-    names = tuple(class_name(classifier, index) for index in indices)
-    return Prediction(names, tuple(float(value) for value in best.values), indices, size_hw_px)
+    return torch.softmax(logits, dim=0)
 
 
 def class_name(classifier: Classifier, index: int) -> str:
