@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from commands.attributing import AttributionOptions, announce, attributions, in_one_line, verdicts
 from commands.run import Run
 from interp.errors import UsageError
+from reports.wording import percent
 
 if TYPE_CHECKING:
     from interp.attribution.contrast import Contrast
@@ -42,7 +43,8 @@ def hold_against(
     others = attributions(run, classifier, picture, [entry.method for entry in ones], replace(asked, target=against))
     contrasts = [Contrast(*pair) for pair in zip(ones, others, strict=True)]
     announce(run, ones[0])
-    run.say(f"Against: {others[0].target.name!r}.")
+    probabilities = _probabilities(run, classifier, picture, contrasts[0])
+    run.say(f"Against: {others[0].target.name!r} ({percent(probabilities[1])} against {percent(probabilities[0])}).")
     judged = []
     if told or not run.options.no_report:
         run.say("Testing the maps: do the pixels named matter to their class?")
@@ -51,13 +53,13 @@ def hold_against(
         for entry, verdict in zip((contrast.one, contrast.other), pair, strict=True):
             run.say(f"{entry.target.name}: {in_one_line(entry, verdict)}")
     run.write("figure", contrast_sheet(contrasts, judged if told else ()))
-    stats = _stats(contrasts, judged)
+    stats = _stats(contrasts, judged, probabilities)
     run.write("stats", json.dumps(stats, indent=1).encode())
     if not run.options.no_report:
         title = f"{ones[0].target.name} against {others[0].target.name} in {picture.name}"
         builder = RecordBuilder("saliency", title, f"{len(contrasts)} methods, both maps and their difference.")
-        builder.conclusion = contrast_conclusion(contrasts, judged)
-        builder.lead.append(contrast_row(builder.images, picture.rgb_hwc_u8, contrasts[0]))
+        builder.conclusion = contrast_conclusion(contrasts, judged, probabilities)
+        builder.lead.append(contrast_row(builder.images, picture.rgb_hwc_u8, contrasts[0], probabilities))
         builder.sections.append(contrast_section(builder.images, contrasts, judged))
         builder.data = stats
         run.write_report(builder, classifier)
@@ -72,7 +74,20 @@ def _check_class(classifier: "Classifier", text: str) -> None:
         raise UsageError(f"--against {text!r} is no class; expected one, by name or number.")
 
 
-def _stats(contrasts: "list[Contrast]", judged: "list[tuple[SaliencyVerdict, SaliencyVerdict]]") -> dict[str, object]:
+def _probabilities(run: Run, classifier: "Classifier", picture: "Picture", contrast: "Contrast") -> tuple[float, float]:
+    """What the classifier gives each class."""
+    from interp.network.classify import probabilities_c
+
+    image = picture.image_nchw01.to(run.device())
+    every = probabilities_c(classifier, image, contrast.one.prediction.size_hw_px)
+    return float(every[contrast.one.target.index]), float(every[contrast.other.target.index])
+
+
+def _stats(
+    contrasts: "list[Contrast]",
+    judged: "list[tuple[SaliencyVerdict, SaliencyVerdict]]",
+    probabilities: tuple[float, float],
+) -> dict[str, object]:
     from reports.against import contrast_views
     from reports.store import plain
     from reports.verdict import verdict_data
@@ -87,4 +102,4 @@ def _stats(contrasts: "list[Contrast]", judged: "list[tuple[SaliencyVerdict, Sal
         for place, contrast in enumerate(contrasts)
     }
     names = {"target": first.target.name, "against": contrasts[0].other.target.name}
-    return plain(names | {"prediction": first.prediction, "maps": maps})
+    return plain(names | {"probabilities": probabilities, "prediction": first.prediction, "maps": maps})

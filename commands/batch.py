@@ -12,7 +12,7 @@ from commands.many.doing import InTurn
 from commands.many.engine import Batch
 from commands.many.manifest import Manifest
 from commands.many.several import check_several, manner_of
-from commands.many.sources import pictures_in
+from commands.many.sources import check_there, pictures_in
 from commands.many.task import tasks_of
 from commands.options import lacks_painting, refuse_idle
 from interp.errors import UsageError
@@ -85,6 +85,8 @@ def batch(
         tasks, manner = tasks_of(parsed, photos, paintings), manner_of(parsed)
         with contextlib.ExitStack() as stack:
             manifest = stack.enter_context(contextlib.closing(Manifest(manner.folder)))
+            if not (resume or retry_failed):
+                manifest.refuse_again(tasks)
             runner: Runner = InTurn(parsed.command, claims=True)
             if workers or scheduler:
                 from commands.many.workers import OnWorkers, threads_for
@@ -125,7 +127,8 @@ def _pictures(parsed: typer.Context, styles: list[str]) -> tuple[list[str], list
     """The photos, and the paintings where each is painted after several.
 
     Raises:
-        UsageError: If there is no photo, standard input among them, or paintings where the command takes none.
+        UsageError: If there is no photo, one is missing, standard input among them, or paintings where the command
+            takes none.
     """
     given = parsed.params
     photos = pictures_in(next(given[name] for name in PICTURES if name in given) or [])
@@ -139,4 +142,5 @@ def _pictures(parsed: typer.Context, styles: list[str]) -> tuple[list[str], list
     if paintings and not lacks_painting(given):
         raise UsageError("--styles was given beside another painting; expected one or the other.")
     check_several(parsed, photos, paintings)
+    check_there([*photos, *paintings])
     return photos, paintings

@@ -4,6 +4,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,20 @@ class OutputPlan:
     Attributes:
         paths: Path of each output by name; the first is the main one.
         hold: Keeps other processes from the names; to be released once the run has ended.
+        made: The results' folder where it was not there before.
     """
 
     paths: dict[str, Path]
     hold: Reservation | None = None
+    made: Path | None = None
+
+    def close(self) -> None:
+        """Give the names up once the run has ended, and the folder that was made for them if nothing came into it."""
+        if self.hold:
+            self.hold.release()
+        if self.made:
+            with suppress(OSError):
+                self.made.rmdir()  # which takes only an empty one
 
     def write(self, name: str, data: bytes) -> Path:
         """Write one output; see `write_atomically`."""
@@ -104,7 +115,7 @@ def plan_outputs(
         output, out_dir = None, Path(output)
     if output is not None:
         return _explicit(Path(output), extensions, overwrite, inputs)
-    _make_writable(out_dir)
+    made = _make_writable(out_dir)
     base = f"{_safe(stem)}.{command}" + (f"-{region}" if region else "")
     for number in itertools.count(1):
         hold = reserve(out_dir, base if number == 1 else f"{base}-{number}")
@@ -112,7 +123,7 @@ def plan_outputs(
             continue
         paths = _named(out_dir, base, number, extensions)
         if not any(path.exists() for path in paths.values()):
-            return OutputPlan(paths, hold)
+            return OutputPlan(paths, hold, made)
         hold.release()
     raise AssertionError("numbers do not end")
 
@@ -151,7 +162,7 @@ def check_replaceable(path: Path, overwrite: bool, inputs: Iterable[str | Path])
 
 def _explicit(output: Path, extensions: dict[str, str], overwrite: bool, inputs: Iterable[str | Path]) -> OutputPlan:
     check_suffix(output)
-    _make_writable(output.parent)
+    made = _make_writable(output.parent)
     paths = {**_named(output.parent, output.stem, 1, extensions), next(iter(extensions)): output}
     hold = reserve(output.parent, output.stem)
     if hold is None:
@@ -162,7 +173,7 @@ def _explicit(output: Path, extensions: dict[str, str], overwrite: bool, inputs:
     except OutputError:
         hold.release()
         raise
-    return OutputPlan(paths, hold)
+    return OutputPlan(paths, hold, made)
 
 
 def _named(folder: Path, base: str, number: int, extensions: dict[str, str]) -> dict[str, Path]:
@@ -184,8 +195,10 @@ def _legal(text: str, instead: str) -> str:
     return "".join(instead if letter in FORBIDDEN or not letter.isprintable() else letter for letter in text)
 
 
-def _make_writable(folder: Path) -> None:
+def _make_writable(folder: Path) -> Path | None:
+    """Make a folder if it is missing, and say whether it was: it is returned then."""
     try:
+        missing = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -194,6 +207,7 @@ def _make_writable(folder: Path) -> None:
         raise OutputError(
             f"Cannot write into {str(folder)!r}: {reason}. Choose another --out-dir or --output."
         ) from error
+    return folder if missing else None
 
 
 def _umask() -> int:

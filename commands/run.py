@@ -119,8 +119,7 @@ class Run(Work):
             self.command, stem, every, region=region, output=options.output, out_dir=options.out_dir,
             overwrite=options.overwrite, inputs=files_named(self.context.params, self.sources),
         )  # fmt: skip
-        if self.plan.hold:
-            self.context.call_on_close(self.plan.hold.release)
+        self.context.call_on_close(self.plan.close)
         if self.given and self.given.claims:
             paths = self.plan.paths.values()
             claim(next(iter(paths)).parent, self.given.task.key, paths)
@@ -221,11 +220,12 @@ class Run(Work):
         for name, value in self.context.params.items():
             source = self.context.get_parameter_source(name)
             origin = "default" if source is None or source.name == "DEFAULT" else source.name.lower().replace("_", " ")
-            rows.append((name.replace("_", "-"), printable(plain(value) or self._resolved(name)), origin))
+            said = self.resolved.get(name) if origin == "default" else None
+            rows.append((name.replace("_", "-"), printable(said or plain(value) or self._resolved(name)), origin))
         return rows
 
     def _resolved(self, name: str) -> str:
-        """What an option that was not given came to: as the command said, as its help says, or nothing."""
+        """What an option without a value came to: as the command said, as its help says, or nothing."""
         from_help = {
             option.name: text
             for option in self.context.command.params

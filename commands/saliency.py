@@ -73,6 +73,7 @@ def saliency(
     if against is not None:
         if convention is not None:
             raise UsageError("--convention was given beside --against, which has one scale for all; drop one of them.")
+        run.resolved["methods"] = ",".join(names)
         return hold_against(run, picture, asked, names, against, told=not no_verdict)
     several = len(names) > 1
     run.plan_outputs(picture.stem, {"figure": "png", **({"stats": "json"} if several else {"map": "png"})})

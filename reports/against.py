@@ -14,8 +14,9 @@ from interp.pictures.sizes import resize_nchw01
 from reports.blocks import Figure, Gallery, Row, Table
 from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, text_at, wrapped
 from reports.coarse import as_kept, marked
+from reports.conclusions.seeing import seen
 from reports.conventions import View
-from reports.record import Conclusion, Section
+from reports.record import Conclusion, Section, worse
 from reports.saliency import scale_bar
 from reports.store import ImageStore
 from reports.verdict import COLOURS, verdict_table
@@ -39,8 +40,10 @@ def contrast_views(contrast: "Contrast") -> tuple[View, View, View]:
     return one, other, difference
 
 
-def contrast_row(store: ImageStore, photo_hwc_u8: np.ndarray, contrast: "Contrast") -> Row:
-    """The photo, the difference laid over it, and what the classifier says; (H, W, 3) uint8 RGB."""
+def contrast_row(
+    store: ImageStore, photo_hwc_u8: np.ndarray, contrast: "Contrast", probabilities: tuple[float, float]
+) -> Row:
+    """The photo, the difference laid over it, and what the classifier says of both classes; (H, W, 3) uint8 RGB."""
     one, other, (*_, view) = contrast.one.target.name, contrast.other.target.name, contrast_views(contrast)
     height, width = contrast.one.input_chw01.shape[1:]
     kept, cells = as_kept(photo_hwc_u8), contrast.difference_cells
@@ -54,12 +57,14 @@ def contrast_row(store: ImageStore, photo_hwc_u8: np.ndarray, contrast: "Contras
     )
     over = Figure(store.photo(_over(kept, signed_hw), f"Difference of {one} and {other} over the photo."), caption)
     photo = Figure(store.photo(photo_hwc_u8, "The photo."), "The photo")
-    return Row((photo, over, _classes(contrast.one.prediction)))
+    return Row((photo, over, _classes(contrast.one.prediction, {one: probabilities[0], other: probabilities[1]})))
 
 
-def _classes(prediction: "Prediction") -> Table:
+def _classes(prediction: "Prediction", compared: dict[str, float]) -> Table:
+    """The best classes, and those compared where they are not among them."""
     height, width = prediction.size_hw_px
-    rows = tuple((name, percent(p)) for name, p in zip(prediction.names, prediction.probabilities, strict=True))
+    best = dict(zip(prediction.names, prediction.probabilities, strict=True))
+    rows = tuple((name, percent(probability)) for name, probability in (best | compared).items())
     return Table(f"What the classifier says, at {width}×{height} px", ("Class", "Probability"), rows)
 
 
@@ -111,14 +116,20 @@ def contrast_section(store: ImageStore, contrasts: Sequence["Contrast"], judged:
     return Section("against", f"{one} against {other}", intro, tuple(blocks))
 
 
-def contrast_conclusion(contrasts: Sequence["Contrast"], judged: Sequence[Judged]) -> Conclusion:
-    """Conclude on two classes."""
+def contrast_conclusion(
+    contrasts: Sequence["Contrast"], judged: Sequence[Judged], probabilities: tuple[float, float]
+) -> Conclusion:
+    """Conclude on two classes, of which the classifier gives these probabilities."""
     first = contrasts[0]
     one, other = first.one.target.name, first.other.target.name
     moved = first.difference_hw
     share = float(moved.clip(0).sum() / (np.abs(moved).sum() or 1))
     title = first.one.title
-    found = f"Of what tells them apart by {title}, {percent(share)} speaks for {one!r}, the rest for {other!r}."
+    found = (
+        f"{seen(first.one.prediction)} To {one!r} it gives {percent(probabilities[0])}, to {other!r} "
+        f"{percent(probabilities[1])}. Of what tells them apart by {title}, {percent(share)} speaks for {one!r}, the "
+        f"rest for {other!r}."
+    )
     believed = [all(verdict.word is VerdictWord.CLASS for verdict in pair) for pair in judged]
     if all(believed):
         belief, level = "Each map can be believed, and so can their difference.", "good"
@@ -127,6 +138,14 @@ def contrast_conclusion(contrasts: Sequence["Contrast"], judged: Sequence[Judged
     else:
         belief, level = "No method's two maps can both be believed, so neither can their difference.", "bad"
     advice = "look where several methods agree: --methods gradient,integrated-gradients,grad-cam."
+    best = first.one.prediction.names[0]
+    if best not in (one, other):
+        belief = f"Its best guess is neither of the two, so the maps explain a choice it did not make. {belief}"
+        advice = f"choose a photo of one of the two, or explain its best guess: --target {best.split(',')[0]!r}."
+    elif first.one.prediction.unsure:
+        advice = "choose a photo with one large subject; a guess explains little."
+    if best not in (one, other) or first.one.prediction.unsure:
+        level = worse(level, "doubt")
     return Conclusion(found, belief, advice, level)
 
 

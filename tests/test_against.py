@@ -10,14 +10,17 @@ from PIL import Image
 
 from interp.attribution.contrast import Contrast
 from interp.attribution.saliency import SaliencyMap, saliency_map
-from interp.attribution.targets import class_target
+from interp.attribution.targets import Target, class_target, parse_target
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.errors import UsageError
+from interp.network.classify import Prediction
 from interp.network.vgg import Vgg
 from interp.pictures.images import to_hwc_u8
+from interp.pictures.sizes import resize_nchw01
 from reports import ImageStore
 from reports.against import BRIGHTEST, contrast_conclusion, contrast_row, contrast_section, contrast_views
 from reports.blocks import Figure, Table
+from reports.record import Conclusion
 from tests.helpers import assert_failed, call, smooth
 
 
@@ -50,9 +53,12 @@ def test_coarse_maps_are_enlarged_as_such_and_each_verdict_names_its_class(compa
     assert cells and found.one.cells and found.other.cells
     np.testing.assert_array_equal(cells.values_hw, found.one.cells.values_hw - found.other.cells.values_hw)
     photo = to_hwc_u8(smooth(0, 64))
-    _, over, _ = contrast_row(ImageStore(), photo, found).figures
+    _, over, said = contrast_row(ImageStore(), photo, found, (0.5, 0.25)).figures
+    assert isinstance(said, Table)
+    given = {found.one.target.name: "50.0 %", found.other.target.name: "25.0 %"}
+    assert given.items() <= {row[0]: row[1] for row in said.rows}.items() and len(said.rows) in (5, 6, 7)
     assert isinstance(over, Figure) and "the network saw only these 4×4 cells" in over.caption
-    _, smoothly, _ = contrast_row(ImageStore(), photo, contrast(compact, "gradient")).figures
+    _, smoothly, _ = contrast_row(ImageStore(), photo, contrast(compact, "gradient"), (0, 0)).figures
     assert isinstance(smoothly, Figure) and "enlarged smoothly" in smoothly.caption
     verdicts = SaliencyVerdict(VerdictWord.CLASS), SaliencyVerdict(VerdictWord.RANDOM)
     table = contrast_section(ImageStore(), [found], [verdicts]).blocks[-1]
@@ -67,6 +73,21 @@ def test_only_two_classes_by_one_method_can_be_subtracted(compact: Vgg) -> None:
             Contrast(*pair)
 
 
+def concluded(words: tuple[VerdictWord, VerdictWord], best: str = "cat", probability: float = 0.9) -> Conclusion:
+    """On a cat against a dog, where the classifier sees this."""
+    picture = np.zeros((3, 2, 2), np.float32)
+    pushed = picture.copy()
+    pushed[:, 0, 0] = 1  # heat 1 for the one; the other has 0.5 elsewhere
+    pulled = picture.copy()
+    pulled[:, 1, 1] = 0.5
+    maps = [
+        SaliencyMap("gradient", Target(name, index), values, picture, Prediction((best,), (probability,), (0,), (2, 2)))
+        for name, index, values in (("cat", 0, pushed), ("dog", 1, pulled))
+    ]
+    verdicts = SaliencyVerdict(words[0]), SaliencyVerdict(words[1])
+    return contrast_conclusion([Contrast(*maps)], [verdicts], (0.15, 0.05))
+
+
 @pytest.mark.parametrize(
     ("words", "level"),
     [
@@ -75,35 +96,35 @@ def test_only_two_classes_by_one_method_can_be_subtracted(compact: Vgg) -> None:
     ],
 )
 def test_a_difference_is_believed_as_far_as_both_maps(words: tuple[VerdictWord, VerdictWord], level: str) -> None:
-    picture = np.zeros((3, 2, 2), np.float32)
-    pushed = picture.copy()
-    pushed[:, 0, 0] = 1  # heat 1 for the one; the other has 0.5 elsewhere
-    pulled = picture.copy()
-    pulled[:, 1, 1] = 0.5
-    maps = [
-        SaliencyMap("gradient", class_target_of(name, index), values, picture, prediction=None)  # pyright: ignore
-        for name, index, values in (("cat", 0, pushed), ("dog", 1, pulled))
-    ]
-    verdicts = SaliencyVerdict(words[0]), SaliencyVerdict(words[1])
-    said = contrast_conclusion([Contrast(*maps)], [verdicts])
+    said = concluded(words)
     assert said.level == level and "66.7 % speaks for 'cat'" in said.found
+    assert "'cat' it gives 15.0 %, to 'dog' 5.0 %" in said.found and "unsure" not in said.found
 
 
-def class_target_of(name: str, index: int):
-    from interp.attribution.targets import Target
+def test_a_choice_that_the_network_did_not_make_is_doubted() -> None:
+    believed = VerdictWord.CLASS, VerdictWord.CLASS
+    unsure, third = concluded(believed, "dog", 0.19), concluded(believed, "cup, mug", 0.9)
+    assert unsure.level == third.level == "doubt"
+    assert "The network is unsure" in unsure.found and "one large subject" in unsure.advice
+    assert "sees 'cup, mug'" in third.found and "neither of the two" in third.belief and "'cup'" in third.advice
+    assert concluded((VerdictWord.CLASS, VerdictWord.RANDOM), "cup").level == "bad"
 
-    return Target(name, index)
 
-
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command(compact: Vgg, tmp_path: Path) -> None:
     path = tmp_path / "me.png"
     Image.fromarray(to_hwc_u8(smooth(0, 96))).save(path)
-    options = ("--out-dir", tmp_path / "out", "--samples", "4", "--target", "teapot")
+    options = ("--out-dir", tmp_path / "out", "--samples", "4", "--target", "teapot", "--weights", "compact")
     result = call("saliency", path, *options, "--against", "espresso", "--json")
     assert result.exit_code == 0, result.output
     outputs = json.loads(result.stdout)["outputs"]
     stats = json.loads(Path(outputs["stats"]).read_text())
+    seen_nchw01 = resize_nchw01(smooth(0, 96), (compact.info.native_size_px, compact.info.native_size_px))
+    every = torch.softmax(compact(seen_nchw01)[0], 0).tolist()
+    chances = [every[parse_target(compact, name).index] for name in ("teapot", "espresso")]
     assert (stats["target"], stats["against"], list(stats["maps"])) == ("teapot", "espresso", ["integrated-gradients"])
+    np.testing.assert_allclose(stats["probabilities"], chances, rtol=1e-3)
+    record = json.dumps(json.loads(Path(json.loads(result.stdout)["record"]).read_text()))
+    assert '["methods", "integrated-gradients", "default"]' in record
     page = Path(outputs["report"]).read_text("utf-8")
     assert "teapot against espresso" in page and "teapot less espresso" in page
     for against in ("teapot", "relu4_1", "no such class"):

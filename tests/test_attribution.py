@@ -276,6 +276,8 @@ def test_values_before_an_in_place_relu_are_not_rewritten(image: Tensor) -> None
         ("relu4_1:x", "no channel"),
         ("relu9_1:3", "Unknown layer"),
         ("goldfihs", "Did you mean 'goldfish'"),
+        ("cat", "Did you mean 'tabby cat' or 'Persian cat' or 'Egyptian cat'"),
+        ("lynx", "Nearest in spelling: 'fly', 'lion'"),
         ("202", "0 to 201"),
         ("", "no class"),
     ],

@@ -19,7 +19,7 @@ from commands.many.manifest import CLAIM, NAME, Manifest, claim, failures
 from commands.many.sources import names_apart, pictures_in
 from commands.many.task import Outcome, Task
 from interp.errors import InputError, OutputError
-from tests.helpers import call
+from tests.helpers import assert_failed, call
 
 ROOT = Path(__file__).parent.parent
 QUICK = ("kmeans", "--k", "2", "--no-report")  # no network, 0.1 s
@@ -141,6 +141,31 @@ def test_resume_passes_over_what_is_done_and_unchanged(tmp_path: Path) -> None:
     assert again("--resume") == ["bad.png"]
 
 
+def test_nothing_is_made_anew_unasked(tmp_path: Path) -> None:
+    many, out = photos(tmp_path / "in", "a.png"), tmp_path / "out"
+    assert call("batch", *QUICK, many, "--out-dir", out).exit_code == 0
+    before = results(out)
+    photos(many, "a.png", "b.png")
+    refused = call("batch", *QUICK, many, "--out-dir", out)
+    assert_failed(refused, 4, "has 1 of these pictures already", "--resume", "--out-dir")
+    assert results(out) == before and len(entries(out)) == 1
+    assert call("batch", *QUICK, many, "--seed", "1", "--out-dir", out).exit_code == 0  # which are others
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_said_once(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path)
+    manifest.file.close()
+    with Path("/dev/full").open("ab") as manifest.file, pytest.raises(OutputError, match="No space left"):
+        try:
+            manifest.add(Task("kmeans", (), "a.png", None, "a", "1"), Outcome(0))
+        finally:
+            manifest.close()  # which writes what is left once more
+    manifest = Manifest(tmp_path)  # the folder is free again
+    assert not manifest.entries
+    manifest.close()
+
+
 def test_a_batch_that_is_killed_goes_on_and_does_each_once(tmp_path: Path) -> None:
     """SIGKILL at three moments, then to the end: what a run without interruption gives, and no name is numbered."""
     many = photos(tmp_path / "in", *(f"p{number:02}.png" for number in range(24)))
@@ -218,6 +243,8 @@ def test_ctrl_c_leaves_what_is_finished(tmp_path: Path) -> None:
         (("kmeans", "IN", "--k", "x"), "--k"),
         (("kmeans", "IN", "--k", "2", "--k", "3"), "given 2 times"),
         (("kmeans", "IN", "--styles", "IN"), "takes no painting"),
+        (("kmeans", "IN", "nosuch"), "There is no 'nosuch'"),
+        (("stylize", "IN", "--styles", "nosuch"), "There is no 'nosuch'"),
         (("stylize", "IN"), "no painting"),
         (("stylize", "IN", "--style", "IN", "--styles", "IN"), "one or the other"),
         (("stylize", "IN", "--style", "x.png", "--checkpoint", "c.safetensors"), "one file"),

@@ -153,6 +153,7 @@ def test_wrong_options_are_said(arguments: list[str], code: int, words: str, tmp
     files = {"COFFEE": str(samples.photo("coffee")), "PANORAMA": str(panorama)}
     named = [files.get(word, word) for word in arguments]
     assert_failed(call(*named, "--out-dir", tmp_path / "out"), code, words, folder=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_outputs_are_protected(photo: Path, tmp_path: Path) -> None:

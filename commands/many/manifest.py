@@ -54,8 +54,22 @@ class Manifest:
 
     def close(self) -> None:
         """Let go of it."""
-        self.file.close()
+        with suppress(OSError):  # of a line that could not be written, as `add` has said
+            self.file.close()
         self.hold.release()
+
+    def refuse_again(self, tasks: Iterable[Task]) -> None:
+        """Refuse to make anew what is written down here, under numbered names.
+
+        Raises:
+            OutputError: If some of the tasks are.
+        """
+        again = sum(task.key in self.entries for task in tasks)
+        if again:
+            raise OutputError(
+                f"{str(self.path)!r} has {again} of these pictures already. Add --resume to go on with them "
+                "(--retry-failed tries again what failed), or choose another --out-dir."
+            )
 
     def add(self, task: Task, outcome: Outcome) -> None:
         """Write down what came of a task; it is on the disk when this returns.

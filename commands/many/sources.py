@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from interp.errors import InputError
+from interp.errors import InputError, UsageError
 from interp.pictures.files import as_path, read_text
 
 LIST = ".txt"
@@ -46,6 +46,21 @@ def _in_folder(folder: Path) -> list[str]:
 def _in_list(path: str) -> list[str]:
     """One name a line, as it would be typed."""
     return [line.strip() for line in read_text(path, "a list of pictures, a name a line").splitlines() if line.strip()]
+
+
+def check_there(pictures: Sequence[str]) -> None:
+    """Refuse names of nothing.
+
+    Raises:
+        UsageError: If some pictures are missing.
+        InputError: If one is the address of a page.
+    """
+    missing = [picture for picture in pictures if not os.path.exists(as_path(picture))]  # noqa: PTH110 -- see above
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise UsageError(
+            f"There is no {', '.join(map(repr, missing[:3]))}{more}; expected pictures, folders or .txt lists of them."
+        )
 
 
 def names_apart(sources: Sequence[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ its class names and the size it was trained at.
 """
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -88,16 +89,34 @@ def classify(classifier: Classifier, image_nchw01: Tensor, size_hw_px: tuple[int
         (45, 91)
     """
     size_hw_px = size_hw_px or native_size_hw_px(classifier, image_nchw01)
+    every = probabilities_c(classifier, image_nchw01, size_hw_px)
+    best = every.topk(min(5, len(every)))
+    indices = tuple(int(index) for index in best.indices)
+    names = tuple(class_name(classifier, index) for index in indices)
+    return Prediction(names, tuple(float(value) for value in best.values), indices, size_hw_px)
+
+
+def probabilities_c(classifier: Classifier, image_nchw01: Tensor, size_hw_px: tuple[int, int]) -> Tensor:
+    """Softmax probability of every class.
+
+    Args:
+        classifier: A network with a head.
+        image_nchw01: (1, 3, H, W) float RGB in [0, 1], any size.
+        size_hw_px: Size to look at it.
+
+    Returns:
+        (C,) float.
+
+    Raises:
+        WeightsError: If the logits are not finite.
+    """
     with torch.no_grad():
         logits = classifier(resize_nchw01(image_nchw01.detach(), size_hw_px))[0]
     if not torch.isfinite(logits).all():
         raise WeightsError(
             f"Weights {classifier.info.name!r} give this picture logits that are not finite. Use other weights."
         )
-    best = torch.softmax(logits, dim=0).topk(min(5, len(logits)))
-    indices = tuple(int(index) for index in best.indices)
-    names = tuple(class_name(classifier, index) for index in indices)
-    return Prediction(names, tuple(float(value) for value in best.values), indices, size_hw_px)
+    return torch.softmax(logits, dim=0)
 
 
 def class_name(classifier: Classifier, index: int) -> str:
@@ -125,9 +144,18 @@ def class_index(classifier: Classifier, name: str) -> int:
         return found[0]
     if found:
         raise UsageError(f"{name!r} names classes {', '.join(map(str, found))}; expected one. Give its number.")
-    near = difflib.get_close_matches(name.lower(), [part for names in known for part in names], n=3)
-    hint = f" Did you mean {' or '.join(map(repr, dict.fromkeys(near)))}?" if near else ""
     raise UsageError(
-        f"Weights {classifier.info.name!r} know no class {name!r}.{hint} Expected one of their {len(known)} "
-        "class names, a number, a layer, or LAYER:CHANNEL."
+        f"Weights {classifier.info.name!r} know no class {name!r}.{_hint(name.strip(), classifier.info.class_names)} "
+        f"Expected one of their {len(known)} class names, a number, a layer, or LAYER:CHANNEL."
     )
+
+
+def _hint(name: str, class_names: Iterable[str]) -> str:
+    """The names nearest to one that is unknown: those that it is a word of, else by spelling."""
+    spelled = {part.strip().lower(): part.strip() for entry in class_names for part in entry.split(",")}
+    wanted = name.lower()
+    near = [lower for lower in spelled if wanted in lower.split()] or difflib.get_close_matches(wanted, spelled, n=3)
+    if near:
+        return f" Did you mean {' or '.join(repr(spelled[lower]) for lower in near[:3])}?"
+    far = difflib.get_close_matches(wanted, spelled, n=3, cutoff=0)
+    return f" Nearest in spelling: {', '.join(repr(spelled[lower]) for lower in far)}." if far else ""
