@@ -2,7 +2,8 @@
 
     PYTHONPATH=. python benchmarks/instant.py [--sizes 256,512,1024,2048] [--rounds 3] [--threads N]
 
-A whole photo after one painting, patterns both; the network is loaded before. Memory is the process's peak so far.
+A whole photo after one painting, patterns both; the network is loaded before. Above 2048 px it works by tiles, and
+another strength is not timed. Memory is the process's peak so far.
 """
 
 import argparse
@@ -15,10 +16,12 @@ import numpy as np
 import torch
 
 from benchmarks.speed import pattern
+from commands.sizing import LARGE_PX
 from interp.statistics.layers import fixed_choice
 from stylize import StyledRegion, instant
 from stylize.canvas import own_photo, pictures_at
 from stylize.feedforward.painting import instant_painter
+from stylize.forecast import tile_px
 
 
 def main() -> None:
@@ -35,14 +38,22 @@ def main() -> None:
     for side in map(int, arguments.sizes.split(",")):
         photo, painting = pattern(side, 0), pattern(512, 1)
         region = StyledRegion(np.ones((side, side), np.float32), painting, fixed_choice())
-        whole = median_s(arguments.rounds, lambda: instant(photo, [region], side))  # noqa: B023 -- called at once
+        tiles = tile_px(0.25) if side > LARGE_PX else 0
+        whole = median_s(arguments.rounds, lambda: instant(photo, [region], side, tile_px=tiles))  # noqa: B023 -- called at once
+        if tiles:
+            print(f"{side:5} {whole:8.2f} {'-':>17} {peak_gb():8.2f}", flush=True)
+            continue
         pictures = pictures_at(own_photo(photo, region), region, (side, side))
         known = painter.see(
             pictures.draft_nchw01, pictures.alpha_hw01, pictures.painting_nchw01, pictures.learned_hw01
         )  # fmt: skip
         again = median_s(arguments.rounds, lambda: painter.paint(known, 0.5))  # noqa: B023
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-        print(f"{side:5} {whole:8.2f} {again:17.2f} {memory:8.2f}", flush=True)
+        print(f"{side:5} {whole:8.2f} {again:17.2f} {peak_gb():8.2f}", flush=True)
+
+
+def peak_gb() -> float:
+    """Of this process until now."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def median_s(rounds: int, run: Callable[[], object]) -> float:

@@ -23,6 +23,7 @@ POOLINGS = ("average", "max", "mixed")
 STARTS = ("photo", "noise", "instant")
 CHOICES = {"optimizer": OPTIMIZERS, "pooling": POOLINGS, "precision": PRECISIONS, "start": STARTS}
 ADAM_BETAS = (0.9, 0.99)  # crowsonkb/style-transfer-pytorch
+HISTORY_OF_TILES = 1  # of L-BFGS: at 4096 px ten steps would be 4 GB
 SHOWN_AT = (0.1, 0.3, 0.5, 0.75)  # of the run
 
 
@@ -36,7 +37,7 @@ class Settings:
             that a fine one cannot move any more.
         iterations: Evaluations at the finest scale.
         coarse_iterations: Evaluations at each coarser scale.
-        optimizer: `lbfgs` (history 1, tolerances off) or `adam`.
+        optimizer: `lbfgs` (history 10, by tiles 1; tolerances off) or `adam`.
         learning_rate: Adam's first, in units of the [0, 1] range, falling to 0 along a half cosine.
         style_scale: Size of the painting's strokes; 1 brings the painting to the working photo's area.
         pooling: `average`, `max` or `mixed`, instead of the network's own: averages let the gradient reach every pixel.
@@ -110,7 +111,7 @@ class Settings:
         from stylize.descent import Descent
 
         if self.optimizer == "lbfgs":
-            return Descent()
+            return Descent(history=HISTORY_OF_TILES) if self.tile_px else Descent()
         return Descent("adam", self.learning_rate, falling=True, betas=ADAM_BETAS, clamp=True)
 
     def canvas(
