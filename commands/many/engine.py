@@ -83,6 +83,8 @@ class Batch:
             typer.Exit: With 8 if some failed, with the first one's code if all did, with 130 if interrupted.
         """
         open_tasks = [task for task in self.tasks if not (self.resume and self._passed_over(task))]
+        if self.manifest:
+            open_tasks = self.manifest.owning(open_tasks)
         if self.ended and not self.manner.quiet:
             tell(f"{self.ended} of {len(self.tasks)} pictures passed over: they are as the manifest has them.")
         interrupted = False
