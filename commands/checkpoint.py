@@ -1,7 +1,9 @@
 """A run kept on the way, to be gone on with to the same bytes: tensors and JSON in one safetensors file."""
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from stylize.region import StyledRegion
     from stylize.ways import Way
 
-EVERY = 25  # evaluations between two writes
+EVERY, EVERY_S = 25, 60.0  # evaluations, or seconds, between two writes
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,24 @@ class Checkpoint:
     path: Path
     resumes: bool
 
-    def due(self, event: "StepEvent") -> bool:
-        """Whether to write after an evaluation; not after the last, from which nothing goes on."""
-        return event.step % EVERY == 0 and event.step < event.total
+    @property
+    def exists(self) -> bool:
+        """Whether it is there now."""
+        return self.path.is_file()
+
+    def due(self, event: "StepEvent", saved_s: float) -> bool:
+        """Whether to write after an evaluation, `saved_s` the last time; not after the last, which ends the run."""
+        late = event.elapsed_s - saved_s >= EVERY_S
+        return (event.step % EVERY == 0 or late) and event.step < event.total
+
+    def check(self) -> None:
+        """Refuse a file that is none of ours, without torch.
+
+        Raises:
+            InputError: If it is none.
+        """
+        with self._opened("np") as file:
+            json.loads(file.metadata()["run"])
 
     def save(self, kept: Kept, made_with: dict[str, str]) -> None:
         """Write the file, at once or not at all."""
@@ -83,8 +100,9 @@ class Checkpoint:
         """
         told, tensors = self._read()
         if differing := [name for name, value in made_with.items() if told["made_with"].get(name) != value]:
+            named = [_told(name, told["made_with"].get(name), made_with[name]) for name in differing]
             raise UsageError(
-                f"{str(self.path)!r} was written with another {', another '.join(differing)}; expected the same. Give "
+                f"{str(self.path)!r} was written with another {', another '.join(named)}; expected the same. Give "
                 "those, or begin anew with another --checkpoint."
             )
         from stylize.optimise import Position, Step
@@ -99,18 +117,32 @@ class Checkpoint:
         return Kept(position, steps, pictures, frames)
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        with self._opened("pt") as file:
+            told = json.loads(file.metadata()["run"])
+            # Copies: in the file's own memory they lie anywhere, and sums of BLAS depend on where.
+            return told, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 -- no mapping
+
+    @contextlib.contextmanager
+    def _opened(self, framework: str) -> Iterator[Any]:
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(self.path, "pt") as file:
-                told = json.loads(file.metadata()["run"])
-                # Copies: in the file's own memory they lie anywhere, and sums of BLAS depend on where.
-                return told, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 -- no mapping
+            with safe_open(self.path, framework) as file:
+                yield file
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{str(self.path)!r} is no checkpoint that can be gone on with ({error}); expected what --checkpoint "
                 "wrote."
             ) from error
+
+
+def _told(name: str, then: str | None, now: str) -> str:
+    """What differs, by name; of a way the settings."""
+    if name != "way" or then is None:
+        return name
+    before, after = json.loads(then), json.loads(now)
+    settings = [key for key in after if before.get(key) != after[key]]
+    return f"way ({', '.join(settings)})"
 
 
 def made_with(vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way") -> dict[str, str]:

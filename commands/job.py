@@ -40,6 +40,13 @@ class Job:
         """Whether the optimiser had to be ended."""
         return self.last.step < self.last.total and not self.interrupted
 
+    @property
+    def in_tiles(self) -> bool:
+        """Whether a canvas was worked on by tiles."""
+        from stylize.tiled import TiledLoss
+
+        return any(isinstance(canvas.loss, TiledLoss) for canvas in self.last.scene.canvases)
+
     @cached_property
     def result_hwc_u8(self) -> "np.ndarray":
         """The result in 8 bits, white where the photo is hidden, (H, W, 3) uint8 RGB."""
@@ -82,6 +89,8 @@ def do_job(
         work.end_early()
     if interrupted:
         work.warn(f"Interrupted at step {last.step} of {last.total}: this is the picture until then.")
+        if checkpoint and checkpoint.exists:
+            work.say(f"With --resume the same command goes on from {str(checkpoint.path)!r}.")
     _warn_of_losses(work, steps, last, interrupted)
     for region, canvas in zip(last.scene.regions, last.scene.canvases, strict=True):
         for name, reason in canvas.dropped.items():
@@ -131,7 +140,7 @@ def _run(
         pictures.frames = kept.frames
     if steps and checkpoint:
         work.say(f"Going on after step {len(steps)}, with {str(checkpoint.path)!r}.")
-    begun = len(steps)
+    begun, saved_s = len(steps), 0.0
     work.begin("preparing", "Taking each region out of the photo, and matching colours.")
     image, shares = to_nchw01(photo.original.visible_hwc_u8).to(work.device()), foreseen.shares
     try:
@@ -145,7 +154,8 @@ def _run(
                 snapshots.append((f"step {last.step:,}", to_hwc_u8(last.image_nchw01)))
             if pictures:
                 pictures.see(last)
-            if checkpoint and checkpoint.due(last):
+            if checkpoint and checkpoint.due(last, saved_s):
+                saved_s = last.elapsed_s
                 frames = pictures.frames if pictures else []
                 checkpoint = _keep(work, checkpoint, Kept(last.position(), steps, snapshots, frames), made)
     except KeyboardInterrupt:

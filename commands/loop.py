@@ -108,7 +108,13 @@ class LoopOptions:
 
     every: Annotated[
         int | None,
-        typer.Option("--every", min=1, metavar="N", help="Write the picture every N steps, too.", rich_help_panel=LOOP),
+        typer.Option(
+            "--every",
+            min=1,
+            metavar="N",
+            help="Write the picture every N steps, too, at the size worked at.",
+            rich_help_panel=LOOP,
+        ),
     ] = None
     timelapse: Annotated[
         Timelapse | None,
@@ -123,7 +129,12 @@ class LoopOptions:
         """
         if self.instant and self.preset not in ("default", "instant"):
             raise UsageError(f"--instant and --preset {self.preset} name two ways; expected one.")
-        return way_named("instant" if self.instant else self.preset)
+        named = way_named("instant" if self.instant else self.preset)
+        given = [name for name in ("checkpoint", "every", "timelapse") if getattr(self, name)]
+        if named.name == "instant" and given:
+            options = ", ".join(f"--{name}" for name in given)
+            raise UsageError(f"{options}: the instant way is one pass, with nothing on the way. Leave that out.")
+        return named
 
     def kept(self, run: Run) -> Checkpoint | None:
         """Where the run is to be kept on the way, if anywhere.
@@ -139,8 +150,13 @@ class LoopOptions:
         there = self.checkpoint.exists()
         if there and not self.resume:
             raise OutputError(f"{str(self.checkpoint)!r} exists. Add --resume to go on with it, or name another.")
+        if self.checkpoint.absolute() in [path.absolute() for path in run.plan.paths.values()]:
+            raise OutputError(f"{str(self.checkpoint)!r} is a result of this run. Choose another --checkpoint.")
         run.hold(self.checkpoint)
-        return Checkpoint(self.checkpoint, there)
+        found = Checkpoint(self.checkpoint, there)
+        if there:
+            found.check()
+        return found
 
     def on_the_way(self, run: Run) -> OnTheWay:
         """What is kept of pictures on the way, for a run whose outputs are planned."""

@@ -53,7 +53,11 @@ def at_reading_size(work: "Work", vgg: "Vgg", job: "Job") -> "StepEvent":
 
     if max(job.last.size_hw_px) <= LARGEST_READ_PX:
         return job.last
-    work.warn(f"What the report measures is measured at {LARGEST_READ_PX} px, not at {max(job.last.size_hw_px)}.")
+    worked = max(job.last.size_hw_px)
+    work.warn(
+        f"What a network measures for the report is measured at {LARGEST_READ_PX} px, not at {worked}; pixels are "
+        "compared at the photo's own size."
+    )
     photo = to_nchw01(job.photo.original.visible_hwc_u8).to(job.last.scene.photo_nchw01)
     return reduced(vgg, photo, job.last, job.way, LARGEST_READ_PX)
 

@@ -116,7 +116,7 @@ def _foretell(work: Work, way: "Way", regions: "list[Extent]", found: "Forecast"
         threads = "1 thread" if machine.threads == 1 else f"{machine.threads} threads"
         time = f"{_duration(FASTEST * seconds, SLOWEST * seconds)} with {threads}"
     in_tiles = way.in_tiles(tile_px(found.width))
-    largest = largest_size_px(in_tiles, regions, found.width, machine.memory_bytes)
+    largest = min(max(photo), largest_size_px(in_tiles, regions, found.width, machine.memory_bytes))
     more = f" The machine's memory takes up to --size {largest}." if largest > max(size) else ""
     work.say(
         f"Working at {size[1]}x{size[0]} px{enlarged}. Foreseen on this machine: {time}, about "
@@ -140,6 +140,8 @@ def _duration(least_s: float, most_s: float) -> str:
 
     Example: 40 s to 2 min.
     """
+    if most_s < 1:
+        return "less than a second"
     if most_s < 90:
         return f"{least_s:.0f} to {most_s:.0f} s"
     least = f"{least_s:.0f} s" if least_s < 60 else f"{least_s / 60:.0f}"

@@ -104,7 +104,10 @@ def _show(
         several = entry.region.name if len(measured) > 1 else ""
         add(_of(gram_section(store, _grams(vgg, scene, number, job.result_hwc_u8)), several))
         add(_of(layers_section(store, entry.region.choice, carried[number]), several))
-    add(optimisation_section(store, job.steps, [*job.snapshots, ("result", seen)], seconds=job.last.elapsed_s))
+    shown = [*job.snapshots, ("result", seen)]
+    tile_px, one_pass = job.way.tile_px if job.in_tiles else 0, job.way.name == "instant"
+    seconds = job.last.elapsed_s
+    add(optimisation_section(store, job.steps, shown, seconds=seconds, tile_px=tile_px, one_pass=one_pass))
     add(_outcome_section(vgg, job, measured, findings))
     if job.way.sources:
         add(constants_section([job.way]))

@@ -1,6 +1,8 @@
 """`stylize`: restyle regions of a photo after paintings, and explain every choice."""
 
+import hashlib
 from dataclasses import fields, replace
+from pathlib import Path
 
 import typer
 
@@ -69,7 +71,11 @@ def stylize(
     if not options.no_report:
         from commands.story import tell_stylize
 
-        run.write_report(tell_stylize(done, exact=run.exact), done.vgg, _told_of_series(run, style, series))
+        run.write_report(
+            tell_stylize(done, exact=run.exact),
+            done.vgg,
+            {**_told_of_series(run, style, series), **_told_of_preset(loop.preset)},
+        )
     run.finish()
     if done.job.interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -104,6 +110,13 @@ def _told_of_series(run: Run, style: StyleOptions, series: Series | None) -> dic
     if style.series:
         return {"Series": f"the first: layers, recolouring and size are kept in {run.plan.paths['series'].name}"}
     return {}
+
+
+def _told_of_preset(preset: str) -> dict[str, str]:
+    """The hash of a preset's file, if it is one."""
+    if not preset.endswith(".toml"):
+        return {}
+    return {"Preset file": f"{Path(preset).name}, SHA-256 {hashlib.sha256(Path(preset).read_bytes()).hexdigest()}"}
 
 
 def _name_of(parts: list[Part]) -> str:

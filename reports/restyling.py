@@ -113,6 +113,8 @@ def optimisation_section(
     snapshots: Sequence[tuple[str, np.ndarray]] = (),
     *,
     seconds: float | None = None,
+    tile_px: int = 0,
+    one_pass: bool = False,
 ) -> Section:
     """How the result came about: the loss, term by term, and pictures on the way.
 
@@ -121,16 +123,23 @@ def optimisation_section(
         events: `StepEvent`s, or anything with their step, scale, size_hw_px and losses.
         snapshots: (caption, (h, w, 3) uint8 RGB) pairs in order.
         seconds: How long it took.
+        tile_px: Side of the tiles that it was worked on by; 0 for none.
+        one_pass: Whether it was made by a decoder, and not optimised.
 
     Returns:
-        Section `optimisation`.
+        Section `optimisation`; of a picture that was not optimised, but made in one pass, what the loss says of it.
     """
     first, last = events[0], events[-1]
+    if one_pass:
+        return _one_pass(last, seconds)
     rows = tuple(
         (name, number(_first_loss(events, name)), number(value), _ratio(_first_loss(events, name), value))
         for name, value in last.losses.items()
     )
-    facts = [("Evaluations of the loss", f"{last.step:,}"), ("Scales", str(last.scale - first.scale + 1))]
+    scales = last.scale - first.scale + 1
+    facts = [("Evaluations of the loss", f"{last.step:,}"), ("Scales", str(scales))]
+    if tile_px:
+        facts.append(("Worked on", f"by tiles of {tile_px} px where it is larger, to the same numbers"))
     if seconds is not None:
         facts.append(("Time", f"{seconds:.1f} s"))
     shown = tuple(Figure(store.photo(image, f"Snapshot: {words}."), words) for words, image in snapshots)
@@ -142,9 +151,18 @@ def optimisation_section(
     )
     intro = (
         "The picture is changed step by step until the network sees the painting's style in the region and "
-        "still the photo's content; first small, then larger."
+        f"still the photo's content{'; first small, then larger' if scales > 1 else ''}."
     )
     return Section("optimisation", "Optimisation", intro, blocks)
+
+
+def _one_pass(only: Losses, seconds: float | None) -> Section:
+    """What the loss says of a picture that nothing was done to lower it for."""
+    facts = Facts((("Time", f"{seconds:.1f} s"),)) if seconds is not None else None
+    rows = tuple((name, number(value)) for name, value in only.losses.items())
+    table = Table("Each term of the loss that the optimiser would lower", ("Term", "Value"), rows)
+    intro = "The picture was made in one pass of a decoder. Nothing was optimised; without --instant it would be."
+    return Section("optimisation", "In one pass", intro, (facts, table) if facts else (table,))
 
 
 def _curves(store: ImageStore, region: str, events: Sequence[Losses]) -> Figure:

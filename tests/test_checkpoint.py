@@ -98,7 +98,7 @@ def test_what_differs_is_named(compact: Vgg, tmp_path: Path) -> None:
     stronger = [replace(regions[0], strength=2.0), regions[1]]
     for made, named in (
         (made_with(compact, picture(5), regions, way), "another photo;"),
-        (made_with(compact, photo, regions, other_way), "another way;"),
+        (made_with(compact, photo, regions, other_way), "another way \\(iterations\\);"),
         (made_with(compact, photo, stronger, way), "another strength of the left;"),
         (made_with(Vgg(width=1 / 16), photo, regions[::-1], way), "another network;"),
     ):

@@ -121,6 +121,22 @@ def test_pictures_on_the_way(folder: Path, tmp_path: Path) -> None:
     assert again.exit_code == 4 and "made.step-00004.png' exists" in " ".join(again.stderr.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--instant", "--every", "3"], 2, "--every: the instant way is one pass"),
+        (["--checkpoint", "made.png"], 4, "is a result of this run"),
+    ],
+)
+def test_what_cannot_be_kept_on_the_way_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call("stylize", folder / "photo.png", "--style", folder / "style.png", "-o", "made.png", *words)
+    assert result.exit_code == code and said in " ".join(result.stderr.split())
+    assert not list(tmp_path.glob("made*"))
+
+
 @pytest.mark.parametrize("side", [16, 24, 26, 27])
 def test_a_picture_may_be_smaller_than_a_patch_of_its_coarsest_band(side: int) -> None:
     image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
