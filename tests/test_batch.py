@@ -75,6 +75,14 @@ def test_the_record_names_the_command_that_does_it_alone(tmp_path: Path) -> None
     assert index.count("<img") == 2 and "Not done" in index and "bad&lt;.png: &#39;bad&lt;.png&#39; is not a" in index
 
 
+def test_the_index_of_several_pictures_names_what_was_not_done(tmp_path: Path) -> None:
+    many = photos(tmp_path / "in", "a.png")
+    (many / "bad.png").write_text("no picture")
+    assert call("kmeans", many, "--k", "3", "--out-dir", tmp_path / "out").exit_code == 8
+    index = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert index.count("<img") == 1 and "Not done" in index and "&#39;bad.png&#39; is not a picture" in index
+
+
 def test_names_never_collide(tmp_path: Path) -> None:
     assert names_apart(["x/a.jpg", "y/a.jpg", "A.png", "b.png"]) == {
         "x/a.jpg": "x-a.jpg", "y/a.jpg": "y-a.jpg", "A.png": "A.png", "b.png": "b",
