@@ -43,7 +43,9 @@ def batch(
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Pass over what the folder's manifest has, unchanged.", rich_help_panel=PICTURES_PANEL
+            "--resume",
+            help="Pass over what the folder's manifest has, unchanged; what changed is made again in its place.",
+            rich_help_panel=PICTURES_PANEL,
         ),
     ] = False,
     retry_failed: Annotated[

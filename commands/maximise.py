@@ -69,12 +69,18 @@ def maximise(
 
 
 def _photos(run: Run, sources: list[str]) -> "dict[str, Picture]":
-    """The photos; what lies in a folder and cannot be read is left out."""
+    """The photos; what lies in a folder and cannot be read is left out, and so is one that comes again."""
     if not sources:
         run.say(f"No photo given: using the bundled samples {', '.join(SAMPLES)}.")
         return run.pictures("photo", [str(samples.photo(name)) for name in SAMPLES], MAX_PHOTOS)
     found = pictures_in(sources)
-    return run.pictures("photo", found, MAX_PHOTOS, may_fail=set(found) - set(sources))
+    pictures = run.pictures("photo", found, MAX_PHOTOS, may_fail=set(found) - set(sources))
+    firsts: dict[str, str] = {}
+    for name, picture in pictures.items():
+        first = firsts.setdefault(picture.sha256, name)
+        if first != name:
+            run.warn(f"Left out: {name} is the same picture as {first}.")
+    return {name: pictures[name] for name in firsts.values()}
 
 
 def _optimise(run: Run, classifier: "Classifier", target: "Target", size: int, steps: int) -> "Maximised":

@@ -2,8 +2,9 @@
 
 import itertools
 import os
+import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def in_format_of(path: Path, data: bytes) -> bytes:
 
 def plan_outputs(
     command: str, stem: str, extensions: dict[str, str], *, region: str = "", output: str | Path | None = None,
-    out_dir: Path = Path("out"), overwrite: bool = False, inputs: Iterable[str | Path] = (),
+    out_dir: Path = Path("out"), overwrite: bool = False, inputs: Iterable[str | Path] = (), own: Collection[str] = (),
 ) -> OutputPlan:  # fmt: skip
     """Decide where results go, check that they may, and hold the names against other processes.
 
@@ -102,6 +103,7 @@ def plan_outputs(
         out_dir: Folder for automatic names; made if missing.
         overwrite: Whether existing explicit outputs may be replaced.
         inputs: Files that must not be written over.
+        own: Automatic names that the same run had earlier: it gets their number again, and writes over them.
 
     Returns:
         The plan.
@@ -117,12 +119,12 @@ def plan_outputs(
         return _explicit(Path(output), extensions, overwrite, inputs)
     made = _make_writable(out_dir)
     base = f"{_safe(stem)}.{command}" + (f"-{region}" if region else "")
-    for number in itertools.count(1):
+    for number in itertools.chain(_numbers_of(own, base), itertools.count(1)):
         hold = reserve(out_dir, base if number == 1 else f"{base}-{number}")
         if hold is None:
             continue
         paths = _named(out_dir, base, number, extensions)
-        if not any(path.exists() for path in paths.values()):
+        if not any(path.exists() and path.name not in own for path in paths.values()):
             return OutputPlan(paths, hold, made)
         hold.release()
     raise AssertionError("numbers do not end")
@@ -174,6 +176,12 @@ def _explicit(output: Path, extensions: dict[str, str], overwrite: bool, inputs:
         hold.release()
         raise
     return OutputPlan(paths, hold, made)
+
+
+def _numbers_of(names: Collection[str], base: str) -> list[int]:
+    """The numbers that a run's automatic names have."""
+    found = (re.fullmatch(rf"{re.escape(base)}(?:-(\d+))?\..*", name) for name in names)
+    return sorted({int(match[1] or 1) for match in found if match})
 
 
 def _named(folder: Path, base: str, number: int, extensions: dict[str, str]) -> dict[str, Path]:

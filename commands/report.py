@@ -1,7 +1,7 @@
 """`report`: render a record again, several on one page, or the index of a folder."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -66,8 +66,16 @@ def _write_page(paths: Sequence[Path], output: Path | None, overwrite: bool) -> 
     show(page)
 
 
-def write_index(folder: Path, output: Path | None = None, *, overwrite: bool = False) -> Path:
+def write_index(
+    folder: Path, output: Path | None = None, *, overwrite: bool = False, failed: Mapping[str, str] | None = None
+) -> Path:
     """Write the index of a folder's results, and say where; an earlier index is replaced, another page only if asked.
+
+    Args:
+        folder: Where the results lie.
+        output: The page; None for `index.html` among them.
+        overwrite: Whether to replace another page.
+        failed: Why a picture has no result, by name, beside those that the folder's manifest tells of.
 
     Raises:
         InputError: If there is no result in the folder.
@@ -89,7 +97,8 @@ def write_index(folder: Path, output: Path | None = None, *, overwrite: bool = F
     earlier = page.is_file() and MARK in page.read_bytes()[:200].decode("utf-8", "replace")
     check_replaceable(page, overwrite or earlier, inputs=[])
     title = f"Results in {folder.resolve().name or 'this folder'}"
-    write_atomically(page, render_index(title, entries, failures(folder)).encode())
+    unmade = {**dict(failures(folder)), **(failed or {})}
+    write_atomically(page, render_index(title, entries, list(unmade.items())).encode())
     return page
 
 

@@ -118,6 +118,7 @@ class Run(Work):
         self.plan = plan_outputs(
             self.command, stem, every, region=region, output=options.output, out_dir=options.out_dir,
             overwrite=options.overwrite, inputs=files_named(self.context.params, self.sources),
+            own=self.given.task.own if self.given else (),
         )  # fmt: skip
         self.context.call_on_close(self.plan.close)
         if self.given and self.given.claims:

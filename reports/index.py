@@ -48,7 +48,9 @@ def entry_of(name: str, page: str, record: Record) -> Entry:
     """
     answer = answer_of(record)
     thumbnail = _small(record.images[answer.image.sha256]) if answer else None
-    slim = Record(record.command, record.title, record.headline, (), conclusion=record.conclusion)
+    slim = Record(
+        record.command, record.title, record.headline, (), conclusion=record.conclusion, warnings=record.warnings
+    )
     return Entry(name, quote(page), slim, thumbnail, answer.image.alt if answer else "")
 
 

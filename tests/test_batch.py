@@ -75,6 +75,14 @@ def test_the_record_names_the_command_that_does_it_alone(tmp_path: Path) -> None
     assert index.count("<img") == 2 and "Not done" in index and "bad&lt;.png: &#39;bad&lt;.png&#39; is not a" in index
 
 
+def test_the_index_of_several_pictures_names_what_was_not_done(tmp_path: Path) -> None:
+    many = photos(tmp_path / "in", "a.png")
+    (many / "bad.png").write_text("no picture")
+    assert call("kmeans", many, "--k", "3", "--out-dir", tmp_path / "out").exit_code == 8
+    index = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert index.count("<img") == 1 and "Not done" in index and "&#39;bad.png&#39; is not a picture" in index
+
+
 def test_names_never_collide(tmp_path: Path) -> None:
     assert names_apart(["x/a.jpg", "y/a.jpg", "A.png", "b.png"]) == {
         "x/a.jpg": "x-a.jpg", "y/a.jpg": "y-a.jpg", "A.png": "A.png", "b.png": "b",
@@ -139,6 +147,52 @@ def test_resume_passes_over_what_is_done_and_unchanged(tmp_path: Path) -> None:
     assert again("--resume", "--seed", "1") == every
     bad.write_bytes((many / "c.png").read_bytes())
     assert again("--resume") == ["bad.png"]
+
+
+def test_what_is_done_again_gets_its_own_names(tmp_path: Path) -> None:
+    """Whatever became of input and output; names that others took since are left to them."""
+    many, out = photos(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
+    resumed = ("batch", *QUICK, many, "--out-dir", out, "--resume")
+    out.mkdir()
+    (out / "a.kmeans.png").write_text("mine")
+    assert call(*resumed).exit_code == 0
+    whole = results(out)
+    assert {"a.kmeans-2.png", "b.kmeans.png"} < set(whole)
+    (out / "a.kmeans.png").unlink()  # the lower number is free now
+    (out / "a.kmeans-2.stats.json").unlink()
+    (out / "b.kmeans.png").write_text("damaged")
+    assert call(*resumed).exit_code == 0
+    del whole["a.kmeans.png"]
+    assert results(out) == whole
+    kept = (many / "b.png").read_bytes()
+    (many / "b.png").write_text("no picture")
+    assert call(*resumed).exit_code == 8 and results(out) == whole  # a failure takes nothing away
+    (many / "b.png").write_bytes(kept)
+    assert call(*resumed).exit_code == 0 and results(out) == whole
+    (out / "b.kmeans.png").unlink()
+    (out / "b.kmeans.stats.json").unlink()
+    assert call("batch", "kmeans", many / "b.png", "--k", "3", "--out-dir", out, "-q").exit_code == 0
+    others = {name: digest for name, digest in results(out).items() if name not in whole}
+    assert call(*resumed).exit_code == 0 and others.items() <= results(out).items()
+
+
+def test_names_that_a_task_no_longer_has_go(tmp_path: Path) -> None:
+    for name in ("old.png", "same.png", "taken.png"):
+        (tmp_path / name).touch()
+    manifest, task = Manifest(tmp_path), Task("kmeans", (), "a.png", None, "a", "1")
+    files = {name: str(tmp_path / name) for name in ("old.png", "same.png", "taken.png")}
+    manifest.add(task, Outcome(0, outputs=files, hashes=dict.fromkeys(files.values(), "")))
+    taken = Outcome(0, outputs={"map": "taken.png"}, hashes={"taken.png": ""})
+    manifest.add(Task("kmeans", (), "b.png", None, "b", "2"), taken)
+    (again,) = manifest.owning([task])
+    assert set(again.own) == {"old.png", "same.png"}
+    manifest.add(again, Outcome(6, "no memory"))
+    (again,) = manifest.owning([task])
+    assert set(again.own) == {"old.png", "same.png"} and (tmp_path / "old.png").exists()
+    same = str(tmp_path / "same.png")
+    manifest.add(again, Outcome(0, outputs={"map": same}, hashes={same: ""}))
+    manifest.close()
+    assert {path.name for path in tmp_path.glob("*.png")} == {"same.png", "taken.png"}
 
 
 def test_nothing_is_made_anew_unasked(tmp_path: Path) -> None:

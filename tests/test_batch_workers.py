@@ -20,7 +20,7 @@ from interp.errors import UsageError
 from tests.test_batch import QUICK, entries, photos, results
 
 pytest.importorskip("distributed")
-from commands.many.workers import OnWorkers
+from commands.many.workers import INTERRUPTIONS, OnWorkers, _interrupted_after
 
 if TYPE_CHECKING:
     from commands.many.workers import Station
@@ -106,6 +106,19 @@ def test_workers_write_what_one_process_writes(tmp_path: Path) -> None:
     assert "5 of 6 pictures done" in two.stderr and "Loading" not in two.stderr
     words = json.loads((tmp_path / "two" / NAME).read_text().splitlines()[0])["words"]
     assert "--workers" not in words
+
+
+def test_an_interruption_waits_for_the_workers_start_and_does_not_reach_them() -> None:
+    ask = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    before, child = signal.getsignal(signal.SIGINT), ""
+    with pytest.raises(KeyboardInterrupt), _interrupted_after():
+        for number in INTERRUPTIONS:
+            os.kill(os.getpid(), number)
+        child = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout
+    assert child == "True\n"
+    assert signal.getsignal(signal.SIGINT) is before and not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with _interrupted_after():
+        pass
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

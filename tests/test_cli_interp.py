@@ -122,10 +122,12 @@ def test_maximise_writes_the_picture(photo: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "first.png").write_bytes(samples.PAINTING.read_bytes())
+    (folder / "second.png").write_bytes(samples.PAINTING.read_bytes())
     (folder / "damaged.png").write_bytes(b"no picture")
     result = call("maximise", "relu3_1:20", folder, photo, *options)
     found = outputs(result)
     assert "Left out: 'damaged.png' is not a picture" in result.stderr
+    assert "Left out: second.png is the same picture as first.png." in result.stderr
     assert found["image"].name == "relu3_1-20.maximise.png"
     with Image.open(found["image"]) as picture:
         assert picture.size == (48, 48)

@@ -130,6 +130,7 @@ def test_a_made_picture_must_beat_the_photo(made: float, natural: float, found: 
     cells = [("b.png", SimpleNamespace(value=9.5)), ("a.png", SimpleNamespace(value=2.0))]
     said = maximise_conclusion(cast(Any, target), cast(Any, photos), cast(Any, cells))
     assert found in said.found and said.level == level
+    assert ("12 photos or more" in said.advice) == (level == "good")
 
 
 @pytest.mark.parametrize(

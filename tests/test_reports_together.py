@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -85,6 +86,16 @@ def test_the_index_links_to_pages_whatever_their_names() -> None:
     page = Links(html)
     assert [unquote(href) for href in page.hrefs] == ["#main", f"{HOSTILE}.report.html", "b.html"]
     assert page.tags.count("script") == 1 and page.tags.count("img") == 2 and MARK in html[:200]
+
+
+def test_a_card_says_in_words_whether_to_believe_it_and_carries_its_warnings() -> None:
+    good, doubt = (
+        replace(run("1"), warnings=("It is small.",)),
+        replace(run("2", "doubt"), warnings=("Believed.", "Odd.")),
+    )
+    first, second = (render_index("t", [entry_of("a", "a.html", each)]) for each in (good, doubt))
+    assert "Can be believed." in first and "It is small." in first and "Believed." not in first
+    assert "In doubt.</span> Believed." in second and second.count("Believed.") == 1 and "Odd." in second
 
 
 def test_one_page_of_several_and_the_index_of_a_folder(tmp_path: Path) -> None:

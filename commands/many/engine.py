@@ -16,6 +16,7 @@ from commands.progress import Moment, Progress, progress
 from commands.report import write_index
 from commands.streams import tell
 from interp.errors import InputError, OutputError
+from interp.pictures.files import printable
 
 PARTLY_FAILED = 8
 
@@ -75,6 +76,7 @@ class Batch:
     retry_failed: bool = False
     ended: int = 0
     failed: dict[Task, int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
 
     def work_off(self) -> None:
         """Do the tasks; one that fails does not stop the others.
@@ -83,6 +85,8 @@ class Batch:
             typer.Exit: With 8 if some failed, with the first one's code if all did, with 130 if interrupted.
         """
         open_tasks = [task for task in self.tasks if not (self.resume and self._passed_over(task))]
+        if self.manifest:
+            open_tasks = self.manifest.owning(open_tasks)
         if self.ended and not self.manner.quiet:
             tell(f"{self.ended} of {len(self.tasks)} pictures passed over: they are as the manifest has them.")
         interrupted = False
@@ -145,6 +149,7 @@ class Batch:
     def _tell(self, task: Task, outcome: Outcome) -> None:
         if outcome.code:
             self.failed[task] = outcome.code
+            self.reasons[printable(task.name)] = printable(outcome.message or f"exit code {outcome.code}")
         if outcome.outputs:  # some that failed have a result nevertheless
             show_results(task.command, outcome.outputs, self.manner.as_json)
         if self.runner.live:
@@ -172,7 +177,7 @@ class Batch:
     def _write_index(self) -> None:
         """Write the index of the results, which is no reason to fail."""
         try:
-            page = write_index(self.manner.folder)
+            page = write_index(self.manner.folder, failed=self.reasons)
         except (InputError, OutputError) as error:
             tell(f"Note: no index was written: {error}")
             return

@@ -6,8 +6,10 @@ disk: one that is found at the start is a killed run's, and the files it names a
 
 import json
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,7 @@ class Manifest:
             "key": task.key, "status": status, "command": task.command, "words": task.words, "photo": task.photo,
             "painting": task.painting, "inputs": outcome.inputs, "outputs": _files(outcome), "code": outcome.code,
             "series": outcome.outputs.get("series") or task.series_from, "message": outcome.message,
-            "notes": outcome.notes, "seconds": round(outcome.seconds, 3),
+            "notes": outcome.notes, "seconds": round(outcome.seconds, 3), "earlier": task.own if outcome.code else (),
         }  # fmt: skip
         try:
             self.file.write(json.dumps(entry).encode() + b"\n")
@@ -91,7 +93,19 @@ class Manifest:
         except OSError as error:
             raise OutputError(f"Cannot write {str(self.path)!r}: {error.strerror}.") from error
         self.entries[task.key] = entry
+        for name in set(task.own) - set(_own(entry)):
+            with suppress(OSError):
+                (self.folder / name).unlink(missing_ok=True)
         self._drop(claim_path(self.folder, task.key))
+
+    def owning(self, tasks: Sequence[Task]) -> list[Task]:
+        """The tasks, each with the names of the files that it has made earlier and no other after it."""
+        makers = Counter(name for entry in self.entries.values() for name in _own(entry))
+        names = [_own(self.entries[task.key]) if task.key in self.entries else () for task in tasks]
+        return [
+            replace(task, own=tuple(name for name in own if makers[name] == 1))
+            for task, own in zip(tasks, names, strict=True)
+        ]
 
     def discard(self, task: Task) -> None:
         """Remove what a task whose process died has left."""
@@ -164,6 +178,12 @@ def _latest(path: Path) -> dict[str, dict[str, Any]]:
 def _files(outcome: Outcome) -> dict[str, dict[str, str]]:
     """Name in the folder and hash of each result, so that the folder can be moved."""
     return {name: {"file": Path(path).name, "sha256": outcome.hashes[path]} for name, path in outcome.outputs.items()}
+
+
+def _own(entry: dict[str, Any]) -> list[str]:
+    """Names of the files that a task has made, also before it failed."""
+    named = [*(each["file"] for each in entry["outputs"].values()), *entry.get("earlier", ())]
+    return [Path(name).name for name in named]
 
 
 def claim_path(folder: Path, key: str) -> Path:

@@ -38,6 +38,7 @@ class Task:
         key: The same for the same picture and painting under options that make the same.
         folder: Where relative names begin.
         share: Of the machine's memory that it may take.
+        own: Names of the files in the results' folder that it made earlier, and may write over.
     """
 
     command: str
@@ -48,6 +49,7 @@ class Task:
     key: str
     folder: str = field(default_factory=lambda: str(Path.cwd()))
     share: float = 1.0
+    own: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

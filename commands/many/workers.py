@@ -9,11 +9,13 @@ import io
 import itertools
 import logging
 import os
+import signal
 import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from commands.work import THREAD_VARIABLES
 from interp.errors import GramscopeError, UsageError
 
 CONNECT_S = 20
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 DIED = "The process that worked on it died, twice: of its memory, perhaps. Try it alone, with a smaller --size."
 Work = Callable[[Task, "Station"], Outcome]
 
@@ -164,7 +167,7 @@ class OnWorkers:
         """Workers of this machine: each dies but once of a picture, and their nannies leave the threads to us."""
         settings: dict[str, Any] = {"distributed.scheduler.allowed-failures": 0}
         settings |= {f"distributed.nanny.pre-spawn-environ.{name}": self.threads for name in THREAD_VARIABLES}
-        with dask.config.set(settings), _unset(THREAD_VARIABLES):
+        with dask.config.set(settings), _unset(THREAD_VARIABLES), _interrupted_after():
             return LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=self.threads,
@@ -185,6 +188,33 @@ def _silenced(logger: logging.Logger) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _interrupted_after() -> Iterator[None]:
+    """Put an interruption off until workers have started: Dask cannot close a cluster that is half there.
+
+    A terminal's Ctrl-C goes to the workers too, which are to be ended by this process alone: they inherit that it is
+    blocked.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+        yield
+        return
+    came: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in INTERRUPTIONS}
+    mask = None
+    if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # or the first worker's start would, and unblock
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

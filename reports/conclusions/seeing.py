@@ -135,5 +135,5 @@ def maximise_conclusion(
     belief = "The picture is one of many that would do; what repeats in it is what the channel looks for."
     advice = "run it with another --seed: what stays is the channel's, what changes is luck."
     if cells and len(responses) < FEW_PHOTOS:
-        advice += " Give it a folder of photos: what their patches have in common says more than a few can."
+        advice += f" Give it {FEW_PHOTOS} photos or more: what their patches have in common says more than a few can."
     return Conclusion(said, belief, advice, "good")
