@@ -224,7 +224,7 @@ def refuse_idle(given: dict[str, Any]) -> None:
     """
     idle = [name for name in FOREGROUND if name in given and _is_given(given["context"], name)]
     paintings = given.get("style_foreground") or given.get("style_background")
-    if idle and given.get("region") is Region.ALL and not paintings:
+    if idle and given.get("region") == Region.ALL and not paintings:
         raise idle_with_all(idle[0])
     if idle and "rank" in given and (given["rank"] != "contrast" or given["channels"] is not None):
         option = _option(idle[0])
