@@ -166,8 +166,11 @@ class Work:
 
     def _prepare_torch(self) -> None:
         """Set what torch leaves to chance or to the machine."""
+        import numpy as np
         import torch
 
+        for kind in (np.float32, np.float64):
+            np.finfo(kind)  # kept by NumPy, whose 2.0 warns where it first looks with denormals flushed
         torch.set_flush_denormal(True)  # near-dead channels otherwise run twenty times slower
         if self.options.threads:
             torch.set_num_threads(self.options.threads)
