@@ -91,7 +91,7 @@ def do_job(
         work.warn(f"Interrupted at step {last.step} of {last.total}: this is the picture until then.")
         if checkpoint and checkpoint.exists:
             work.say(f"With --resume the same command goes on from {str(checkpoint.path)!r}.")
-    _warn_of_losses(work, steps, last, interrupted)
+    _warn_of_losses(work, way, steps, last, interrupted)
     for region, canvas in zip(last.scene.regions, last.scene.canvases, strict=True):
         for name, reason in canvas.dropped.items():
             work.warn(f"Layer {name} was left out of the {region.name} at the finest scale: {reason}.")
@@ -109,14 +109,20 @@ def do_job(
     return Job(photo, way, steps, last, snapshots, result, interrupted, enlarged)
 
 
-def _warn_of_losses(work: Work, steps: "list[Step]", last: "Step", interrupted: bool) -> None:
-    """Where the optimiser ran away: see `descend`."""
-    for step in steps:
+def _warn_of_losses(work: Work, way: "Way", steps: "list[Step]", last: "Step", interrupted: bool) -> None:
+    """Where the optimiser ran away: see `descend`, which goes on once with our own way and never with others'."""
+    ended = last.step < last.total and not interrupted
+    if ended and way.sources:
+        work.warn(
+            f"The loss stopped being finite at step {last.step} of {last.total}: this is the last picture before."
+        )
+        return
+    for step in steps[:-1] if ended else steps:
         if not math.isfinite(step.losses["total"]):
             work.warn(
                 f"The loss stopped being finite at step {step.step}: it was gone on from the best picture before."
             )
-    if last.step < last.total and not interrupted:
+    if ended:
         work.warn(
             f"The optimiser ran away twice, the second time with a tenth of the step, and was ended at step "
             f"{last.step} of {last.total}: this is the best picture before. The weights of the network or of "

@@ -10,7 +10,6 @@ from PIL import Image
 
 from interp.errors import OutputError
 
-FORMATS = ("webp", "gif", "mp4")
 FRAME_S, LAST_S = 0.1, 2.0
 
 
