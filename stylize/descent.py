@@ -11,7 +11,9 @@ from torch import Tensor
 from interp.errors import WeightsError
 from stylize.lbfgs import Lbfgs
 
-DIVERGED, SHORTER = 10.0, 0.1  # times the first loss: the optimiser has run away; the step after it
+# Times the first loss, or where that is small, far from the target (1 a pixel: `losses`): the optimiser has run away;
+# and the step after it.
+DIVERGED, SHORTER = 10.0, 0.1
 
 Loss = Callable[[Tensor], tuple[Tensor, dict[str, float]]]  # (1, 3, H, W) RGB in [0, 1] -> value, figures by name
 
@@ -77,9 +79,9 @@ def descend(
         resume: An evaluation's `state()`, to go on after it.
 
     Yields:
-        Every evaluation. Where the loss or the image stops being finite, or the loss grows tenfold, it goes on from the
-        best image so far with a tenth of the step; the second time it ends there. With a way of other work, which has
-        no such rule, the first time, and with the last image that was finite.
+        Every evaluation. Where the loss or the image stops being finite, or the loss grows tenfold and is above 10 a
+        pixel, it goes on from the best image so far with a tenth of the step; the second time it ends there. With a way
+        of other work, which has no such rule, the first time, and with the last image that was finite.
 
     Raises:
         WeightsError: If the loss, or its gradient, is not finite from the start.
@@ -139,7 +141,7 @@ class _Walk:
         assert self.image.grad is not None
         self.norm = float(self.image.grad.norm())
         if self.bound == math.inf and self.how.keeps_best:
-            self.bound = DIVERGED * self.value
+            self.bound = DIVERGED * max(self.value, self.image[0, 0].numel())
 
     @torch.no_grad()
     def begin_again(self) -> None:

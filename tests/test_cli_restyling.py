@@ -70,6 +70,16 @@ def test_an_optimiser_that_runs_away_twice_is_ended_with_the_best_picture(bad: f
     assert torch.equal(seen[3], seen[1])  # gone on from there
 
 
+def test_a_picture_that_is_its_own_painting_does_not_run_away(tmp_path: Path) -> None:
+    """Its loss starts at almost nothing, and any other is many times as large."""
+    Image.new("RGB", (64, 64), (200, 90, 40)).save(tmp_path / "flat.png")
+    result = call(
+        "stylize", tmp_path / "flat.png", "--style", tmp_path / "flat.png", "--region", "all", "--size", "64",
+        "--iterations", "8", "--weights", "compact", "--no-report", "--out-dir", tmp_path,
+    )  # fmt: skip
+    assert result.exit_code == 0 and "ran away" not in result.stderr, result.stderr
+
+
 def test_a_way_of_other_work_ends_at_once_with_its_last_sound_picture() -> None:
     seen, loss = walls(NAN, 2)
     events = list(descend(loss, torch.full((1, 3, 4, 4), 0.5), 9, Descent("adam", 0.1, keeps_best=False)))
