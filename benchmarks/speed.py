@@ -125,7 +125,7 @@ def ours(vgg, photo_nchw01: Tensor, painting_nchw01: Tensor, arguments: argparse
         losses.region_moments = plain_moments  # pyright: ignore[reportAttributeAccessIssue]
         losses.FrozenPass = AutogradPass  # pyright: ignore[reportAttributeAccessIssue]
     if case == "float32, no Winograd":
-        frozen_pass.pays = lambda weight: False
+        frozen_pass.pays = lambda weight, dtype: False
     if case == "squared covariances":
         losses.GaussianTarget = SquaredTarget  # pyright: ignore[reportAttributeAccessIssue]
     settings = Settings(

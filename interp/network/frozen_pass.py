@@ -76,17 +76,22 @@ def _prepared(module: nn.Conv2d, dtype: torch.dtype) -> tuple[Convolution, Convo
     made_of = (dtype, module.weight.data_ptr(), module.weight._version)  # a copy, or new weights, are prepared anew
     kept = getattr(module, "frozen", None)
     if kept is None or kept[0] != made_of:
-        weight, bias = module.weight.detach().to(dtype), cast("Tensor", module.bias).detach().to(dtype)
-        ways = _convolution(weight, bias), _convolution(weight.flip(2, 3).transpose(0, 1), None)
+        ways = _ways(module.weight.detach(), cast("Tensor", module.bias).detach(), dtype)
         kept = made_of, ways, module.weight  # which is held, so that no other takes its address
         module.frozen = kept  # pyright: ignore[reportArgumentType]
     return kept[1]
 
 
-def _convolution(weight: Tensor, bias: Tensor | None) -> Convolution:
+def _ways(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> tuple[Convolution, Convolution]:
     """Directly, or by Winograd's products where they pay."""
-    if weight.device.type == "cpu" and weight.dtype is torch.float32 and pays(weight):
-        return Winograd(weight, bias)
+    if pays(weight, dtype):
+        down = Winograd(weight, bias, dtype)
+        return down, down.turned()
+    weight, bias = weight.to(dtype), bias.to(dtype)
+    return _direct(weight, bias), _direct(weight.flip(2, 3).transpose(0, 1), None)
+
+
+def _direct(weight: Tensor, bias: Tensor | None) -> Convolution:
     return partial(F.conv2d, weight=weight.contiguous(memory_format=LAST), bias=bias, padding=1)
 
 
@@ -101,18 +106,18 @@ class _Pass(torch.autograd.Function):
                 value = step.down(value)
             elif step.name.startswith("relu"):
                 value = F.relu(value) if step.name.replace("relu", "conv") in found else F.relu_(value)
-                kept.append(value)
+                if ctx.needs_input_grad[0]:
+                    kept.append(value.detach())  # what is returned would hold the pass that holds it
             else:
                 value = pooled(value, way.pooling)
             if step.name in way.names:
                 found[step.name] = value
-        ctx.way = way
-        ctx.save_for_backward(*kept)
+        ctx.way, ctx.kept = way, kept  # not `save_for_backward`: it frees nothing before the end
         return tuple(found[name] for name in way.names)
 
     @staticmethod
     def backward(ctx, *gradients: Tensor | None) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        way, kept = ctx.way, list(ctx.saved_tensors)
+        way, kept = ctx.way, ctx.kept
         own = dict(zip(way.names, gradients, strict=True))
         gradient = None
         for step in reversed(way.steps):

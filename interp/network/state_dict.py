@@ -137,7 +137,8 @@ def _plain(value: Tensor, key: str, path: Path) -> Tensor:
         dense = (dense if dense.layout == torch.strided else dense.to_dense()).detach()
         if dense.is_complex() or dense.is_meta:
             raise TypeError(f"a tensor of {value.dtype} on {value.device}")
-        dense = dense.float()
+        # A copy: what is read may be the mapped file, or share its memory.
+        dense = dense.float().clone(memory_format=torch.contiguous_format)
     except (TypeError, RuntimeError, NotImplementedError) as error:
         if is_out_of_memory(error):
             raise

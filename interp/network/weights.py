@@ -160,7 +160,7 @@ def _from_file(path: Path, name: str, expected_sha256: str | None, layout: str |
         layout, note = _layout(path, sha256, file, layout)
     with torch.device("meta"):  # nothing is drawn only to be overwritten
         width, head, classes = _shape_of(file.tensors, str(path))
-        vgg = Vgg(width, head).to_empty(device="cpu")
+        vgg = Vgg(width, head)
     names = _class_names(path, classes)
     unread = tuple(sorted(key for key in file.tensors if head is None and not key.startswith("features.")))
     vgg.info = WeightsInfo(name, sha256, layout or "torchvision", width, file.native_size_px, names, note, unread)
@@ -230,7 +230,8 @@ def _conv_keys(index: int) -> tuple[str, str]:
 
 
 def _fill(vgg: Vgg, state: Mapping[str, Tensor]) -> None:
-    """Copy the tensors into the network, checking every shape."""
+    """Make the tensors the network's own, checking every shape."""
+    found = {}
     for key, target in vgg.state_dict().items():
         source = key.replace("head.linear.", "head.").replace("head.classifier.", "classifier.")
         if source not in state:
@@ -242,7 +243,8 @@ def _fill(vgg: Vgg, state: Mapping[str, Tensor]) -> None:
                 f"Weights {vgg.info.name!r}: {source!r} has shape {tuple(state[source].shape)}, VGG-19 at width "
                 f"{vgg.info.width:g} expects {tuple(target.shape)}."
             )
-        target.copy_(state[source])
+        found[key] = state[source]
+    vgg.load_state_dict(found, assign=True)
 
 
 def _class_names(path: Path, classes: int) -> tuple[str, ...]:

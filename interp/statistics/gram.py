@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from interp.network.products import product
+
 BLOCK_VALUES = 2**18  # 1 MB in float32: half of a core's second-level cache, or less
 
 Moments = tuple[Tensor, Tensor]  # (C,) mean, (C, C) covariance
@@ -130,7 +132,7 @@ class _Moments(torch.autograd.Function):
         for block, own in blocks:
             centred = block.to(wide) - point
             weighted = (centred * own[:, None]).T
-            second.addmm_(weighted, centred)
+            second.add_(product(weighted, centred))
             if about is not None:
                 first.add_(weighted.sum(1))
         ctx.save_for_backward(rows, weights, point)
@@ -141,7 +143,7 @@ class _Moments(torch.autograd.Function):
         rows, weights, point = ctx.saved_tensors
         both = gradient + gradient.T
         offset = first_gradient - both @ point
-        return torch.addmm(offset.to(rows), rows, both.to(rows)).mul_(weights.to(rows)[:, None]), None, None
+        return product(rows, both.to(rows), offset.to(rows)).mul_(weights.to(rows)[:, None]), None, None
 
 
 def _block_rows(rows: Tensor) -> int:
