@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -122,7 +122,6 @@ def ours(vgg, photo_nchw01: Tensor, painting_nchw01: Tensor, arguments: argparse
 
     size, case = arguments.size, arguments.case
     if case == "by autograd":
-        losses.region_moments = plain_moments  # pyright: ignore[reportAttributeAccessIssue]
         losses.FrozenPass = AutogradPass  # pyright: ignore[reportAttributeAccessIssue]
     if case == "float32, no Winograd":
         frozen_pass.pays = lambda weight, dtype: False
@@ -152,6 +151,11 @@ class AutogradPass:
 
     def __init__(self, vgg, layers: list[str], pooling: str, precision: str) -> None:
         self.vgg, self.layers, self.pooling, self.half = vgg, layers, pooling, precision == "bfloat16"
+
+    def look(self, image_nchw01: Tensor, masks: dict[str, Tensor], kept: Sequence[str]) -> tuple[dict, dict]:
+        maps = self(image_nchw01)
+        moments = {name: plain_moments(maps[name], mask) for name, mask in masks.items()}
+        return moments, {name: maps[name] for name in kept}
 
     def __call__(self, image_nchw01: Tensor) -> dict[str, Tensor]:
         image = image_nchw01.contiguous(memory_format=torch.channels_last)

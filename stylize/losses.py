@@ -16,7 +16,7 @@ from torch import Tensor
 from interp.network.frozen_pass import FrozenPass
 from interp.network.layer_names import layer
 from interp.network.vgg import Vgg
-from interp.statistics.gram import region_moments
+from interp.statistics.gram import Moments
 from interp.statistics.wasserstein import GaussianTarget
 from stylize.tiles import Tile
 
@@ -42,9 +42,9 @@ class StyleLoss:
         self.layer, self.weight, self.name = layer, weight, f"style {layer}"
         self.target, self.mask_hw01 = GaussianTarget.of(target), mask_hw01
 
-    def __call__(self, features: dict[str, Tensor], image_nchw01: Tensor) -> Tensor:
-        """Distance at the current image, unweighted."""
-        return self.target.distance(region_moments(features[self.layer], self.mask_hw01)).to(image_nchw01)
+    def __call__(self, moments: dict[str, Moments], image_nchw01: Tensor) -> Tensor:
+        """Distance at the current image, of the layers' moments in the region, unweighted."""
+        return self.target.distance(moments[self.layer]).to(image_nchw01)
 
 
 class ContentLoss:
@@ -106,8 +106,10 @@ class RegionLoss:
         precision: Likewise.
 
     Attributes:
-        style_layers: Layers of the style terms.
-        layers: These and the content layer's.
+        masks: The region on the grids of the style terms' layers, by layer.
+        style_layers: These layers.
+        maps: Layers of the content terms.
+        layers: All of them.
         weights: Of each term, by name.
     """
 
@@ -115,9 +117,10 @@ class RegionLoss:
         self, vgg: Vgg, terms: Sequence[Term], pixels: float, pooling: str, precision: str = "float32"
     ) -> None:
         self.terms, self.pixels, self.precision = terms, pixels, precision
-        self.style_layers = tuple(term.layer for term in terms if isinstance(term, StyleLoss))
-        content = [term.layer for term in terms if isinstance(term, ContentLoss)]
-        self.layers = tuple(dict.fromkeys([*self.style_layers, *content]))
+        self.masks = {term.layer: term.mask_hw01 for term in terms if isinstance(term, StyleLoss)}
+        self.style_layers = tuple(self.masks)
+        self.maps = tuple(dict.fromkeys(term.layer for term in terms if isinstance(term, ContentLoss)))
+        self.layers = tuple(dict.fromkeys([*self.style_layers, *self.maps]))
         self.network = FrozenPass(vgg, self.layers, pooling, precision)
         self.weights = {term.name: term.weight for term in terms}
 
@@ -130,8 +133,11 @@ class RegionLoss:
         Returns:
             The loss to minimise; each term's unweighted value by name, and `total`, their weighted sum.
         """
-        features = self.network(image_nchw01)
-        values = {term.name: term(features, image_nchw01) for term in self.terms}
+        moments, maps = self.network.look(image_nchw01, self.masks, self.maps)
+        values = {
+            term.name: term(moments, image_nchw01) if isinstance(term, StyleLoss) else term(maps, image_nchw01)
+            for term in self.terms
+        }
         total = torch.stack([term.weight * values[term.name] for term in self.terms]).sum()
         figures = {name: float(value.detach()) for name, value in values.items()}
         return total * self.pixels, figures | {"total": float(total.detach())}

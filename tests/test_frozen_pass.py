@@ -10,6 +10,7 @@ from torch import Tensor
 from interp.errors import UsageError
 from interp.network.frozen_pass import FrozenPass
 from interp.network.vgg import Vgg, WeightsInfo
+from interp.statistics.gram import region_moments
 
 # Not in network order; a convolution beside its own ReLU; a pool; the deepest is a convolution.
 LAYERS = ["relu3_1", "conv1_1", "relu1_1", "relu2_1", "pool2", "conv3_2", "relu2_2"]
@@ -53,6 +54,28 @@ def test_a_loss_may_ask_for_some_of_the_layers_only(asked: list[str]) -> None:
     for own, maps in ((image, FrozenPass(vgg, LAYERS)(image)), (same, vgg.activations(same, LAYERS))):
         own.grad = torch.autograd.grad(weighted({name: maps[name] for name in asked}).sum(), own)[0]
     torch.testing.assert_close(image.grad, same.grad)
+
+
+@pytest.mark.parametrize("used", [(0, 1), (0,), (1,)])
+def test_moments_without_the_maps_have_the_same_gradient(used: tuple[int, ...]) -> None:
+    """A layer with moments and map, one before its ReLU, one left out by the loss; a size with gaps."""
+    vgg, names = vgg64(), ["relu1_1", "conv2_1", "pool2", "relu3_1", "relu1_2"]
+    image, same = noise(29, 39).requires_grad_(), noise(29, 39).requires_grad_()
+    expected = vgg.activations(same, names)
+    masks = {
+        name: torch.rand(value.shape[2:], generator=torch.Generator().manual_seed(2)).double()
+        for name, value in expected.items()
+    }
+    moments, maps = FrozenPass(vgg, names).look(image, masks, ["relu1_1", "pool2"])
+    assert list(moments) == names and list(maps) == ["relu1_1", "pool2"]
+    plain = {name: region_moments(value, masks[name]) for name, value in expected.items()}
+    losses = []
+    for found, whole in ((moments, maps), (plain, expected)):
+        parts = {f"{name} {part}": found[name][part] for name in names[:-1] for part in used}
+        losses.append(weighted({**parts, "relu1_1": whole["relu1_1"], "pool2": whole["pool2"]}).sum())
+    torch.testing.assert_close(*losses)
+    gradients = [torch.autograd.grad(loss, own)[0] for loss, own in zip(losses, (image, same), strict=True)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_the_gradients_that_come_in_are_left_as_they_were() -> None:

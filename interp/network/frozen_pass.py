@@ -6,7 +6,7 @@ gradients add up in place; nothing is kept of the way down but what comes out of
 CPUs multiply faster.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from interp.network.layer_names import LAYERS, deepest
 from interp.network.vgg import Vgg, check_fits, pooled
 from interp.network.winograd import Winograd, pays
+from interp.statistics.gram import KeptMoments, Moments
 
 LAST = torch.channels_last
 Convolution = Callable[[Tensor], Tensor]  # (N, in, h, w) -> (N, out, h, w), the channels last
@@ -63,9 +64,30 @@ class FrozenPass:
         Raises:
             UsageError: If the image has no cell at the deepest layer.
         """
+        return self.look(image_nchw01, {}, self.names)[1]
+
+    def look(
+        self, image_nchw01: Tensor, masks: Mapping[str, Tensor], kept: Sequence[str]
+    ) -> tuple[dict[str, Moments], dict[str, Tensor]]:
+        """Look at an image for less than all: no gradient to a whole layer is held of those with moments alone.
+
+        Args:
+            image_nchw01: As above.
+            masks: (h, w) weights on the grids of the layers whose mean and covariance are wanted.
+            kept: Layers whose maps are wanted.
+
+        Returns:
+            Moments, as `region_moments` has them, and maps, by layer; gradients flow back from both.
+
+        Raises:
+            UsageError: As above.
+        """
         check_fits(image_nchw01, self.last)
         seen = self.vgg.normalise(image_nchw01).to(self.dtype, memory_format=LAST)
-        return dict(zip(self.names, cast("tuple[Tensor, ...]", _Pass.apply(seen, self)), strict=True))
+        found = cast("tuple[Tensor, ...]", _Pass.apply(seen, self, masks, tuple(kept)))
+        moments, maps = found[: 2 * len(masks)], found[2 * len(masks) :]
+        pairs = zip(moments[::2], moments[1::2], strict=True)
+        return dict(zip(masks, pairs, strict=True)), dict(zip(kept, maps, strict=True))
 
     def _step(self, name: str, module: nn.Module) -> _Layer:
         return _Layer(name, *_prepared(module, self.dtype)) if isinstance(module, nn.Conv2d) else _Layer(name)
@@ -96,32 +118,43 @@ def _direct(weight: Tensor, bias: Tensor | None) -> Convolution:
 
 
 class _Pass(torch.autograd.Function):
-    """The pass as one step of automatic differentiation."""
+    """The pass as one step of automatic differentiation: moments of some layers, maps of others."""
 
     @staticmethod
-    def forward(ctx, value: Tensor, way: FrozenPass) -> tuple[Tensor, ...]:
-        found, kept = {}, []
+    def forward(
+        ctx, value: Tensor, way: FrozenPass, masks: Mapping[str, Tensor], names: tuple[str, ...]
+    ) -> tuple[Tensor, ...]:
+        maps, moments, kept = {}, {}, []
         for step in way.steps:
             if step.down is not None:
                 value = step.down(value)
             elif step.name.startswith("relu"):
-                value = F.relu(value) if step.name.replace("relu", "conv") in found else F.relu_(value)
+                before = step.name.replace("relu", "conv")
+                value = F.relu(value) if before in maps or before in moments else F.relu_(value)
                 if ctx.needs_input_grad[0]:
                     kept.append(value.detach())  # what is returned would hold the pass that holds it
             else:
                 value = pooled(value, way.pooling)
-            if step.name in way.names:
-                found[step.name] = value
-        ctx.way, ctx.kept = way, kept  # not `save_for_backward`: it frees nothing before the end
-        return tuple(found[name] for name in way.names)
+            if step.name in masks:
+                moments[step.name] = KeptMoments(value.detach(), masks[step.name])
+            if step.name in names:
+                maps[step.name] = value
+        ctx.set_materialize_grads(False)
+        ctx.way, ctx.names, ctx.moments = way, names, {name: moments[name] for name in masks}
+        ctx.kept = kept  # not `save_for_backward`: it frees nothing before the end
+        return *(part for name in masks for part in moments[name].moments), *(maps[name] for name in names)
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor | None) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        way, kept = ctx.way, ctx.kept
-        own = dict(zip(way.names, gradients, strict=True))
+    def backward(ctx, *gradients: Tensor | None) -> tuple[Tensor | None, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        way, kept, moments = ctx.way, ctx.kept, ctx.moments
+        pairs, own = gradients[: 2 * len(moments)], gradients[2 * len(moments) :]
+        along = dict(zip(moments, zip(pairs[::2], pairs[1::2], strict=True), strict=True))
+        own = dict(zip(ctx.names, own, strict=True))
         gradient = None
         for step in reversed(way.steps):
-            gradient = _sum(gradient, own.get(step.name))
+            gradient = _sum(gradient, own.pop(step.name, None))
+            if step.name in moments:
+                gradient = moments.pop(step.name).add_gradient(along[step.name], gradient)
             if gradient is None:
                 if step.name.startswith("relu"):
                     kept.pop()
@@ -131,8 +164,7 @@ class _Pass(torch.autograd.Function):
                 torch.ops.aten.threshold_backward.grad_input(gradient, kept.pop(), 0, grad_input=gradient)
             else:
                 gradient = _unpooled(gradient, kept[-1], way.pooling)
-        assert gradient is not None
-        return gradient, None
+        return gradient, None, None, None
 
 
 def _sum(gradient: Tensor | None, own: Tensor | None) -> Tensor | None:

@@ -106,6 +106,45 @@ def merged_moments(sums: Moments, weight: float, about: Tensor) -> Moments:
     return about + shift, sums[1] / weight - shift.outer(shift)
 
 
+class KeptMoments:
+    """Moments whose gradient is worked out block by block, where it is wanted: `region_moments` for a pass by hand.
+
+    Args:
+        features_nchw: (1, C, h, w) activations of one layer, kept until `add_gradient`.
+        mask_hw01: (h, w) weights in [0, 1].
+
+    Attributes:
+        moments: (C,) mean and (C, C) covariance.
+    """
+
+    def __init__(self, features_nchw: Tensor, mask_hw01: Tensor) -> None:
+        self.features_nchw = features_nchw
+        self.rows, weights = _rows(features_nchw, mask_hw01)
+        self.weights = weights / weights.sum()
+        *moments, self.point = _sums(self.rows, self.weights, None)
+        self.moments: Moments = moments[0], moments[1]
+
+    def add_gradient(self, along: tuple[Tensor | None, Tensor | None], into_nchw: Tensor | None) -> Tensor | None:
+        """Add the gradient to the features to what is given, in place.
+
+        Args:
+            along: (C,) and (C, C), slopes of a loss along the moments; None where it does not depend on them.
+            into_nchw: (1, C, h, w), or None for 0.
+        """
+        if along == (None, None):
+            return into_nchw
+        if into_nchw is None:
+            into_nchw = torch.zeros_like(self.features_nchw)
+        given = [torch.zeros_like(of) if each is None else each for each, of in zip(along, self.moments, strict=True)]
+        both, offset = _slopes((given[0], given[1]), self.point)
+        into = into_nchw[0].permute(1, 2, 0)
+        count = max(1, _block_rows(self.rows) // into.shape[1])  # in whole lines, which a map with gaps has, too
+        blocks = (each.split(count * into.shape[1]) for each in (self.rows, self.weights))
+        for lines, rows, weights in zip(into.split(count), *blocks, strict=True):
+            lines.add_(_gradient(rows, weights, both, offset).view_as(lines))
+        return into_nchw
+
+
 def _rows(features_nchw: Tensor, mask_hw01: Tensor | None) -> tuple[Tensor, Tensor]:
     """(h*w, C) features, of channels-last ones a view, and (h*w,) weights."""
     rows = features_nchw.squeeze(0).permute(1, 2, 0).flatten(0, 1)
@@ -117,33 +156,46 @@ class _Moments(torch.autograd.Function):
 
     m = w F,  C = (F - m)^T w (F - m);   dF = w ((F - m) (dC + dC^T) + dm)
 
-    The latter holds about the mean since w (F - m) sums to 0, and about a point that is given. Block by block on a CPU,
-    so that the widened numbers stay in its cache.
+    The latter holds about the mean since w (F - m) sums to 0, and about a point that is given.
     """
 
     @staticmethod
     def forward(ctx, rows: Tensor, weights: Tensor, about: Tensor | None) -> Moments:
-        wide = torch.promote_types(rows.dtype, weights.dtype)
-        weights = weights.to(wide)
-        blocks = list(zip(*(each.split(_block_rows(rows)) for each in (rows, weights)), strict=True))
-        point = torch.stack([own @ block.to(wide) for block, own in blocks]).sum(0) if about is None else about.to(wide)
-        first = point.clone() if about is None else torch.zeros_like(point)
-        second = torch.zeros(len(point), len(point)).to(point)
-        for block, own in blocks:
-            centred = block.to(wide) - point
-            weighted = (centred * own[:, None]).T
-            second.add_(product(weighted, centred))
-            if about is not None:
-                first.add_(weighted.sum(1))
+        first, second, point = _sums(rows, weights, about)
         ctx.save_for_backward(rows, weights, point)
         return first, second
 
     @staticmethod
-    def backward(ctx, first_gradient: Tensor, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx, *along: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         rows, weights, point = ctx.saved_tensors
-        both = gradient + gradient.T
-        offset = first_gradient - both @ point
-        return product(rows, both.to(rows), offset.to(rows)).mul_(weights.to(rows)[:, None]), None, None
+        return _gradient(rows, weights, *_slopes((along[0], along[1]), point)), None, None
+
+
+def _sums(rows: Tensor, weights: Tensor, about: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The sums and the point; block by block on a CPU, so that the widened numbers stay in its cache."""
+    wide = torch.promote_types(rows.dtype, weights.dtype)
+    weights = weights.to(wide)
+    blocks = list(zip(*(each.split(_block_rows(rows)) for each in (rows, weights)), strict=True))
+    point = torch.stack([own @ block.to(wide) for block, own in blocks]).sum(0) if about is None else about.to(wide)
+    first = point.clone() if about is None else torch.zeros_like(point)
+    second = torch.zeros(len(point), len(point)).to(point)
+    for block, own in blocks:
+        centred = block.to(wide) - point
+        weighted = (centred * own[:, None]).T
+        second.add_(product(weighted, centred))
+        if about is not None:
+            first.add_(weighted.sum(1))
+    return first, second, point
+
+
+def _slopes(along: Moments, point: Tensor) -> Moments:
+    """Of a loss along the moments: dC + dC^T, and what does not depend on the features."""
+    both = along[1] + along[1].T
+    return both, along[0] - both @ point
+
+
+def _gradient(rows: Tensor, weights: Tensor, both: Tensor, offset: Tensor) -> Tensor:
+    return product(rows, both.to(rows), offset.to(rows)).mul_(weights.to(rows)[:, None])
 
 
 def _block_rows(rows: Tensor) -> int:
