@@ -43,8 +43,8 @@ class Settings:
         pooling: `average`, `max` or `mixed`, instead of the network's own: averages let the gradient reach every pixel.
         precision: Of the convolutions: `float32`, `bfloat16`, or `auto`, the latter where the CPU knows it.
         tile_px: Side of the tiles that a canvas is worked on by; 0 for all at once. It changes memory and time only.
-        start: Where the coarsest scale begins: the `photo` in the painting's colours, `noise`, or what the `instant`
-            way makes of the photo.
+        start: Where the coarsest scale begins: the `photo` in the painting's colours, `noise`, or what the decoder
+            of the instant way makes of the photo.
         total_variation: tau, 0 for none; a little takes the finest ripple away.
         seed: Of the noise.
     """
@@ -111,7 +111,7 @@ class Settings:
         from stylize.descent import Descent
 
         if self.optimizer == "lbfgs":
-            return Descent(history=HISTORY_OF_TILES) if self.tile_px else Descent()
+            return Descent(history=HISTORY_OF_TILES if self.tile_px else Descent.history, to_zero=True)
         return Descent("adam", self.learning_rate, falling=True, betas=ADAM_BETAS, clamp=True)
 
     def canvas(
@@ -171,6 +171,6 @@ DEFAULT = Settings()
 PRESETS: dict[str, Preset] = {
     "default": Preset(),
     "draft": Preset(size_px=256, iterations=40, coarse_iterations=60, name="draft"),
-    # One scale and one evaluation, whose result is where it began.
-    "instant": Preset(start="instant", coarsest_px=8192, iterations=1, name="instant"),
+    # One pass of a decoder, and the three steps that pay most: colours, and edges without a halo.
+    "instant": Preset(start="instant", coarsest_px=8192, iterations=4, name="instant"),
 }

@@ -76,7 +76,7 @@ def _from_noise(
     shown = with_border(torch.ones(side_px, side_px, device=painting_nchw01.device), "constant")
     terms = [StyleLoss(name, target, pool_mask(shown, layer(name)), 1.0), TotalVariation(shown, SMOOTHNESS)]
     loss = RegionLoss(vgg, terms, side_px * side_px, "average")
-    *_, last = descend(loss, with_border(_noise(painting_nchw01, side_px, seed)), iterations, Descent())
+    *_, last = descend(loss, with_border(_noise(painting_nchw01, side_px, seed)), iterations, Descent(to_zero=True))
     return without_border(last.image_nchw01).clamp(0, 1)
 
 
