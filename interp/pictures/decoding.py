@@ -156,7 +156,7 @@ def _decode(data: bytes, name: str) -> Decoded:
         return _decoded(_full_resolution(opened, name, notes), name, notes, lossy, profile, data)
 
 
-def _opened(data: bytes) -> Image.Image:
+def _opened(data: bytes) -> ImageFile.ImageFile:
     """The picture, undecoded; Pillow loads all its formats only for one that is none of the usual."""
     Image.preinit()
     with suppress(Image.UnidentifiedImageError):
@@ -165,7 +165,7 @@ def _opened(data: bytes) -> Image.Image:
     return _of_known_format(data)
 
 
-def _of_known_format(data: bytes) -> Image.Image:
+def _of_known_format(data: bytes) -> ImageFile.ImageFile:
     return Image.open(io.BytesIO(data), formats=[kind for kind in FORMATS if kind in Image.OPEN])
 
 
