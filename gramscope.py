@@ -184,15 +184,12 @@ def segment(
     Raises:
         GramscopeError: As the command line's messages; see `interp.errors`.
     """
-    from commands.seeing import look
-
     foreground = _foreground(prompt, box, points, not_points, mask, feather)
     _check(foreground, seed)
     work = Work(RunOptions(weights=weights, device=_one_of(Device, device), seed=seed, quiet=quiet))
     picture = work.load("photo", photo)
-    findings = look(work, work.network(), picture) if foreground.needs_saliency else None
     given = None if mask is None else work.mask(mask, picture.size_hw_px)
-    return find_foreground(work, picture, foreground, findings, given)
+    return find_foreground(work, picture, foreground, mask_hw01=given)
 
 
 def _foreground(

@@ -10,7 +10,6 @@ import typer
 from commands.foreground import ForegroundOptions, find_foreground
 from commands.options import ImageArgument, LayersOption, RunOptions, TargetOption, command
 from commands.run import Run, names_of
-from commands.seeing import look
 from interp.errors import UsageError
 from interp.network.layer_names import LAYERS, layer
 
@@ -91,8 +90,7 @@ def featuremaps(
     more: dict[str, Any] = {}
     segmentation = None
     if rank is Rank.CONTRAST and shown is None:
-        findings = look(run, vgg, picture) if foreground.needs_saliency else None
-        segmentation = find_foreground(run, picture, foreground, findings)
+        segmentation = find_foreground(run, picture, foreground)
         more["alpha_hw01"] = resize_hw01(segmentation.alpha_hw01, looked_at)
     if rank is Rank.GRADIENT and shown is None:
         more["evidence"] = _class_evidence(run, vgg, picture, names, target)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from commands.marks import box_of, hints_of, load_hints, parse_colour, parse_lengths
 from commands.options import Region
-from commands.seeing import SaliencyFindings
+from commands.seeing import SaliencyFindings, look
 from commands.work import Work
 from interp.errors import MaskError, UsageError, unknown_name
 from segment.prompts import prompt_names
@@ -157,10 +158,17 @@ def find_foreground(
     work: Work,
     picture: "Picture",
     options: ForegroundOptions,
-    findings: SaliencyFindings | None,
+    findings: SaliencyFindings | None = None,
     mask_hw01: "np.ndarray | None" = None,
 ) -> "Segmentation":
-    """Cut the foreground as the options ask; `mask_hw01`, (H, W) in [0, 1], stands for the option's file.
+    """Cut the foreground as the options ask.
+
+    Args:
+        work: Says what is found.
+        picture: The photo.
+        options: How to find it.
+        findings: What the network sees in it; None to look where a prompt asks for it.
+        mask_hw01: (H, W) in [0, 1], in place of the option's file.
 
     Raises:
         UsageError: If a box and a mask are given together, or box or hints make no sense.
@@ -182,7 +190,7 @@ def find_foreground(
         box_xywh_px=given.box_xywh_px,
         mask_hw01=given.mask_hw01,
         hints=given.hints,
-        saliency_hw=_believed(work, options, findings),
+        saliency_hw=partial(_believed, work, picture, options, findings) if options.needs_saliency else None,
         describe=_describe(work, options.features) if options.needs_cut else None,
         person=_person(options),
         things=_things(options),
@@ -218,8 +226,11 @@ class Given:
             hints_trimap(size_hw_px, self.hints)
 
 
-def _believed(work: Work, options: ForegroundOptions, findings: SaliencyFindings | None) -> "np.ndarray | None":
+def _believed(
+    work: Work, picture: "Picture", options: ForegroundOptions, findings: SaliencyFindings | None
+) -> "np.ndarray | None":
     """The saliency map if it may prompt the cut."""
+    findings = findings or look(work, work.network(), picture)
     if not findings:
         if options.prompt == "saliency":
             raise UsageError(

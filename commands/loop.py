@@ -64,7 +64,7 @@ class LoopOptions:
     ] = "default"
     instant: Annotated[
         bool,
-        typer.Option("--instant", help="In one pass, without optimising: --preset instant.", rich_help_panel=LOOP),
+        typer.Option("--instant", help="A decoder's pass and three steps: --preset instant.", rich_help_panel=LOOP),
     ] = False
     size: Annotated[
         int | None,
@@ -133,7 +133,7 @@ class LoopOptions:
         given = [name for name in ("checkpoint", "every", "timelapse") if getattr(self, name)]
         if named.name == "instant" and given:
             options = ", ".join(f"--{name}" for name in given)
-            raise UsageError(f"{options}: the instant way is one pass, with nothing on the way. Leave that out.")
+            raise UsageError(f"{options}: the instant way is over at once, with nothing on the way. Leave that out.")
         return named
 
     def kept(self, run: Run) -> Checkpoint | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from commands.foreground import ForegroundOptions, find_foreground, region_alpha
 from commands.options import Region
 from commands.run import Run
-from commands.seeing import look
 from commands.work import Work
 from interp.errors import MaskError
 
@@ -52,8 +51,7 @@ def prepare(
 
     segmentation = None
     if region is not Region.ALL:
-        findings = look(run, vgg, photo) if foreground.needs_saliency else None
-        segmentation = find_foreground(run, photo, foreground, findings)
+        segmentation = find_foreground(run, photo, foreground)
     size = working_size_hw_px(photo.size_hw_px, size_px)
     pair = Pair(
         vgg,

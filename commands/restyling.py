@@ -178,14 +178,13 @@ def restyle_parts(
 
 
 def _first_stages(work: Work, parts: list[Part], foreground: ForegroundOptions) -> list[str]:
-    """What comes before the layers: the foreground, unless all is restyled, and what the network sees.
+    """What comes before the layers: the foreground, unless all is restyled, and for the report what the network sees.
 
-    The latter comes first where the foreground follows from it, and else only for the report.
+    The latter comes first where the foreground may follow from it; without a report, it is looked for if it does.
     """
-    whole = parts[0].region is Region.ALL
-    if foreground.needs_saliency and not whole:
-        return [LOOKING, FINDING]
-    return [FINDING] * (not whole) + [LOOKING] * (not work.options.no_report)
+    finding = [FINDING] * (parts[0].region is not Region.ALL)
+    looking = [LOOKING] * (not work.options.no_report)
+    return looking + finding if foreground.needs_saliency else finding + looking
 
 
 def _styled(

@@ -1,5 +1,6 @@
 """One run of a command: what it says, the network it loads, the files and the report it leaves behind."""
 
+import gc
 import hashlib
 import shlex
 import sys
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from interp.network.classify import Classifier
+    from interp.network.vgg import Vgg
     from interp.pictures.images import Picture
     from reports.store import RecordBuilder
 
@@ -130,6 +132,16 @@ class Run(Work):
 
             cv2.setNumThreads(options.threads)
 
+    def network(self) -> "Vgg":
+        """Load the network, and torch as a process of its own may; see `Work.network`."""
+        _load_torch()
+        return super().network()
+
+    def classifier(self, arch: str | None) -> "Classifier":
+        """Load a classifier, and torch as a process of its own may; see `Work.classifier`."""
+        _load_torch()
+        return super().classifier(arch)
+
     def hold(self, path: Path) -> None:
         """Keep other runs from a file that this one writes to although it was there before.
 
@@ -233,6 +245,18 @@ class Run(Work):
             if isinstance(text := getattr(option, "show_default", None), str)
         }
         return self.resolved.get(name) or from_help.get(name) or "none"
+
+
+def _load_torch() -> None:
+    """Load torch, and never look for garbage among its quarter of a million objects, which would take .3 s in all."""
+    if "torch" in sys.modules:
+        return
+    gc.disable()
+    try:
+        import torch  # noqa: F401
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def names_of(text: str | None, every: Sequence[str]) -> list[str]:

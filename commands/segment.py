@@ -44,7 +44,8 @@ def segment(
     from segment.edge_colours import cutout
     from segment.overlay import overlay
 
-    vgg = run.network() if foreground.needs_saliency else None
+    shown = foreground.needs_saliency and not options.no_report
+    vgg = run.network() if shown else None
     findings = look(run, vgg, picture) if vgg else None
     segmentation = find_foreground(run, picture, foreground, findings)
     run.say("Writing the cut-out.")

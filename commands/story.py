@@ -105,9 +105,9 @@ def _show(
         add(_of(gram_section(store, _grams(vgg, scene, number, job.result_hwc_u8)), several))
         add(_of(layers_section(store, entry.region.choice, carried[number]), several))
     shown = [*job.snapshots, ("result", seen)]
-    tile_px, one_pass = job.way.tile_px if job.in_tiles else 0, job.way.name == "instant"
+    tile_px, instant = job.way.tile_px if job.in_tiles else 0, job.way.name == "instant"
     seconds = job.last.elapsed_s
-    add(optimisation_section(store, job.steps, shown, seconds=seconds, tile_px=tile_px, one_pass=one_pass))
+    add(optimisation_section(store, job.steps, shown, seconds=seconds, tile_px=tile_px, instant=instant))
     add(_outcome_section(vgg, job, measured, findings))
     if job.way.sources:
         add(constants_section([job.way]))

@@ -82,7 +82,7 @@ def _given_box(facts: Mapping[str, Any]) -> str:
 def _network(facts: Mapping[str, Any]) -> str:
     return (
         f"{facts['network']} marks the subject ({percent(facts['share'])} of the picture, probability "
-        f"{facts['probability']:.2f} there, undecided pixels {percent(facts['undecided'])} of it)"
+        f"{facts['probability']:.2f} there; undecided are {percent(facts['undecided'])} as many pixels)"
     )
 
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import colormaps
 from PIL import Image
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from interp.pictures.images import encode_png
 from reports.blocks import Block, Figure, Matrices, Paragraph, Values
@@ -75,6 +73,9 @@ def channel_order(gram_cc: np.ndarray) -> np.ndarray:
     """
     if len(gram_cc) < 3:
         return np.arange(len(gram_cc))
+    from scipy.cluster.hierarchy import leaves_list, linkage  # here, because pages without matrices do not need them
+    from scipy.spatial.distance import squareform
+
     size = np.sqrt(np.maximum(np.diag(gram_cc), 1e-30))
     apart = np.clip(1 - gram_cc / np.outer(size, size), 0, 2)
     np.fill_diagonal(apart, 0)

@@ -114,7 +114,7 @@ def optimisation_section(
     *,
     seconds: float | None = None,
     tile_px: int = 0,
-    one_pass: bool = False,
+    instant: bool = False,
 ) -> Section:
     """How the result came about: the loss, term by term, and pictures on the way.
 
@@ -124,14 +124,14 @@ def optimisation_section(
         snapshots: (caption, (h, w, 3) uint8 RGB) pairs in order.
         seconds: How long it took.
         tile_px: Side of the tiles that it was worked on by; 0 for none.
-        one_pass: Whether it was made by a decoder, and not optimised.
+        instant: Whether a decoder made it, and the optimiser only touched it up.
 
     Returns:
-        Section `optimisation`; of a picture that was not optimised, but made in one pass, what the loss says of it.
+        Section `optimisation`; of an instant picture without curves.
     """
     first, last = events[0], events[-1]
-    if one_pass:
-        return _one_pass(last, seconds)
+    if instant:
+        return _instant(events, seconds)
     rows = tuple(
         (name, number(_first_loss(events, name)), number(value), _ratio(_first_loss(events, name), value))
         for name, value in last.losses.items()
@@ -156,13 +156,17 @@ def optimisation_section(
     return Section("optimisation", "Optimisation", intro, blocks)
 
 
-def _one_pass(only: Losses, seconds: float | None) -> Section:
-    """What the loss says of a picture that nothing was done to lower it for."""
+def _instant(events: Sequence[Losses], seconds: float | None) -> Section:
+    """What the loss says of the decoder's picture, and of what a few steps made of it."""
     facts = Facts((("Time", f"{seconds:.1f} s"),)) if seconds is not None else None
-    rows = tuple((name, number(value)) for name, value in only.losses.items())
-    table = Table("Each term of the loss that the optimiser would lower", ("Term", "Value"), rows)
-    intro = "The picture was made in one pass of a decoder. Nothing was optimised; without --instant it would be."
-    return Section("optimisation", "In one pass", intro, (facts, table) if facts else (table,))
+    rows = tuple((name, number(_first_loss(events, name)), number(value)) for name, value in events[-1].losses.items())
+    header = ("Term", "After the pass", "At the end")
+    table = Table("Each term of the loss that the optimiser would go on to lower", header, rows)
+    intro = (
+        "The picture was made in one pass of a decoder and touched up by the optimiser's first steps: far fewer than "
+        "without --instant, so strokes are smaller and nearer to the photo's own."
+    )
+    return Section("optimisation", "In an instant", intro, (facts, table) if facts else (table,))
 
 
 def _curves(store: ImageStore, region: str, events: Sequence[Losses]) -> Figure:

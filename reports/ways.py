@@ -14,7 +14,7 @@ STARTS = {
     "photo": "the photo recoloured to the painting",
     "untouched photo": "the photo itself",
     "noise": "noise",
-    "instant": "what the instant way makes of the photo",
+    "instant": "what the instant way's decoder makes of the photo",
 }
 
 

@@ -4,6 +4,7 @@ The file's name is the prompt's name: `face.py` holds `FacePrompt`. `auto` keeps
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import ClassVar
@@ -35,7 +36,7 @@ class Request:
         box_xywh_px: A box around the subject.
         mask_hw01: A finished mask, (H, W) in [0, 1].
         hints: Strokes.
-        saliency_hw: (h, w), values >= 0; a map that is trusted.
+        saliency_hw: (h, w), values >= 0; a map that is trusted, or what makes one.
         describe: What a network says about a small picture; None to cut by colours alone.
         person: A network that marks people.
         things: A network that marks the subject, whatever it is.
@@ -48,7 +49,7 @@ class Request:
     box_xywh_px: Box | None = None
     mask_hw01: np.ndarray | None = field(repr=False, default=None)
     hints: Hints | None = None
-    saliency_hw: np.ndarray | None = field(repr=False, default=None)
+    saliency_hw: np.ndarray | Callable[[], np.ndarray | None] | None = field(repr=False, default=None)
     describe: Describe | None = None
     person: Segmenter | None = None
     things: Segmenter | None = None

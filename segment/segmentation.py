@@ -1,7 +1,8 @@
 """One call from a photo and a prompt to a region with soft edges."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def segment(
     box_xywh_px: Box | None = None,
     mask_hw01: np.ndarray | None = None,
     hints: Hints | None = None,
-    saliency_hw: np.ndarray | None = None,
+    saliency_hw: np.ndarray | Callable[[], np.ndarray | None] | None = None,
     describe: Describe | None = None,
     person: Segmenter | None = None,
     things: Segmenter | None = None,
@@ -82,7 +83,8 @@ def segment(
         mask_hw01: A finished mask, (H, W) in [0, 1], 1 = inside; implies "mask". With hints, an earlier mask to be
             corrected where a stroke touches what is wrong.
         hints: Strokes that are surely inside or outside, beside any prompt; strokes inside alone imply "hints".
-        saliency_hw: (h, w), values >= 0, any size; pass it only if it is to be trusted.
+        saliency_hw: (h, w), values >= 0, any size; pass it only if it is to be trusted. Or what makes it, or None,
+            asked where the map is needed.
         describe: What a network says about a small picture (`segment.hypercolumns`); None to cut by colours alone.
         person: A network that marks people, such as `segment.segmenters.selfie.SelfieSegmenter`.
         things: A network that marks any subject: `segment.segmenters.things.segmenter.ThingsSegmenter`.
@@ -107,8 +109,9 @@ def segment(
         ('box', 3600)
     """
     rgb_hwc_u8 = load_picture(photo).rgb_hwc_u8
+    saliency = cache(saliency_hw) if callable(saliency_hw) else saliency_hw
     request = Request(
-        rgb_hwc_u8, box_xywh_px, mask_hw01, hints, saliency_hw, describe, person, things, segmenter, seed, rounds
+        rgb_hwc_u8, box_xywh_px, mask_hw01, hints, saliency, describe, person, things, segmenter, seed, rounds
     )
     trimap, mask = prompt_named(chosen_name(prompt, request)).find(request)
     if mask_hw01 is not None and hints is None:  # a given mask stays as it is unless a feather is asked for

@@ -29,6 +29,7 @@ class Descent:
         history: Of L-BFGS; 10 as in crowsonkb/style-transfer-pytorch: 24 bytes a pixel and entry. With 1 compact ends
             as low on four pairs at 384 px, in a tenth less time; full width ends .7 to 2 % higher, and other losses
             (Model 1's) run away.
+        to_zero: Of L-BFGS; see `Lbfgs`. The losses of our own way begin at some .05 a pixel and end near .01.
         betas: Adam's.
         epsilon: Adam's.
         mean_rgb: What is optimised is (image - mean) / std, channel by channel.
@@ -41,6 +42,7 @@ class Descent:
     learning_rate: float = 1.0
     falling: bool = False
     history: int = 10
+    to_zero: bool = False
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
     mean_rgb: tuple[float, ...] = (0.0, 0.0, 0.0)
@@ -192,7 +194,7 @@ class _Walk:
         how = self.how
         if how.optimizer == "adam":
             return torch.optim.Adam([self.image], lr=self.rate, betas=how.betas, eps=how.epsilon)
-        return Lbfgs(self.image, how.history, self.rate)
+        return Lbfgs(self.image, how.history, self.rate, how.to_zero)
 
 
 def gradient_nchw(loss: Loss, image_nchw01: Tensor) -> Tensor:

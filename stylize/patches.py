@@ -3,6 +3,7 @@
 Rabin et al. 2012; over a pyramid as in Karras et al. 2018, section 5.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -39,9 +40,19 @@ def patch_quantiles(image_nchw01: Tensor, alpha_hw01: Tensor) -> list[Tensor | N
         chosen = torch.randperm(len(rows), generator=generator)[:MAX_PATCHES]
         windows = band[0].unfold(1, PATCH_PX, 1).unfold(2, PATCH_PX, 1)  # a view: (3, h, w, 7, 7)
         patches = windows[:, rows[chosen], columns[chosen]].permute(0, 2, 3, 1).flatten(0, 2)  # (147, patches)
-        quantiles = torch.linspace(0, 1, QUANTILES + 2)[1:-1]
-        found.append(torch.quantile(directions @ patches, quantiles, dim=1).T)
+        found.append(_quantiles(directions @ patches))
     return found
+
+
+def _quantiles(values: Tensor) -> Tensor:
+    """Evenly spaced quantiles of each row, between two values linearly: (n, values) to (n, 256).
+
+    What `torch.quantile` gives; NumPy sorts small numbers twenty times as fast.
+    """
+    ordered = torch.from_numpy(np.sort(values.numpy(), axis=1))
+    place = torch.linspace(0, 1, QUANTILES + 2)[1:-1] * (values.shape[1] - 1)
+    below = place.floor()
+    return ordered[:, below.long()].lerp(ordered[:, place.ceil().long()], place - below)
 
 
 def patch_distance(own: list[Tensor | None], target: list[Tensor | None]) -> float:

@@ -35,7 +35,8 @@ class Settings:
         size_px: Long side of the finest scale.
         coarsest_px: Scales are halved while their long side is at least this; a coarse scale lays out the large strokes
             that a fine one cannot move any more.
-        iterations: Evaluations at the finest scale.
+        iterations: Evaluations at the finest scale. By two networks that took no part, twice as many, coarse ones too,
+            come no nearer to the painting on eight pairs at 384 px (`benchmarks/look.py`, within 1 % at ten layers).
         coarse_iterations: Evaluations at each coarser scale.
         optimizer: `lbfgs` (history 10, by tiles 1; tolerances off) or `adam`.
         learning_rate: Adam's first, in units of the [0, 1] range, falling to 0 along a half cosine.
@@ -43,16 +44,16 @@ class Settings:
         pooling: `average`, `max` or `mixed`, instead of the network's own: averages let the gradient reach every pixel.
         precision: Of the convolutions: `float32`, `bfloat16`, or `auto`, the latter where the CPU knows it.
         tile_px: Side of the tiles that a canvas is worked on by; 0 for all at once. It changes memory and time only.
-        start: Where the coarsest scale begins: the `photo` in the painting's colours, `noise`, or what the `instant`
-            way makes of the photo.
+        start: Where the coarsest scale begins: the `photo` in the painting's colours, `noise`, or what the decoder
+            of the instant way makes of the photo.
         total_variation: tau, 0 for none; a little takes the finest ripple away.
         seed: Of the noise.
     """
 
     size_px: int = 512
     coarsest_px: int = 96
-    iterations: int = 60
-    coarse_iterations: int = 100
+    iterations: int = 30
+    coarse_iterations: int = 50
     optimizer: str = "lbfgs"
     learning_rate: float = 0.05
     style_scale: float = 1.0
@@ -111,7 +112,7 @@ class Settings:
         from stylize.descent import Descent
 
         if self.optimizer == "lbfgs":
-            return Descent(history=HISTORY_OF_TILES) if self.tile_px else Descent()
+            return Descent(history=HISTORY_OF_TILES if self.tile_px else Descent.history, to_zero=True)
         return Descent("adam", self.learning_rate, falling=True, betas=ADAM_BETAS, clamp=True)
 
     def canvas(
@@ -170,7 +171,7 @@ class Preset(Settings):
 DEFAULT = Settings()
 PRESETS: dict[str, Preset] = {
     "default": Preset(),
-    "draft": Preset(size_px=256, iterations=40, coarse_iterations=60, name="draft"),
-    # One scale and one evaluation, whose result is where it began.
-    "instant": Preset(start="instant", coarsest_px=8192, iterations=1, name="instant"),
+    "draft": Preset(size_px=256, iterations=20, coarse_iterations=30, name="draft"),
+    # One pass of a decoder, and the three steps that pay most: colours, and edges without a halo.
+    "instant": Preset(start="instant", coarsest_px=8192, iterations=4, name="instant"),
 }

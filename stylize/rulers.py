@@ -91,37 +91,29 @@ class Rulers:
         self.masks = _masks(alpha_hw01, RELU_NAMES, photo_nchw01.device)
         self.layers = tuple(self.masks)
         self.content_mask = layer_mask(alpha_hw01, content_layer).to(photo_nchw01.device)
-        with torch.no_grad():
-            maps = vgg.activations(painting, self.layers) if self.layers else {}
-            self.targets = {
-                name: region_gram(maps[name], pool_mask(learned, layer(name)).to(painting.device))
-                for name in self.layers
-            }
-            self.content = vgg.activations(photo_nchw01, [content_layer])[content_layer]
+        parts = {name: pool_mask(learned, layer(name)).to(painting.device) for name in self.layers}
+        self.targets, _ = _seen(vgg, painting, parts)
+        grams, self.content = _seen(vgg, photo_nchw01, self.masks, content_layer)
         self.judges = {
             name: NetworkJudge(net, alpha_hw01, painting.cpu(), learned) for name, net in (judges or {}).items()
         }
         self.bands = patch_quantiles(painting.cpu(), learned)
         self.sure_hw = region_depth_px(alpha_hw01) > 4 * EDGE_SIGMA_PX  # SciPy cuts the Gaussian there
         self.edges = edge_strength_hw(photo_nchw01)
-        self.photo = self.read(photo_nchw01)
+        self.photo = self._reading(photo_nchw01, grams, self.content)
         self.painting = self.read(resize_nchw01(painting, (photo_nchw01.shape[-2], photo_nchw01.shape[-1])))
 
     def read(self, picture_nchw01: Tensor) -> Reading:
         """Read a (1, 3, H, W) RGB picture in [0, 1] of the photo's size."""
-        with torch.no_grad():
-            maps = self.vgg.activations(picture_nchw01, [*dict.fromkeys([*self.layers, self.content_layer])])
-            gram = {
-                name: float(relative_distance(region_gram(maps[name], mask), self.targets[name]))
-                for name, mask in self.masks.items()
-            }
-            content = content_distance(maps[self.content_layer], self.content, self.content_mask)
+        return self._reading(picture_nchw01, *_seen(self.vgg, picture_nchw01, self.masks, self.content_layer))
+
+    def _reading(self, picture_nchw01: Tensor, grams: Mapping[str, Tensor], content: Tensor) -> Reading:
         alpha, local = torch.from_numpy(self.alpha_hw01), picture_nchw01.cpu()
         return Reading(
-            gram,
+            {name: float(relative_distance(gram, self.targets[name])) for name, gram in grams.items()},
             {name: judge.distance(local) for name, judge in self.judges.items()},
             patch_distance(patch_quantiles(local, alpha), self.bands),
-            float(content),
+            float(content_distance(content, self.content, self.content_mask)),
             _correlation(edge_strength_hw(local)[self.sure_hw], self.edges[self.sure_hw]),
         )
 
@@ -179,6 +171,21 @@ class NetworkJudge:
         with torch.no_grad():
             maps = self.net.activations(image_nchw01, list(masks)) if masks else {}
             return {name: region_moments(maps[name], mask)[1] for name, mask in masks.items()}
+
+
+def _seen(
+    vgg: Vgg, picture_nchw01: Tensor, masks: Mapping[str, Tensor], content_layer: str = ""
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Each layer's Gram matrix under its mask, and the values at the content layer; no two other layers are held."""
+    grams, content = dict[str, Tensor](), torch.empty(0)
+    names = {*masks, content_layer} - {""}
+    with torch.no_grad():
+        for name, values in vgg.stream(picture_nchw01, [*names]) if names else ():
+            if name in masks:
+                grams[name] = region_gram(values, masks[name])
+            if name == content_layer:
+                content = values
+    return grams, content
 
 
 def content_distance(maps_nchw: Tensor, photo_nchw: Tensor, mask_hw01: Tensor) -> Tensor:

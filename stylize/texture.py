@@ -3,6 +3,8 @@
 Gatys et al. 2015, "Texture synthesis using convolutional neural networks", with the moments of a single layer.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from interp.network.layer_names import layer
 from interp.network.vgg import Vgg
 from interp.pictures.colour import match_colour
 from interp.pictures.images import to_hwc_u8
-from interp.statistics.gram import region_moments
+from interp.statistics.gram import Moments, region_moments
 from interp.statistics.regions import pool_mask
 from interp.statistics.style_evidence import SCALES
 from stylize.descent import Descent, descend
@@ -47,21 +49,35 @@ def synthesise(
         >>> bool(texture[:, 0].mean() > texture[:, 2].mean() + 0.3)
         True
     """
-    place, device = layer(name), painting_nchw01.device
-    inside = with_border(torch.ones(painting_nchw01.shape[-2:], device=device), "constant")
-    shown = with_border(torch.ones(side_px, side_px, device=device), "constant")
-    with torch.no_grad():
-        maps = vgg.activations(with_border(painting_nchw01), [name], "average")[name]
-        target = region_moments(maps, pool_mask(inside, place))
-    terms = [StyleLoss(name, target, pool_mask(shown, place), 1.0), TotalVariation(shown, SMOOTHNESS)]
-    loss = RegionLoss(vgg, terms, side_px * side_px, "average")
-    *_, last = descend(loss, with_border(_noise(painting_nchw01, side_px, seed)), iterations, Descent())
-    return without_border(last.image_nchw01).clamp(0, 1)
+    target = _moments(vgg, painting_nchw01, [name])[name]
+    return _from_noise(vgg, painting_nchw01, name, target, side_px, iterations, seed)
 
 
 def textures(vgg: Vgg, painting_nchw01: Tensor) -> dict[str, np.ndarray]:
     """What each style layer's statistics of a painting carry, as small textures: (h, w, 3) uint8 RGB by layer."""
-    return {name: to_hwc_u8(synthesise(vgg, painting_nchw01, name, TEXTURE_PX, TEXTURE_STEPS)) for name in SCALES}
+    return {
+        name: to_hwc_u8(_from_noise(vgg, painting_nchw01, name, target, TEXTURE_PX, TEXTURE_STEPS))
+        for name, target in _moments(vgg, painting_nchw01, SCALES).items()
+    }
+
+
+def _moments(vgg: Vgg, painting_nchw01: Tensor, names: Sequence[str]) -> dict[str, Moments]:
+    """The painting's at each layer, in one pass."""
+    inside = with_border(torch.ones(painting_nchw01.shape[-2:], device=painting_nchw01.device), "constant")
+    with torch.no_grad():
+        maps = vgg.stream(with_border(painting_nchw01), names, "average")
+        return {name: region_moments(values, pool_mask(inside, layer(name))) for name, values in maps}
+
+
+def _from_noise(
+    vgg: Vgg, painting_nchw01: Tensor, name: str, target: Moments, side_px: int, iterations: int, seed: int = 0
+) -> Tensor:
+    """(1, 3, side, side) RGB in [0, 1] with a layer's moments."""
+    shown = with_border(torch.ones(side_px, side_px, device=painting_nchw01.device), "constant")
+    terms = [StyleLoss(name, target, pool_mask(shown, layer(name)), 1.0), TotalVariation(shown, SMOOTHNESS)]
+    loss = RegionLoss(vgg, terms, side_px * side_px, "average")
+    *_, last = descend(loss, with_border(_noise(painting_nchw01, side_px, seed)), iterations, Descent(to_zero=True))
+    return without_border(last.image_nchw01).clamp(0, 1)
 
 
 def _noise(painting_nchw01: Tensor, side_px: int, seed: int) -> Tensor:

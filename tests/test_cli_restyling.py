@@ -134,7 +134,7 @@ def test_pictures_on_the_way(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--instant", "--every", "3"], 2, "--every: the instant way is one pass"),
+        (["--instant", "--every", "3"], 2, "--every: the instant way is over at once"),
         (["--checkpoint", "made.png"], 4, "is a result of this run"),
     ],
 )

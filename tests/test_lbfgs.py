@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from stylize.lbfgs import Lbfgs
+from stylize.lbfgs import LONGEST_RMS, Lbfgs
 
 
 def rosenbrock(point: Tensor) -> Tensor:
@@ -37,6 +37,30 @@ def test_the_steps_are_those_of_torch() -> None:
     for history in (1, 3, 10):
         for number, pair in enumerate(zip(walk(40, history, True), walk(40, history, False), strict=True)):
             torch.testing.assert_close(*pair, rtol=1e-6, atol=1e-9, msg=f"step {number} of history {history}")
+
+
+def test_the_first_step_goes_where_the_gradient_says_that_nothing_is_left() -> None:
+    point = torch.tensor([0.03, 0.04, 0.0], dtype=torch.float64).view(1, 3, 1, 1).requires_grad_()
+
+    def evaluate() -> float:
+        loss = point.square().sum().sqrt() / 100  # a cone of little slope: its gradient leads straight to the tip
+        point.grad = torch.autograd.grad(loss, point)[0]
+        return float(loss.detach())
+
+    Lbfgs(point, 3, to_zero=True).step(evaluate)
+    torch.testing.assert_close(point.detach(), torch.zeros_like(point))
+
+
+def test_a_loss_that_cannot_fall_leads_to_no_endless_first_step() -> None:
+    point = torch.zeros(1, 3, 5, 5, dtype=torch.float64).requires_grad_()
+
+    def evaluate() -> float:
+        loss = 1 + 1e-9 * point.sum()
+        point.grad = torch.autograd.grad(loss, point)[0]
+        return float(loss.detach())
+
+    Lbfgs(point, 3, to_zero=True).step(evaluate)
+    torch.testing.assert_close(point.detach(), torch.full_like(point, -LONGEST_RMS))
 
 
 def test_a_valley_is_found_to_its_end() -> None:

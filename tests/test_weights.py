@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,11 +18,13 @@ import interp.network.known_weights
 from cli import app
 from commands import samples
 from interp.errors import UsageError, WeightsError
+from interp.network.class_names import class_names
 from interp.network.known_weights import KNOWN_FILES, KnownFile
 from interp.network.layer_names import LAYERS
 from interp.network.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD, Vgg
 from interp.network.weights import COMPACT_FILE, COMPACT_SHA256, file_sha256, load_vgg
 
+ROOT = Path(__file__).parent.parent
 CONVS = {name: place.index for name, place in LAYERS.items() if name.startswith("conv")}
 
 
@@ -263,6 +267,17 @@ def test_class_names_lie_beside_the_file(narrow_state: dict[str, Tensor], tmp_pa
     assert load_vgg(path).info.class_names == ("cat", "dog")
     names.write_text('{"cat": 0}', encoding="utf-8")  # some other program's
     assert load_vgg(path).info.class_names == ("class 0", "class 1")
+
+
+def test_imagenets_class_names_are_torchvisions_and_do_not_load_it() -> None:
+    expected = torchvision.models.VGG19_Weights.IMAGENET1K_V1.meta["categories"]
+    assert class_names(Path("nowhere.pth"), 1000) == tuple(expected)
+    code = (
+        "import sys; from pathlib import Path; from interp.network.class_names import class_names\n"
+        "print(class_names(Path('nowhere.pth'), 1000)[0], 'torchvision' in sys.modules, 'torch' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["tench", "False", "False"]
 
 
 @pytest.fixture(params=["full width, features only", "eighth width with a classifier"])

@@ -1,11 +1,14 @@
 """Methods that change what flows back through ReLUs, and networks on which they would silently do something else.
 
-Captum reaches ReLUs that are modules. One written as a function (`F.relu`, as in DenseNet or Inception) lets its plain
+Reached are ReLUs that are modules. One written as a function (`F.relu`, as in DenseNet or Inception) lets its plain
 gradient pass; other activations have no guided rule at all. Such a network is refused.
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from interp.errors import UsageError
@@ -73,3 +76,38 @@ def check_guided(scored: nn.Module, image_nchw: Tensor, method: str) -> None:
     else:
         return
     raise UsageError(f"{method} cannot be used on this network: {why}. Use gradient, smoothgrad or grad-cam.")
+
+
+class _GuidedRelu(torch.autograd.Function):
+    """A ReLU through which nothing negative flows back; where it is gated, nothing where it is off either."""
+
+    @staticmethod
+    def forward(ctx, value: Tensor, gated: bool) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx.gated = gated
+        ctx.save_for_backward(value)
+        return value.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (value,) = ctx.saved_tensors
+        positive = gradient.clamp(min=0)
+        return positive.where(value > 0, 0) if ctx.gated else positive, None
+
+
+@contextmanager
+def guided_relus(network: nn.Module, *, gated: bool) -> Iterator[None]:
+    """Let ReLU modules pass back positive gradients only, for a while.
+
+    Args:
+        network: Its ReLUs are left as they were, also after an error.
+        gated: Whether a ReLU that is off passes nothing back either: guided backprop (Springenberg et al. 2015), and
+            without it the deconvolution's rule (Zeiler & Fergus 2014).
+    """
+    relus = [part for part in network.modules() if isinstance(part, nn.ReLU)]
+    try:
+        for relu in relus:
+            relu.forward = lambda input: _GuidedRelu.apply(input, gated)
+        yield
+    finally:
+        for relu in relus:
+            relu.__dict__.pop("forward", None)

@@ -1,20 +1,19 @@
-"""The attribution methods by name, through Captum, on a network narrowed to one number per picture.
+"""The attribution methods by name, on a network narrowed to one number per picture; the longer ones through Captum.
 
 Two kinds of map come out. A sensitivity tells how much the target would change with a pixel; its size counts. A
 contribution tells how much of the target a pixel makes up; its sign counts.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from interp.attribution.cells import Cells
-from interp.attribution.guided import check_guided
+from interp.attribution.guided import check_guided, guided_relus
 from interp.attribution.targets import Scored
 from interp.errors import UsageError, unknown_name
 from interp.network.layer_names import LAYERS
@@ -88,9 +87,7 @@ def attribute(scored: Scored, image_nchw01: Tensor, method: str, options: Method
     image = image_nchw01.detach().clone()
     if METHODS[method].guided:
         check_guided(scored, image, METHODS[method].title)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")  # Captum removes them
-        return METHODS[method].run(scored, image.requires_grad_(), options).detach()
+    return METHODS[method].run(scored, image.requires_grad_(), options).detach()
 
 
 def cells_of(
@@ -126,31 +123,26 @@ def cam_layer_of(scored: Scored, options: MethodOptions) -> str:
 
 
 def _gradient(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
-    from captum.attr import Saliency  # here and below, because captum imports pyplot
-
-    return Saliency(scored).attribute(image, target=0, abs=False)
+    (gradient,) = torch.autograd.grad(scored(image)[:, 0].sum(), image)
+    return gradient
 
 
 def _input_x_gradient(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
-    from captum.attr import InputXGradient
-
-    return InputXGradient(scored).attribute(image, target=0)
+    return image * _gradient(scored, image, options)
 
 
-def _guided_backprop(scored: nn.Module, image: Tensor, options: MethodOptions) -> Tensor:
-    from captum.attr import GuidedBackprop
-
-    return GuidedBackprop(scored).attribute(image, target=0)
+def _guided_backprop(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
+    with guided_relus(scored, gated=True):
+        return _gradient(scored, image, options)
 
 
 def _deconvolution(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
-    from captum.attr import Deconvolution
-
-    return Deconvolution(scored).attribute(image, target=0)
+    with guided_relus(scored, gated=False):
+        return _gradient(scored, image, options)
 
 
 def _smoothgrad(scored: Scored, image: Tensor, options: MethodOptions) -> Tensor:
-    from captum.attr import NoiseTunnel, Saliency
+    from captum.attr import NoiseTunnel, Saliency  # here and below, because captum loads pyplot: half a second
 
     spread = NOISE_SHARE * float(image.detach().max() - image.detach().min())
     cuda = [image.device] if image.device.type == "cuda" else []

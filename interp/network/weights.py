@@ -1,8 +1,6 @@
 """Weights by name or file: find them, verify them, build the network they belong to."""
 
-import contextlib
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from interp.errors import InputError, UsageError, WeightsError
+from interp.errors import UsageError, WeightsError
+from interp.network.class_names import class_names
 from interp.network.fetch import partial_path
 from interp.network.foreign import other_network
 from interp.network.known_weights import (
@@ -26,7 +25,6 @@ from interp.network.known_weights import (
 from interp.network.layer_names import CHANNELS_PER_BLOCK
 from interp.network.state_dict import CONVS, IMAGENET_SIZE_PX, StateFile, read_state_file
 from interp.network.vgg import Normalise, Vgg, WeightsInfo, channels_at, fully_connected_head, pooled_linear_head
-from interp.pictures.files import read_text
 
 COMPACT_DIR = Path(__file__).parent / "compact"
 COMPACT_FILE = COMPACT_DIR / "compact-vgg19.safetensors"
@@ -161,7 +159,7 @@ def _from_file(path: Path, name: str, expected_sha256: str | None, layout: str |
     with torch.device("meta"):  # nothing is drawn only to be overwritten
         width, head, classes = _shape_of(file.tensors, str(path))
         vgg = Vgg(width, head)
-    names = _class_names(path, classes)
+    names = class_names(path, classes)
     unread = tuple(sorted(key for key in file.tensors if head is None and not key.startswith("features.")))
     vgg.info = WeightsInfo(name, sha256, layout or "torchvision", width, file.native_size_px, names, note, unread)
     vgg.normalise = Normalise(vgg.info.layout)
@@ -230,8 +228,11 @@ def _conv_keys(index: int) -> tuple[str, str]:
 
 
 def _fill(vgg: Vgg, state: Mapping[str, Tensor]) -> None:
-    """Make the tensors the network's own, checking every shape."""
-    found = {}
+    """Make the tensors those of the network, which has none yet, checking every shape.
+
+    Not by `to_empty`, which on a network without tensors loads torch's symbolic shapes, and with them SymPy.
+    """
+    found: dict[str, Tensor] = {}
     for key, target in vgg.state_dict().items():
         source = key.replace("head.linear.", "head.").replace("head.classifier.", "classifier.")
         if source not in state:
@@ -243,34 +244,8 @@ def _fill(vgg: Vgg, state: Mapping[str, Tensor]) -> None:
                 f"Weights {vgg.info.name!r}: {source!r} has shape {tuple(state[source].shape)}, VGG-19 at width "
                 f"{vgg.info.width:g} expects {tuple(target.shape)}."
             )
-        found[key] = state[source]
+        copies[key] = torch.empty(target.shape).copy_(state[source])
     vgg.load_state_dict(found, assign=True)
-
-
-def _class_names(path: Path, classes: int) -> tuple[str, ...]:
-    """Names of the logits: a `classes.json` beside the file, torchvision's 1000, or numbers.
-
-    The JSON is a list of names, or of objects with a `name`; one of another form or length is some other program's.
-    """
-    beside = path.with_name("classes.json")
-    if classes and beside.is_file():
-        with contextlib.suppress(InputError, ValueError, RecursionError):
-            names = _listed_names(json.loads(read_text(beside, "a list of class names")))
-            if len(names) == classes:
-                return names
-    if classes == 1000:
-        from torchvision.models import VGG19_Weights
-
-        return tuple(VGG19_Weights.IMAGENET1K_V1.meta["categories"])
-    return tuple(f"class {number}" for number in range(classes))
-
-
-def _listed_names(entries: object) -> tuple[str, ...]:
-    if not isinstance(entries, list):
-        return ()
-    names = [entry.get("name") if isinstance(entry, dict) else entry for entry in entries]
-    known = tuple(name for name in names if isinstance(name, str))
-    return known if len(known) == len(names) else ()
 
 
 def _random(width: float, seed: int) -> Vgg:

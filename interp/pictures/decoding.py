@@ -6,7 +6,7 @@ Only what the pixels need is trusted to be sound: of the EXIF one number, of a P
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,13 +148,25 @@ def flatten(image: Image.Image, notes: list[str]) -> Image.Image:
 
 def _decode(data: bytes, name: str) -> Decoded:
     _register_heif()
-    Image.init()  # formats that Pillow registers late, or was built without
     slim, profile = without_texts(data)
-    with Image.open(io.BytesIO(slim), formats=[kind for kind in FORMATS if kind in Image.OPEN]) as opened:
-        lossy = opened.format in LOSSY_FORMATS and b"VP8L" not in data[:64]  # a lossless WebP
+    with _opened(slim) as opened:
         _check_size(*opened.size, name)
+        lossy = opened.format in LOSSY_FORMATS and b"VP8L" not in data[:64]  # a lossless WebP
         notes: list[str] = []
         return _decoded(_full_resolution(opened, name, notes), name, notes, lossy, profile, data)
+
+
+def _opened(data: bytes) -> ImageFile.ImageFile:
+    """The picture, undecoded; Pillow loads all its formats only for one that is none of the usual."""
+    Image.preinit()
+    with suppress(Image.UnidentifiedImageError):
+        return _of_known_format(data)
+    Image.init()
+    return _of_known_format(data)
+
+
+def _of_known_format(data: bytes) -> ImageFile.ImageFile:
+    return Image.open(io.BytesIO(data), formats=[kind for kind in FORMATS if kind in Image.OPEN])
 
 
 def _decoded(

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from PIL import (
+    Image,
+    WebPImagePlugin,  # noqa: F401 -- at its first WebP, Pillow else loads all its formats
+)
 
 from interp.pictures.decoding import MAX_PIXELS as MAX_PIXELS
 from interp.pictures.decoding import MIN_SIDE_PX as MIN_SIDE_PX

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from interp.network.layer_names import LAYERS
 from interp.network.vgg import Vgg
 from interp.pictures.colour import match_colour
-from interp.statistics.gram import moments_contrast, region_moments
+from interp.statistics.gram import Moments, moments_contrast, region_moments
 from interp.statistics.regions import pool_mask
 from interp.statistics.tiles import MIN_CELLS, against_chance, region_tiles
 
@@ -76,12 +76,9 @@ def style_evidence(
     if not all(sides):
         return ()
     photo = match_colour(photo_nchw01, painting_nchw01, region)
-    entries = []
-    for number, name in enumerate(SCALES, start=1):
-        of_painting = _details(vgg, painting_nchw01, whole, sides[0], number, name)
-        of_photo = _details(vgg, photo, region, sides[1], number, name)
-        entries.append(_entry(name, of_painting, of_photo, generator))
-    return tuple(entries)
+    of_painting = _details(vgg, painting_nchw01, whole, sides[0])
+    of_photo = _details(vgg, photo, region, sides[1])
+    return tuple(_entry(*details, generator) for details in zip(SCALES, of_painting, of_photo, strict=True))
 
 
 def without_detail(image_nchw01: Tensor, number: int, alpha_hw01: Tensor) -> Tensor:
@@ -94,16 +91,27 @@ def without_detail(image_nchw01: Tensor, number: int, alpha_hw01: Tensor) -> Ten
     return F.interpolate(small, (height, width), mode="bicubic").clamp(0, 1) if number else image_nchw01
 
 
-def _details(vgg: Vgg, image_nchw01: Tensor, alpha_hw01: Tensor, per_side: int, number: int, name: str) -> list[float]:
-    """Detail of a scale in each tile of a region."""
-    before, after = (
-        vgg.activations(without_detail(image_nchw01, finer, alpha_hw01), [name], "average")[name].flatten(2)[..., None]
-        for finer in (number - 1, number)
-    )
-    tiles = [tile.to(before.device) for tile in region_tiles(pool_mask(alpha_hw01, LAYERS[name]), per_side)]
-    return [
-        float(moments_contrast(region_moments(before[:, :, tile]), region_moments(after[:, :, tile]))) for tile in tiles
-    ]
+def _details(vgg: Vgg, image_nchw01: Tensor, alpha_hw01: Tensor, per_side: int) -> list[list[float]]:
+    """Detail of each scale in each tile of a region.
+
+    What is left without one scale's detail is what the next coarser scale begins with: one pass serves both.
+    """
+    details: list[list[float]] = []
+    before: list[Moments] = []
+    for number in range(len(SCALES) + 1):
+        names = SCALES[max(0, number - 1) : number + 1]
+        maps = vgg.activations(without_detail(image_nchw01, number, alpha_hw01), names, "average")
+        moments = [_tile_moments(maps[name], pool_mask(alpha_hw01, LAYERS[name]), per_side) for name in names]
+        if number:
+            details.append([float(moments_contrast(*pair)) for pair in zip(before, moments[0], strict=True)])
+        before = moments[-1]
+    return details
+
+
+def _tile_moments(features_nchw: Tensor, mask_hw01: Tensor, per_side: int) -> list[Moments]:
+    cells = features_nchw[0].flatten(1).T  # (h*w, C): rows, because they are copied many times as fast as columns
+    tiles = [cells[tile.to(cells.device)] for tile in region_tiles(mask_hw01, per_side)]
+    return [region_moments(tile.T.contiguous()[None, ..., None]) for tile in tiles]
 
 
 def _entry(name: str, of_painting: list[float], of_photo: list[float], generator: torch.Generator) -> StyleEvidence:

@@ -6,7 +6,7 @@ from interp.errors import MaskError, UsageError
 from segment.contrast import centre_prior, smooth
 from segment.grabcut import Cut
 from segment.prompt import Prompt, Request
-from segment.trimap import Trimap, map_labels
+from segment.trimap import Doubt, Trimap, map_labels
 
 
 class SaliencyPrompt(Prompt):
@@ -14,9 +14,13 @@ class SaliencyPrompt(Prompt):
 
     needs = "saliency_hw"
 
+    def objection(self, request: Request) -> Doubt | None:
+        """That there is no map to be trusted."""
+        return Doubt.NOT_GIVEN if _map_of(request) is None else None
+
     def trimap(self, request: Request) -> Trimap:
         """The map, rather in the middle of the picture."""
-        saliency = np.asarray(request.saliency_hw, dtype=np.float32)
+        saliency = np.asarray(_map_of(request), dtype=np.float32)
         if saliency.ndim != 2 or not saliency.size or not np.isfinite(saliency).all() or saliency.min() < 0:
             raise UsageError(f"Saliency map of shape {saliency.shape}: expected (h, w), finite, no value below 0.")
         if saliency.max() <= saliency.min():
@@ -27,3 +31,7 @@ class SaliencyPrompt(Prompt):
     def cut(self, request: Request) -> tuple[Trimap, Cut]:
         """Cut twice."""
         return request.cut_twice(self.trimap(request))
+
+
+def _map_of(request: Request) -> np.ndarray | None:
+    return request.saliency_hw() if callable(request.saliency_hw) else request.saliency_hw
