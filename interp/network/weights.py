@@ -244,7 +244,7 @@ def _fill(vgg: Vgg, state: Mapping[str, Tensor]) -> None:
                 f"Weights {vgg.info.name!r}: {source!r} has shape {tuple(state[source].shape)}, VGG-19 at width "
                 f"{vgg.info.width:g} expects {tuple(target.shape)}."
             )
-        copies[key] = torch.empty(target.shape).copy_(state[source])
+        found[key] = state[source]
     vgg.load_state_dict(found, assign=True)
 
 
