@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from interp.network.classify import Classifier
@@ -96,6 +95,8 @@ def class_probability(classifier: Classifier, target: int) -> Score:
 
 def blurred(image_nchw01: Tensor) -> Tensor:
     """The image without detail: Gaussian of sigma 5 px cut at 5 px (RISE's evaluation.py), edges mirrored."""
+    from scipy import ndimage  # here, because it takes .15 s to load
+
     sigmas, radii = (0, 0, BLUR_SIGMA_PX, BLUR_SIGMA_PX), (0, 0, BLUR_RADIUS_PX, BLUR_RADIUS_PX)
     values = ndimage.gaussian_filter(image_nchw01.cpu().numpy(), sigmas, radius=radii, mode="mirror")
     return torch.from_numpy(values).to(image_nchw01.device)
