@@ -35,7 +35,8 @@ class Settings:
         size_px: Long side of the finest scale.
         coarsest_px: Scales are halved while their long side is at least this; a coarse scale lays out the large strokes
             that a fine one cannot move any more.
-        iterations: Evaluations at the finest scale.
+        iterations: Evaluations at the finest scale. By two networks that took no part, twice as many, coarse ones too,
+            come no nearer to the painting on eight pairs at 384 px (`benchmarks/look.py`, within 1 % at ten layers).
         coarse_iterations: Evaluations at each coarser scale.
         optimizer: `lbfgs` (history 10, by tiles 1; tolerances off) or `adam`.
         learning_rate: Adam's first, in units of the [0, 1] range, falling to 0 along a half cosine.
@@ -51,8 +52,8 @@ class Settings:
 
     size_px: int = 512
     coarsest_px: int = 96
-    iterations: int = 60
-    coarse_iterations: int = 100
+    iterations: int = 30
+    coarse_iterations: int = 50
     optimizer: str = "lbfgs"
     learning_rate: float = 0.05
     style_scale: float = 1.0
@@ -170,7 +171,7 @@ class Preset(Settings):
 DEFAULT = Settings()
 PRESETS: dict[str, Preset] = {
     "default": Preset(),
-    "draft": Preset(size_px=256, iterations=40, coarse_iterations=60, name="draft"),
+    "draft": Preset(size_px=256, iterations=20, coarse_iterations=30, name="draft"),
     # One pass of a decoder, and the three steps that pay most: colours, and edges without a halo.
     "instant": Preset(start="instant", coarsest_px=8192, iterations=4, name="instant"),
 }

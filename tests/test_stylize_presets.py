@@ -64,7 +64,7 @@ def test_a_file_sets_strength_and_layers_and_options_go_before_it(photo: Path, t
     choices = [region["choice"] for region in regions]
     assert choices[0]["style_weights"] == {"relu1_1": 0.25, "relu2_1": 0.75} and choices[0]["mode"] == "given"
     assert choices[1]["style_weights"] == {"relu1_2": 1.0} and choices[1]["content_layer"] == "relu3_1"
-    assert found[0]["way"]["coarse_iterations"] == 60  # the draft's
+    assert found[0]["way"]["coarse_iterations"] == 30  # the draft's
 
 
 @pytest.mark.parametrize(
