@@ -3,9 +3,15 @@
 Prints seconds and peak memory beside the claim: within 45 s and 1.5 GB on two cores. On an idle machine:
 
     python benchmarks/main_job.py [--runs 3]
+
+Or what each stage of any command takes, in CPU seconds, the least of the runs:
+
+    python benchmarks/main_job.py [--runs 3] --stages stylize --region background --instant
 """
 
 import argparse
+import itertools
+import json
 import os
 import statistics
 import subprocess
@@ -28,10 +34,58 @@ def run(arguments: list[str]) -> tuple[float, float, float]:
     return time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9
 
 
+# Marks the CPU seconds at every stage that a command shows and every sentence that it says.
+MARKED = """
+import atexit, json, sys, time
+from commands.work import Work
+
+marks = [("interpreter and command line", 0.0)]
+
+def marking(name):
+    said = getattr(Work, name)
+    def marked(work, words, *more, **options):
+        if name == "say" or words != marks[-1][0]:
+            marks.append((words, time.process_time()))
+        return said(work, words, *more, **options)
+    setattr(Work, name, marked)
+
+marking("say")
+marking("at")
+atexit.register(lambda: print("marks", json.dumps([*marks, ("", time.process_time())]), file=sys.stderr))
+import cli
+cli.main()
+"""
+
+
+def stages(arguments: list[str], runs: int) -> dict[str, float]:
+    """Least CPU seconds between each mark and the next; the words of those below .02 s are left out."""
+    taken: dict[str, list[float]] = {}
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-c", MARKED, *arguments, "-q", "--progress", "none", "--out-dir", folder]
+            told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stderr.splitlines()[-1]
+        marks = json.loads(told.removeprefix("marks "))
+        sums: dict[str, float] = {}
+        for (words, begun), (_, ended) in itertools.pairwise(marks):
+            sums[words] = sums.get(words, 0.0) + ended - begun
+        for words, seconds in sums.items():
+            taken.setdefault(words, []).append(seconds)
+    return {words: min(seconds) for words, seconds in taken.items() if min(seconds) > 0.02}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
-    runs = parser.parse_args().runs
+    parser.add_argument("--stages", nargs=argparse.REMAINDER, metavar="COMMAND")
+    options = parser.parse_args()
+    if options.stages:
+        found = stages(options.stages, options.runs)
+        for words, seconds in found.items():
+            print(f"{seconds:7.2f}  {words[:90]}")
+        total = sum(found.values())
+        print(f"{total:7.2f}  in all; beside the painting {total - found.get('painting', 0):.2f}")
+        return
+    runs = options.runs
     jobs = {
         "--help": ["--help"],
         "featuremaps": ["featuremaps", "-q"],

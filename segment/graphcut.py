@@ -6,8 +6,6 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 UNITS = 100  # capacities are whole numbers for SciPy: hundredths
 SURE = 1e4  # log odds that no outline is worth giving up
@@ -64,6 +62,9 @@ def minimum_cut(log_odds_hw: np.ndarray, links: Links) -> np.ndarray:
     Returns:
         (H, W) bool, True = inside.
     """
+    from scipy.sparse import csr_array  # here, because few cuts take this way
+    from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+
     odds = log_odds_hw.ravel()
     source, sink = odds.size, odds.size + 1
     inside, outside = np.flatnonzero(odds > 0), np.flatnonzero(odds < 0)

@@ -27,11 +27,11 @@ THREAD_GAIN = 0.8  # n threads do n to this power of one's work
 FASTEST, SLOWEST = 0.6, 2.0  # of the forecast; with AVX2 alone, or on a busy machine, it takes twice the time
 
 # The other stages, in evaluations at the finest scale ("looks") or seconds.
-LAYERS_LOOKS, READING_LOOKS, ISOLATION_LOOKS = 3.5, 2.7, 3.0
+LAYERS_LOOKS, READING_LOOKS, ISOLATION_LOOKS = 3.0, 1.8, 2.5
 TEXTURE_EVALUATIONS, TEXTURE_PIXELS = 60, 96 * 96
 FORWARD = 1 / 3  # of an evaluation
-LIBRARIES_S, NETWORK_S, REPORT_S = 3.0, 0.5, 8.0
-FOREGROUND_S, FOREGROUND_MEGAPIXEL_S = 2.0, 0.15  # each of the latter, of the photo
+LIBRARIES_S, NETWORK_S, REPORT_S = 1.5, 0.2, 2.0
+FOREGROUND_S, FOREGROUND_MEGAPIXEL_S = 1.0, 0.15  # each of the latter, of the photo
 PREPARING_MEGAPIXEL_S, ENLARGING_MEGAPIXEL_S = 0.25, 0.5  # of each region
 COMPOSING_MEGAPIXEL_S, WRITING_MEGAPIXEL_S = 0.3, 0.35
 ISOLATION_MEGAPIXEL_S, REPORT_MEGAPIXEL_S = 0.2, 0.15

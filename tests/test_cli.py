@@ -40,6 +40,37 @@ def test_inputs_are_checked_before_torch_loads(tmp_path: Path) -> None:
     assert loaded.stdout.split() == ["3", "False"], loaded.stderr
 
 
+HEAVY = (
+    "torch", "torchvision", "captum", "sympy", "scipy.ndimage", "scipy.sparse", "scipy.cluster", "skimage", "cv2",
+    "matplotlib", "matplotlib.figure", "matplotlib.pyplot", "optuna",
+)  # fmt: skip
+CHARTS = {"matplotlib", "matplotlib.figure"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "uses"),
+    [
+        ("kmeans --no-report", {"cv2", "scipy.sparse"} | CHARTS),
+        ("segment --box 10%,10%,80%,80% --features color --no-report", {"cv2", "skimage"}),
+        ("segment --no-report", {"cv2", "torch"}),
+        ("featuremaps", {"torch", "matplotlib"}),
+        ("saliency", {"torch", "scipy.ndimage", "cv2"} | CHARTS),
+        ("maximise --iterations 1 --no-report", {"torch"}),
+        ("stylize --region background --iterations 1 --size 64 --no-report", {"torch", "cv2", "skimage"}),
+        ("stylize --region all --faces free --instant --size 64", {"torch", "cv2", "scipy.ndimage"} | CHARTS),
+    ],
+)
+def test_a_command_loads_what_it_uses_and_nothing_else(arguments: str, uses: set[str], tmp_path: Path) -> None:
+    code = (
+        f"import sys, cli\n"
+        f"try: cli.app({[*arguments.split(), '-q', '--out-dir', str(tmp_path)]})\n"
+        f"finally: print('loaded', *(name for name in {HEAVY} if name in sys.modules), file=sys.stderr)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert set(told.stderr.splitlines()[-1].split()[1:]) == uses
+
+
 @pytest.mark.parametrize("command", ["featuremaps", "saliency", "sanity", "gram", "layers", "maximise"])
 def test_bare_commands_work_twice_in_a_row(command: str, tmp_path: Path) -> None:
     size, written = {"saliency": [], "sanity": ["--draws", "1", "--size", "48"]}.get(command, ["--size", "128"]), []

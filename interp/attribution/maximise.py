@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from interp.adam import Adam
 from interp.attribution.targets import Scored, Target
 from interp.errors import UsageError, WeightsError
 from interp.network.classify import Classifier
@@ -126,10 +127,10 @@ def maximise(
     device = classifier.normalise.mean.device
     margin = round(MARGIN_SHARE * size_px)
     picture = FourierPicture(size_px + 2 * margin, generator, device)
-    optimiser = torch.optim.Adam([picture.coefficients], lr=LEARNING_RATE)
+    optimiser = Adam(picture.coefficients, LEARNING_RATE)
     values, started = [], time.monotonic()
     for step in range(1, steps + 1):
-        optimiser.zero_grad()
+        picture.coefficients.grad = None
         value = scored(shaken(picture.image_nchw01(), generator)).sum()
         (-value).backward()
         optimiser.step()

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import nn
 
 from interp.attribution.methods import attribute
@@ -189,6 +188,8 @@ def edges_hw(image_chw01: np.ndarray) -> np.ndarray:
 
     A map that is like this one needs no network.
     """
+    from scipy import ndimage
+
     luminance = np.tensordot([0.299, 0.587, 0.114], image_chw01, axes=1)
     return np.hypot(ndimage.sobel(luminance, 0), ndimage.sobel(luminance, 1)).astype(np.float32)
 

@@ -6,7 +6,6 @@ The methods are in `methods`, the ways to draw a map in `conventions`, whether t
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage
 from torch import Tensor
 
 from interp.attribution.cells import Cells
@@ -157,6 +156,8 @@ def prompt_saliency_hw(saliency: SaliencyMap) -> np.ndarray:
     Returns:
         (h, w) float32, at least 0, at the map's own size; only its quantiles mean something.
     """
+    from scipy import ndimage  # here, because it takes .15 s to load
+
     values_hw = saliency.magnitude_hw
     sigma_px = PROMPT_SIGMA * (values_hw.shape[0] * values_hw.shape[1]) ** 0.5
     return ndimage.gaussian_filter(values_hw, sigma_px, mode="nearest")

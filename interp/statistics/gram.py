@@ -54,11 +54,11 @@ def region_gram(features_nchw: Tensor, mask_hw01: Tensor | None = None) -> Tenso
         >>> region_gram(features, torch.tensor([[0.0, 1.0]])).tolist()
         [[4.0, 2.0], [2.0, 1.0]]
     """
-    flat = features_nchw.flatten(2)[0]  # (C, h*w)
+    rows = features_nchw.squeeze(0).permute(1, 2, 0).flatten(0, 1)  # so that their gradient has its channels last, too
     if mask_hw01 is None:
-        return flat @ flat.T / flat.shape[1]
+        return rows.T @ rows / len(rows)
     weights = mask_hw01.flatten()
-    return (flat * weights) @ flat.T / weights.sum()
+    return (rows * weights[:, None]).T @ rows / weights.sum()
 
 
 def relative_distance(gram: Tensor, target: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -66,6 +65,8 @@ def region_depth_px(alpha_hw01: np.ndarray) -> np.ndarray:
     inside = alpha_hw01 > 0
     if inside.all():
         return np.full(inside.shape, np.inf, dtype=np.float32)
+    from scipy import ndimage  # here and below, because it takes .15 s to load
+
     return np.asarray(ndimage.distance_transform_cdt(inside, metric="chessboard"), dtype=np.float32)
 
 
@@ -79,6 +80,8 @@ def layer_regions(alpha_hw01: np.ndarray, names: Iterable[str]) -> dict[str, Lay
     Returns:
         The region on each layer's grid.
     """
+    from scipy import ndimage
+
     depth_px = region_depth_px(alpha_hw01)
     components = np.zeros(alpha_hw01.shape, dtype=np.int32)
     count = int(ndimage.label(alpha_hw01 > 0, structure=np.ones((3, 3)), output=components))  # pyright: ignore[reportArgumentType]
@@ -98,6 +101,8 @@ def _erode(
     The rule goes component by component, so that a thin island keeps its share beside a broad one. A cell that touches
     two components also holds a pixel between them, whose distance is 0: it is never kept, whoever owns it.
     """
+    from scipy import ndimage
+
     nearest = -_max_pool(-depth_px, place.stride_px)
     owner = _max_pool(components, place.stride_px).astype(np.int64)
     numbers = np.arange(count + 1)
