@@ -44,11 +44,14 @@ def test_a_batch_is_its_pictures() -> None:
     torch.testing.assert_close(Winograd(weight)(value), F.conv2d(value, weight, padding=1), rtol=1e-4, atol=1e-4)
 
 
-def test_many_channels_pay() -> None:
+def test_many_channels_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     for dtype in (torch.float32, torch.bfloat16):
         assert pays(torch.empty(128, 256, 3, 3), dtype) and pays(torch.empty(512, 512, 3, 3), dtype)
         assert not pays(torch.empty(64, 128, 3, 3), dtype) and not pays(torch.empty(128, 64, 3, 3), dtype)
     assert not pays(torch.empty(512, 512, 3, 3), torch.float64)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    assert pays(torch.empty(512, 512, 3, 3)) and not pays(torch.empty(512, 512, 3, 3), torch.bfloat16)
     assert not pays(torch.empty(512, 512, 3, 3, device="meta"))
 
 
