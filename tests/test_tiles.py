@@ -91,7 +91,10 @@ def test_value_and_gradient_of_a_region_do_not_depend_on_tiles() -> None:
 
 def test_the_instant_way_paints_tiles_as_it_paints_the_whole() -> None:
     random = torch.Generator().manual_seed(0)
-    photo = torch.nn.functional.interpolate(torch.rand(1, 3, 20, 30, generator=random), (218, 333), mode="bilinear")
-    region = StyledRegion(np.ones((218, 333), np.float32), torch.rand(1, 3, 150, 150, generator=random), fixed_choice())
+    photo, painting = (  # without the colour of noise, whose statistics are moved so far that rounding shows
+        torch.nn.functional.interpolate(torch.rand(1, 3, *coarse, generator=random), size, mode="bilinear")
+        for coarse, size in (((20, 30), (218, 333)), ((38, 38), (150, 150)))
+    )
+    region = StyledRegion(np.ones((218, 333), np.float32), painting, fixed_choice())
     whole, tiled = (instant(photo, [region], 333, precision="float32", tile_px=side) for side in (0, 64))
-    torch.testing.assert_close(tiled, whole, rtol=0, atol=0.01)
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-3)
