@@ -31,7 +31,7 @@ NAN = float("nan")
     ("share", "edges", "found", "advice"),
     [
         (0.95, 0.8, "takes on the painting's style: it went 95.0 %", "--style FILE"),
-        (0.95, 0.1, "and so are most of the photo's outlines", "lower --strength"),
+        (0.95, 0.1, "and most of the photo's outlines are gone", "lower --strength"),
         (0.7, 0.8, "takes on some of the painting's style", "--style FILE"),
         (0.4, 0.8, "hardly takes on the painting's style", "raise --strength"),
         (-0.3, 0.8, "did not come closer", "raise --strength"),

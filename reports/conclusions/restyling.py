@@ -82,7 +82,7 @@ def _style_sentence(region: str, share: float, edges_kept: float) -> str:
     if edges_kept >= OUTLINES:
         return f"{sentence}, and the photo's outlines are still there."
     if edges_kept < LOST:
-        return f"{sentence}, and so are most of the photo's outlines."
+        return f"{sentence}, and most of the photo's outlines are gone."
     return f"{sentence}."
 
 
