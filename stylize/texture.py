@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from interp.network.layer_names import layer
+from interp.network.precision import resolve_precision
 from interp.network.vgg import Vgg
 from interp.pictures.colour import match_colour
 from interp.pictures.images import to_hwc_u8
@@ -75,7 +76,8 @@ def _from_noise(
     """(1, 3, side, side) RGB in [0, 1] with a layer's moments."""
     shown = with_border(torch.ones(side_px, side_px, device=painting_nchw01.device), "constant")
     terms = [StyleLoss(name, target, pool_mask(shown, layer(name)), 1.0), TotalVariation(shown, SMOOTHNESS)]
-    loss = RegionLoss(vgg, terms, side_px * side_px, "average")
+    precision = resolve_precision("auto", painting_nchw01.device)  # as the painting's, whose kernels are prepared
+    loss = RegionLoss(vgg, terms, side_px * side_px, "average", precision)
     *_, last = descend(loss, with_border(_noise(painting_nchw01, side_px, seed)), iterations, Descent(to_zero=True))
     return without_border(last.image_nchw01).clamp(0, 1)
 
