@@ -64,8 +64,7 @@ def main() -> None:
     tell("Model 1, Adam", theirs, theirs, judge)
     precision = resolve_precision("auto", "cpu")
     for history in (3, 10, 100):
-        model = recipe_descent(MODEL)
-        how = replace(model, optimizer="lbfgs", learning_rate=1.0, history=history, to_zero=True, keeps_best=True)
+        how = replace(recipe_descent(MODEL), optimizer="lbfgs", learning_rate=1.0, history=history, keeps_best=True)
         quick = [loss_at(vgg, photo, painting, size, precision) for size in sizes]
         found = until(run(quick[-1], losses[-1], start, LIMIT, how), theirs.loss)
         tell(f"ours, history {history}", found, theirs, judge)
