@@ -164,5 +164,6 @@ class Stages:
 
     def _shown(self) -> float:
         done, shown = self.origin
-        rest = sum(self.costs.values()) - done
-        return shown + (1 - shown) * (self._done() - done) / rest if rest else 1.0
+        total = sum(self.costs.values())
+        left = total - self._done()  # exactly 0 at the end, whatever was rounded on the way
+        return 1 - (1 - shown) * left / (total - done) if total > done else 1.0

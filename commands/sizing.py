@@ -110,6 +110,8 @@ def _foretell(work: Work, way: "Way", regions: "list[Extent]", found: "Forecast"
     photo = regions[0].photo_hw_px
     size, _ = way.scales(photo)[-1]
     enlarged = f", enlarged to {photo[1]}x{photo[0]} at the end" if size != photo else ""
+    if way.size_px > max(photo):
+        enlarged = ", which is all that the photo has"
     time = "time unknown on this device"
     if work.device() == "cpu":
         seconds = sum(found.stages(reported=not work.options.no_report).values())
@@ -117,7 +119,7 @@ def _foretell(work: Work, way: "Way", regions: "list[Extent]", found: "Forecast"
         time = f"{_duration(FASTEST * seconds, SLOWEST * seconds)} with {threads}"
     in_tiles = way.in_tiles(tile_px(found.width))
     largest = min(max(photo), largest_size_px(in_tiles, regions, found.width, machine.memory_bytes))
-    more = f" The machine's memory takes up to --size {largest}." if largest > max(size) else ""
+    more = f" Possible is up to --size {largest}." if largest > max(size) else ""
     work.say(
         f"Working at {size[1]}x{size[0]} px{enlarged}. Foreseen on this machine: {time}, about "
         f"{_gigabytes(found.peak_bytes)} of memory.{more}"

@@ -159,6 +159,7 @@ def _conclusion(job: "Job", restyled: list[Measured], isolation: "Isolation", do
         doubts,
         interrupted=job.interrupted,
         finer_px=min(photo_px, 2 * worked_px) if photo_px > worked_px else None,
+        first_look=job.way.name in ("instant", "draft"),
     )
 
 

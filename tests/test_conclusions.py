@@ -32,16 +32,16 @@ NAN = float("nan")
     [
         (0.95, 0.8, "takes on the painting's style: it went 95.0 %", "--style FILE"),
         (0.95, 0.1, "and most of the photo's outlines are gone", "lower --strength"),
-        (0.7, 0.8, "takes on some of the painting's style", "--style FILE"),
-        (0.4, 0.8, "hardly takes on the painting's style", "raise --strength"),
-        (-0.3, 0.8, "did not come closer", "raise --strength"),
-        (NAN, NAN, "too small to measure", "raise --strength"),
+        (0.7, 0.8, "takes on much of the painting's style", "--style FILE"),
+        (0.4, 0.8, "takes on a part of the painting's style", "raise --strength"),
+        (-0.3, 0.8, "came no closer to the painting", "raise --strength"),
+        (NAN, NAN, "too small, or too like the painting", "raise --strength"),
     ],
 )
 def test_a_restyling_is_judged_by_its_distances(share: float, edges: float, found: str, advice: str) -> None:
     said = stylize_conclusion([("background", share, edges)], KEPT, ())
     assert found in said.found and advice in said.advice
-    assert (said.level == "good") is ("little" not in said.belief) is (share > SOME)
+    assert (said.level == "good") is ("only a part" not in said.belief) is (share > SOME)
 
 
 def test_a_changed_outside_is_bad_news_and_a_doubtful_cut_is_doubt() -> None:
@@ -53,6 +53,8 @@ def test_a_changed_outside_is_bad_news_and_a_doubtful_cut_is_doubt() -> None:
     assert "bit for bit" in good.belief and "by up to 3 of 255" in bad.belief
     assert "The cut is scattered." in doubtful.belief and "--box" in doubtful.advice
     assert "--size 384" in stylize_conclusion(region, KEPT, (), finer_px=384).advice
+    look = stylize_conclusion([("background", 0.3, 0.8)], KEPT, (), first_look=True)
+    assert "without --instant" in look.advice
     stopped = stylize_conclusion(region, KEPT, (), interrupted=True)
     assert "stopped" in stopped.belief and "let it finish" in stopped.advice and stopped.level == "doubt"
 

@@ -18,7 +18,7 @@ from interp.statistics.gram import region_moments
 from interp.statistics.layers import fixed_choice
 from interp.statistics.transport import transport
 from interp.statistics.wasserstein import GaussianTarget
-from stylize import Settings, StyledRegion, stylize
+from stylize import Settings, StyledRegion, instant, stylize
 from stylize.feedforward.painting import FILE, InstantPainter
 from stylize.presets import PRESETS
 from tools.train_decoder.__main__ import main
@@ -169,3 +169,11 @@ def test_the_recipe_learns_stops_and_resumes_to_the_same_bytes(
     assert main([*parts, "--resume"]) == 0
     assert (tmp_path / "parts" / "decoder.safetensors").read_bytes() == whole
     assert str(tmp_path / "parts") in capsys.readouterr().out
+
+
+def test_the_edge_of_a_picture_is_painted_as_its_middle_is() -> None:
+    sky = torch.full((1, 3, 128, 192), 0.6)
+    (painted,) = instant(sky, [StyledRegion(np.ones((128, 192), np.float32), painting(), fixed_choice())], 192)
+    cell = painted[:, 56:64, 88:96]  # what a flat picture becomes repeats with the network's grid
+    for edge in (painted[:, :8, 88:96], painted[:, -8:, 88:96], painted[:, 56:64, :8], painted[:, 56:64, -8:]):
+        assert float((edge - cell).abs().max()) < 0.01

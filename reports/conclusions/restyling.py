@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stylize.sweep import Attempt
 
 # Share of the way to the painting's style: words only. By eye on the bundled pair, preset draft: grain at strength 0.03
-# (share .51), strokes at 0.3 (.88), a painting at 1 (over 1).
+# (share .56), strokes at 0.3 (.83), a painting at 1 (1.00).
 STRONG, SOME, NONE = 0.9, 0.6, 0.05
 TOPICS = {
     About.STYLE: "the painting's style",
@@ -33,6 +33,7 @@ def stylize_conclusion(
     *,
     interrupted: bool = False,
     finer_px: int | None = None,
+    first_look: bool = False,
 ) -> Conclusion:
     """Conclude on a restyling.
 
@@ -43,6 +44,7 @@ def stylize_conclusion(
         doubts: Sentences about the cut.
         interrupted: Whether it was stopped early.
         finer_px: A larger working size that the photo allows, if there is one.
+        first_look: Whether it was made by the quick ways that choose a painting and a strength.
     """
     found = " ".join(_style_sentence(*entry) for entry in regions)
     shares, edges = [share for _, share, _ in regions], [kept for *_, kept in regions if not math.isnan(kept)]
@@ -52,7 +54,7 @@ def stylize_conclusion(
     if interrupted:
         belief, level = f"{belief} But the run was stopped before its end.", worse(level, "doubt")
     if not min(shares) > SOME:
-        belief, level = f"{belief} But little of the style came over: judge by eye.", worse(level, "doubt")
+        belief, level = f"{belief} But only a part of the style came over: judge by eye.", worse(level, "doubt")
     if interrupted:
         advice = "run it again and let it finish, for more of the style."
     elif doubts:
@@ -60,7 +62,11 @@ def stylize_conclusion(
             "look at the outline under Region; where it is wrong, give --box, or mark places with --point and --not."
         )
     elif not min(shares) > SOME:
-        advice = "for more of the style, raise --strength or --iterations."
+        advice = (
+            "this is a first look; without --instant and --preset draft more of the style comes over."
+            if first_look
+            else "for more of the style, raise --strength or --iterations."
+        )
     elif edges and min(edges) < LOST:
         advice = "for more of the photo, lower --strength."
     elif finer_px:
@@ -72,10 +78,10 @@ def stylize_conclusion(
 
 def _style_sentence(region: str, share: float, edges_kept: float) -> str:
     if math.isnan(share):
-        return f"The {region} was restyled; it is too small to measure how far."
+        return f"The {region} was restyled; it is too small, or too like the painting already, to measure how far."
     if share <= NONE:
-        return f"The {region} did not come closer to the painting's style."
-    much = "takes on" if share >= STRONG else "takes on some of" if share >= SOME else "hardly takes on"
+        return f"The {region} was repainted, but by layers that the loss has not it came no closer to the painting."
+    much = "takes on" if share >= STRONG else "takes on much of" if share >= SOME else "takes on a part of"
     sentence = (
         f"The {region} {much} the painting's style: it went {percent(min(share, 1))} of the way from the photo to it"
     )

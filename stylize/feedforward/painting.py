@@ -2,11 +2,13 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
+from torch.nn import functional as F
 
 from interp.network.frozen_pass import FrozenPass
 from interp.network.precision import resolve_precision
@@ -24,6 +26,8 @@ from stylize.tiles import tiles_of, worth_tiles
 # What a pixel of the result sees on each side: relu4_1's 30, and of the decoder's convolutions two cells on each of
 # the grids of 8, 4 and 2 px, three on the finest, and half a cell where a grid is enlarged.
 REACH_PX = 64
+# Painted around a canvas and cut off again: where convolutions see nothing beyond an edge, the decoder paints a frame.
+MARGIN_PX = 48
 FILE = Path(__file__).parent / "decoder.safetensors"
 
 
@@ -72,6 +76,12 @@ class InstantPainter:
 
     def restyle(self, pictures: Pictures, strength: float, tile_px: int = 0) -> Tensor:
         """See and paint a region at one scale, (1, 3, h, w) in [0, 1]; where it is larger than a tile, by tiles."""
+        height, width = pictures.draft_nchw01.shape[-2:]
+        margin = min(MARGIN_PX, min(height, width) // 16 * 8)
+        painted = self._restyle(with_margin(pictures, margin), strength, tile_px)
+        return painted[..., margin : margin + height, margin : margin + width]
+
+    def _restyle(self, pictures: Pictures, strength: float, tile_px: int) -> Tensor:
         draft = pictures.draft_nchw01
         if worth_tiles((draft.shape[-2], draft.shape[-1]), tile_px):
             return self._by_tiles(pictures, strength, tile_px)
@@ -95,6 +105,13 @@ class InstantPainter:
     def _decode(self, features: Sequence[Tensor], style: Tensor) -> Tensor:
         with torch.autocast(style.device.type, torch.bfloat16, enabled=self.half):
             return self.decoder(features, style.float()).float().clamp(0, 1)
+
+
+def with_margin(pictures: Pictures, margin_px: int) -> Pictures:
+    """A canvas continued on all sides by its mirror image, which is not of the region."""
+    around = (margin_px,) * 4
+    draft = F.pad(pictures.draft_nchw01, around, mode="reflect")
+    return replace(pictures, draft_nchw01=draft, alpha_hw01=F.pad(pictures.alpha_hw01, around))
 
 
 @functools.lru_cache(maxsize=2)
