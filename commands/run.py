@@ -5,7 +5,8 @@ import hashlib
 import shlex
 import sys
 import webbrowser
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from commands import samples
 from commands.many.manifest import claim
 from commands.many.task import Assignment, show_results
 from commands.named_files import files_named
-from commands.options import SPELLED, Device, RunOptions
+from commands.options import INTERRUPTED, SPELLED, Device, RunOptions
 from commands.outputs import RECORD, REPORT, OutputPlan, in_format_of, plan_outputs
 from commands.reservation import reserve
 from commands.streams import as_typed
@@ -202,6 +203,21 @@ class Run(Work):
         record = self.record(builder, vgg, as_typed(line), self._options_with_origin(), outputs, extra or {})
         self.write(RECORD, to_json(record).encode())
         self.write(REPORT, render_html(record).encode())
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Interrupted in here, the run ends with what is written.
+
+        Raises:
+            typer.Exit: With 130, if interrupted.
+        """
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            self.end_display()
+            self.warn("Interrupted: the pictures are written, the report is not.")
+            self.finish()
+            raise typer.Exit(INTERRUPTED) from interrupt
 
     def finish(self) -> None:
         """Print the results on stdout, or hand them in where this picture is one of several."""

@@ -71,11 +71,9 @@ def stylize(
     if not options.no_report:
         from commands.story import tell_stylize
 
-        run.write_report(
-            tell_stylize(done, exact=run.exact),
-            done.vgg,
-            {**_told_of_series(run, style, series), **_told_of_preset(loop.preset)},
-        )
+        told = {**_told_of_series(run, style, series), **_told_of_preset(loop.preset)}
+        with run.reporting():
+            run.write_report(tell_stylize(done, exact=run.exact), done.vgg, told)
     run.finish()
     if done.job.interrupted:
         raise typer.Exit(INTERRUPTED)

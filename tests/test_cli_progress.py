@@ -122,6 +122,26 @@ def test_work_that_ends_early_counts_no_more(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")
+def test_interrupted_before_its_report_is_made_a_run_names_the_pictures_that_it_wrote(
+    photo: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, str(ROOT / "cli.py"), "stylize", str(photo), "--instant", "--prompt", "contrast"]
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, "--out-dir", str(tmp_path)], **pipes, preexec_fn=heed) as process:
+        assert process.stderr and process.stdout
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("Measuring the result"):
+                process.send_signal(signal.SIGINT)
+        printed = [Path(path) for path in process.stdout.read().split()]
+    assert process.returncode == 130 and any("the report is not" in line for line in said), said
+    assert len(printed) == 3 and all(path.is_file() for path in printed)
+    assert not list(tmp_path.glob("*.html"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")
 def test_an_interrupted_painting_is_brought_into_the_photo_in_the_same_words(photo: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "cli.py"), "stylize", str(photo), "--iterations", "5000"]
     options = ["--size", "64", "--weights", "compact", "--prompt", "contrast", "--threads", "1", "--no-report"]
