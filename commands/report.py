@@ -55,6 +55,8 @@ def _write_page(paths: Sequence[Path], output: Path | None, overwrite: bool) -> 
     from reports.html import render_html
     from reports.together import together
 
+    if pages := [path for path in paths if path.suffix == ".html"]:
+        raise UsageError(f"{str(pages[0])!r} is a page; expected its record, {str(pages[0].with_suffix('.json'))!r}.")
     record, page = load_record(paths[0]), paths[0].with_suffix(".html")
     if len(paths) > 1:
         record = together(dict(zip(_names(paths), [record, *map(load_record, paths[1:])], strict=True)))

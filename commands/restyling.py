@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LAYERS = "Layers"
 FACE_INSIDE = 0.25  # of the faces' area: less is the rim of a face on the other side
+HARDLY_VISIBLE = 0.05  # of the opaque pixels: a region that the eye will hardly find
 
 
 class LayerChoiceMode(StrEnum):
@@ -161,6 +162,7 @@ def restyle_parts(
         else:
             segmentation = find_foreground(work, photo, foreground, findings, mask_hw01)
     alphas = [region_alpha(part.region, photo, segmentation) for part in parts]
+    _warn_of_hidden(work, photo, parts, alphas)
     way, foreseen = sized(work, way, alphas, vgg, grows=grows)
     faces_hw01 = face_map(photo.rgb_hwc_u8) if layers.faces is Faces.HELD and way.isolates else None
     kept_parts = [series.parts[part.name] if series else None for part in parts]
@@ -175,6 +177,20 @@ def restyle_parts(
     )
     _warn_of_constants(work, vgg, job)
     return Restyling(work, vgg, job, parts, findings, segmentation)
+
+
+def _warn_of_hidden(work: Work, photo: "Picture", parts: list[Part], alphas_hw01: "list[np.ndarray]") -> None:
+    """Say where a region lies behind what is transparent."""
+    visible_px = (~photo.original.hidden_hw).sum()
+    if visible_px == photo.original.hidden_hw.size:
+        return
+    for part, alpha_hw01 in zip(parts, alphas_hw01, strict=True):
+        share = float(alpha_hw01.sum()) / visible_px
+        if share < HARDLY_VISIBLE:
+            work.warn(
+                f"Only {share:.1%} of what is visible of the photo is {part.name}: little will change. "
+                "Restyle another --region, or say with --box or --mask what the foreground is."
+            )
 
 
 def _first_stages(work: Work, parts: list[Part], foreground: ForegroundOptions) -> list[str]:

@@ -178,6 +178,11 @@ def test_a_folder_as_output_is_the_out_dir(folder: Path, tmp_path: Path) -> None
     assert {path.name for path in (tmp_path / "new").iterdir()} < {path.name for path in tmp_path.iterdir()}
 
 
+def test_a_page_given_for_its_record_is_told_where_the_record_is() -> None:
+    result = call("report", "out/a.report.html")
+    assert result.exit_code == 2 and "'out/a.report.json'" in result.stderr
+
+
 def test_a_report_of_an_overwritten_picture_goes_with_it(folder: Path, tmp_path: Path) -> None:
     again = ("segment", folder / "photo.png", "--mask", folder / "mask.png", "-o", tmp_path / "a.png", "--overwrite")
     assert call(*again).exit_code == 0 and (tmp_path / "a.report.html").is_file()

@@ -201,6 +201,16 @@ def test_a_transparent_photo_stays_so(clear_u8: np.ndarray, painting: np.ndarray
         restyle(clear_u8, painting, "foreground", mask=hidden, **SHORT)
 
 
+def test_a_region_that_is_hardly_visible_is_told_of(clear_u8: np.ndarray, painting: np.ndarray) -> None:
+    foreground = np.ones((SIDE, SIDE), np.float32)
+    foreground[30:48, 20:38] = 0
+    foreground[clear_u8[..., 3] == 0] = 0
+    done = restyle(clear_u8, painting, "background", mask=foreground, **SHORT)
+    assert any("of what is visible of the photo is background" in note for note in done.notes)
+    done = restyle(clear_u8, painting, "foreground", mask=foreground, **SHORT)
+    assert not any("visible" in note for note in done.notes)
+
+
 def test_a_cutout_is_no_less_transparent_than_its_photo(clear_u8: np.ndarray, tmp_path: Path) -> None:
     photo, mask = tmp_path / "photo.png", tmp_path / "mask.png"
     write_png(photo, clear_u8)
