@@ -50,6 +50,8 @@ def _doubt(doubt: str, segmentation: "Segmentation") -> str:
     advice = "correct it with strokes (--hints FILE) or points (--point X,Y, --not X,Y)" if boxed else GIVE_A_BOX
     if doubt is Doubt.SHARED_COLOURS:
         return f"Inside and outside share many colours: check the outline, or {advice}."
+    if doubt is Doubt.UNSURE:
+        return f"The network for people is not sure of what it marks: check the cut, or {advice}."
     if doubt is Doubt.DOUBTFUL:
         return f"The cut may be wrong (confidence {segmentation.confidence:.2f}): check it, or {advice}."
     if doubt is Doubt.SMALL:
