@@ -121,68 +121,53 @@ def test_work_that_ends_early_counts_no_more(monkeypatch: pytest.MonkeyPatch) ->
     assert seen.moments[-1].step == pytest.approx((10 / 120 + 1) / 2)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")
-def test_interrupted_before_its_report_is_made_a_run_names_the_pictures_that_it_wrote(
-    photo: Path, tmp_path: Path
-) -> None:
-    command = [sys.executable, str(ROOT / "cli.py"), "stylize", str(photo), "--instant", "--prompt", "contrast"]
+def interrupted(words: str, *arguments: str, number: int = signal.SIGINT) -> tuple[list[str], list[Path]]:
+    """What a command that gets a signal at some words says, and the paths that it prints."""
+    # Where the tests themselves run in the background, a shell has told them, and so their children, to ignore Ctrl-C.
     heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*command, "--out-dir", str(tmp_path)], **pipes, preexec_fn=heed) as process:
+    with subprocess.Popen([sys.executable, str(ROOT / "cli.py"), *arguments], **pipes, preexec_fn=heed) as process:
         assert process.stderr and process.stdout
         said = []
         for line in process.stderr:
             said.append(line)
-            if line.startswith("Measuring the result"):
-                process.send_signal(signal.SIGINT)
+            if line.startswith(words):
+                process.send_signal(number)
         printed = [Path(path) for path in process.stdout.read().split()]
-    assert process.returncode == 130 and any("the report is not" in line for line in said), said
+    assert process.returncode == 130, said
+    return said, printed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")
+def test_interrupted_before_its_report_is_made_a_run_names_the_pictures_that_it_wrote(
+    photo: Path, tmp_path: Path
+) -> None:
+    command = ["stylize", str(photo), "--instant", "--prompt", "contrast", "--out-dir", str(tmp_path)]
+    said, printed = interrupted("Measuring the result", *command)
+    assert any("the report is not" in line for line in said), said
     assert len(printed) == 3 and all(path.is_file() for path in printed)
     assert not list(tmp_path.glob("*.html"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")
 def test_an_interrupted_painting_is_brought_into_the_photo_in_the_same_words(photo: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "cli.py"), "stylize", str(photo), "--iterations", "5000"]
+    command = ["stylize", str(photo), "--iterations", "5000", "--out-dir", str(tmp_path)]
     options = ["--size", "64", "--weights", "compact", "--prompt", "contrast", "--threads", "1", "--no-report"]
-    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*command, *options, "--out-dir", str(tmp_path)], **pipes, preexec_fn=heed) as process:
-        assert process.stderr and process.stdout
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if line.startswith("Painting."):
-                process.send_signal(signal.SIGINT)
-        printed = process.stdout.read().split()
-    assert process.returncode == 130, said
+    said, printed = interrupted("Painting.", *command, *options)
     after = said[next(number for number, line in enumerate(said) if "Interrupted at step" in line) :]
     for words in ("Enlarging what was painted", "Bringing it into the photo", "Writing the pictures", "100 %  done"):
         assert any(line.startswith(words) for line in after), said
-    assert [Path(path).is_file() for path in printed] == [True] * 3
+    assert [path.is_file() for path in printed] == [True] * 3
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_comparison_keeps_what_is_finished(number: int, photo: Path, tmp_path: Path) -> None:
     """The second way has five thousand steps to go when the signal comes."""
-    command = [sys.executable, str(ROOT / "cli.py"), "compare", str(photo), "--presets", "draft,report-pytorch"]
+    command = ["compare", str(photo), "--presets", "draft,report-pytorch"]
     options = ["--size", "64", "--jitters", "0", "--weights", "compact", "--threads", "1", "--out-dir", str(tmp_path)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # Where the tests themselves run in the background, a shell has told them, and so their children, to ignore Ctrl-C.
-    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    with subprocess.Popen([*command, *options], **pipes, preexec_fn=heed) as process:
-        assert process.stderr and process.stdout
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if line.startswith("draft: "):
-                process.send_signal(number)
-        printed = process.stdout.read().split()
-    assert process.returncode == 130, said
+    said, printed = interrupted("draft: ", *command, *options, number=number)
     assert any("Interrupted: 1 of 2 ways were finished" in line for line in said), said
-    assert [Path(path).suffix for path in printed] == [".png", ".html"] and all(
-        Path(path).is_file() for path in printed
-    )
+    assert [path.suffix for path in printed] == [".png", ".html"] and all(path.is_file() for path in printed)
     outcomes = json.loads((tmp_path / "me.compare.report.json").read_text())["data"]["outcomes"]
     assert [[entry["way"]["name"] for entry in outcome] for outcome in outcomes.values()] == [["draft"]]

@@ -25,7 +25,8 @@ class PersonPrompt(SegmenterPrompt):
     def trimap(self, request: Request) -> Trimap:
         """Doubted where `auto` would not follow it."""
         trimap = super().trimap(request)
-        return trimap if self.objection(request) is None else trimap.doubted(Doubt.UNSURE)
+        alone = request.person is not None and trimap.facts["network"] == request.person.name
+        return trimap.doubted(Doubt.UNSURE) if alone and not is_sure(trimap.facts) else trimap
 
     def objection(self, request: Request) -> Doubt | None:
         """That the network is not there, or neither sure nor of the other's opinion."""

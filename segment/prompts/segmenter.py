@@ -1,5 +1,6 @@
 """Prompt `segmenter`: what a segmentation network marks, cut anew where it is undecided."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -71,7 +72,7 @@ def measured(inside_hw01: np.ndarray) -> dict[str, Any]:
     return {"share": float(inside.mean()), "probability": probability, "undecided": undecided}
 
 
-def is_sure(facts: dict[str, Any]) -> bool:
+def is_sure(facts: Mapping[str, Any]) -> bool:
     """Whether a map marks something of a subject's size with clear edges."""
     return SURE_AREA[0] <= facts["share"] <= SURE_AREA[1] and facts["undecided"] <= SURE_UNDECIDED
 
