@@ -35,5 +35,11 @@ def resolve_precision(precision: str, device: "str | torch.device") -> str:
         return precision
     import torch
 
-    known = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # no public name in torch 2.6
-    return "bfloat16" if torch.device(device).type == "cpu" and known() else "float32"
+    return "bfloat16" if torch.device(device).type == "cpu" and cpu_knows_bfloat16() else "float32"
+
+
+def cpu_knows_bfloat16() -> bool:
+    """Whether the processor has avx512_bf16."""
+    import torch
+
+    return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()  # no public name in torch 2.6

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from interp.network.products import product
+from interp.network.products import by_onednn, product
 
 INPUT_BASIS = (  # B^T
     (1, -3 / 2, -2, 3 / 2, 1, 0),
@@ -143,7 +143,7 @@ def _framed(rows_hwc: Tensor, top: int, step: int) -> Tensor:
 
 def _by_kernel(entering: Tensor, kernels: Tensor) -> Tensor:
     """(36, tiles, in) times (36, in, out)."""
-    if entering.dtype is not torch.float32:
+    if not by_onednn(entering):
         return torch.bmm(entering, kernels)
     products = entering.new_empty(*entering.shape[:2], kernels.shape[2])
     for values, kernel, into in zip(entering, kernels, products, strict=True):

@@ -38,7 +38,7 @@ class GaussianTarget:
         least = 1e-12 * float(mean.square().sum()) / len(mean)  # a flat painting has no variance at all
         ridge = max(RIDGE * float(covariance.diagonal().mean()), least, 1e-30)
         covariance = covariance + ridge * torch.eye(len(mean), dtype=torch.float64)
-        values, vectors = torch.linalg.eigh(covariance)
+        values, vectors = _eigen(covariance)
         return cls(mean, covariance, (vectors * values.clamp(min=0).sqrt()) @ vectors.T, ridge)
 
     def distance(self, moments: tuple[Tensor, Tensor]) -> Tensor:
@@ -56,7 +56,7 @@ class _RootTrace(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, matrix: Tensor) -> Tensor:
-        values, vectors = torch.linalg.eigh(matrix)
+        values, vectors = _eigen(matrix)
         values = values.clamp(min=1e-14 * float(values[-1]) + 1e-300)
         ctx.save_for_backward(values, vectors)
         return values.sqrt().sum()
@@ -65,3 +65,13 @@ class _RootTrace(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         values, vectors = ctx.saved_tensors
         return gradient * (vectors * (0.5 / values.sqrt())) @ vectors.T
+
+
+def _eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, ascending, and eigenvectors, by one thread: at each of many short steps others would be woken."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return torch.linalg.eigh(matrix)
+    finally:
+        torch.set_num_threads(threads)
