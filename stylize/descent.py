@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from interp.adam import Adam
 from interp.errors import WeightsError
 from stylize.lbfgs import Lbfgs
 
@@ -132,10 +133,9 @@ class _Walk:
     @torch.no_grad()
     def step(self, share: float) -> None:
         """Evaluate and go one step, after a share of all."""
-        if self.how.falling and isinstance(self.optimizer, torch.optim.Adam):
-            self.optimizer.param_groups[0]["lr"] = self.rate * (0.5 + 0.5 * math.cos(math.pi * share))
-        with torch.enable_grad():
-            self.optimizer.step(self._evaluate)
+        if self.how.falling and self.how.optimizer == "adam":
+            self.optimizer.rate = self.rate * (0.5 + 0.5 * math.cos(math.pi * share))
+        self.optimizer.step(self._evaluate)
         if self.how.clamp:
             self.image.copy_(self._coded(self._shown().clamp(0, 1)))
         self.finite = math.isfinite(self.value) and bool(self.image.isfinite().all())
@@ -157,8 +157,7 @@ class _Walk:
         numbers = {"best": self.best, "rate": self.rate, "bound": self.bound}
         kept = {"image": self.image.detach(), "held": self.held, "step": torch.tensor(done)}
         kept |= {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}
-        own = self.optimizer.state() if isinstance(self.optimizer, Lbfgs) else self.optimizer.state[self.image]
-        return kept | {f"optimizer {name}": value for name, value in own.items()}
+        return kept | {f"optimizer {name}": value for name, value in self.optimizer.state().items()}
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> int:
@@ -168,10 +167,7 @@ class _Walk:
         self.best, self.rate, self.bound = (float(state[name]) for name in ("best", "rate", "bound"))
         self.optimizer = self._optimizer()
         own = {name.removeprefix("optimizer "): state[name] for name in state if name.startswith("optimizer ")}
-        if isinstance(self.optimizer, Lbfgs):
-            self.optimizer.restore(own)
-        else:
-            self.optimizer.state[self.image] = own
+        self.optimizer.restore(own)
         return int(state["step"])
 
     def _evaluate(self) -> float:
@@ -190,10 +186,10 @@ class _Walk:
     def _coded(self, image_nchw01: Tensor) -> Tensor:
         return (image_nchw01 - self.mean) / self.std
 
-    def _optimizer(self) -> Lbfgs | torch.optim.Adam:
+    def _optimizer(self) -> Lbfgs | Adam:
         how = self.how
         if how.optimizer == "adam":
-            return torch.optim.Adam([self.image], lr=self.rate, betas=how.betas, eps=how.epsilon)
+            return Adam(self.image, self.rate, how.betas, how.epsilon)
         return Lbfgs(self.image, how.history, self.rate, how.to_zero)
 
 
