@@ -58,7 +58,8 @@ class Evaluation:
 
     Attributes:
         figures: What the loss says of it, by name.
-        gradient_norm: With respect to the optimised image.
+        gradient_norm: With respect to the optimised image; at the last evaluation, which needs no gradient, the one
+            before it if there is one.
         image_nchw01: The result until here; its memory is used again by the next evaluation.
         state: Gives all that the next evaluation depends on, by name; before it is asked for.
     """
@@ -92,7 +93,10 @@ def descend(
     walk = _Walk(loss, start_nchw01, how)
     first = walk.restore(resume) if resume is not None else 0
     for step in range(first, steps):
-        walk.step(step / steps)
+        if 0 < step == steps - 1 and how.keeps_best:
+            walk.look()
+        else:
+            walk.step(step / steps)
         if step == 0 and not (walk.finite and math.isfinite(walk.norm)):
             raise WeightsError(
                 f"The loss is {walk.value:g} and its gradient {walk.norm:g} at the first step; expected finite "
@@ -138,12 +142,22 @@ class _Walk:
         self.optimizer.step(self._evaluate)
         if self.how.clamp:
             self.image.copy_(self._coded(self._shown().clamp(0, 1)))
-        self.finite = math.isfinite(self.value) and bool(self.image.isfinite().all())
-        self.result_nchw01 = self.held if self.how.keeps_best or not self.finite else self._shown()
+        self._judge()
         assert self.image.grad is not None
         self.norm = float(self.image.grad.norm())
         if self.bound == math.inf and self.how.keeps_best:
             self.bound = DIVERGED * max(self.value, self.image[0, 0].numel())
+
+    @torch.no_grad()
+    def look(self) -> None:
+        """Evaluate alone: after the last evaluation comes no step, and the gradient would be half of the work."""
+        self._note(self._shown())
+        self._judge()
+
+    def _judge(self) -> None:
+        """Whether to go on, and what the result is."""
+        self.finite = math.isfinite(self.value) and bool(self.image.isfinite().all())
+        self.result_nchw01 = self.held if self.how.keeps_best or not self.finite else self._shown()
 
     @torch.no_grad()
     def begin_again(self) -> None:
@@ -171,14 +185,18 @@ class _Walk:
         return int(state["step"])
 
     def _evaluate(self) -> float:
-        shown = self._shown()
-        total, self.figures = self.loss(shown)
+        total = self._note(self._shown())
         self.image.grad = torch.autograd.grad(total, self.image)[0].contiguous()
+        return self.value
+
+    def _note(self, shown_nchw01: Tensor) -> Tensor:
+        """The loss, which can be differentiated; its image is kept if it is to be the result."""
+        total, self.figures = self.loss(shown_nchw01)
         self.value = float(total.detach())
         if self.value < self.best or (math.isfinite(self.value) and not self.how.keeps_best):
             self.best = self.value
-            self.held.copy_(shown.detach())
-        return self.value
+            self.held.copy_(shown_nchw01.detach())
+        return total
 
     def _shown(self) -> Tensor:
         return self.image * self.std + self.mean
