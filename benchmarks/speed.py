@@ -46,6 +46,8 @@ def main() -> None:
     if arguments.case:
         run_case(arguments)
         return
+    import commands  # noqa: F401 -- from here on processes wait for their threads as the command line does
+
     found: dict[str, list[tuple[float, float, float]]] = {case: [] for case in CASES}
     for _ in range(arguments.rounds):
         for case in CASES:

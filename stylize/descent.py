@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from interp.adam import Adam
 from interp.errors import WeightsError
 from stylize.lbfgs import Lbfgs
 
@@ -57,7 +58,8 @@ class Evaluation:
 
     Attributes:
         figures: What the loss says of it, by name.
-        gradient_norm: With respect to the optimised image.
+        gradient_norm: With respect to the optimised image; at the last evaluation, which needs no gradient, the one
+            before it if there is one.
         image_nchw01: The result until here; its memory is used again by the next evaluation.
         state: Gives all that the next evaluation depends on, by name; before it is asked for.
     """
@@ -91,7 +93,10 @@ def descend(
     walk = _Walk(loss, start_nchw01, how)
     first = walk.restore(resume) if resume is not None else 0
     for step in range(first, steps):
-        walk.step(step / steps)
+        if 0 < step == steps - 1 and how.keeps_best:
+            walk.look()
+        else:
+            walk.step(step / steps)
         if step == 0 and not (walk.finite and math.isfinite(walk.norm)):
             raise WeightsError(
                 f"The loss is {walk.value:g} and its gradient {walk.norm:g} at the first step; expected finite "
@@ -132,18 +137,27 @@ class _Walk:
     @torch.no_grad()
     def step(self, share: float) -> None:
         """Evaluate and go one step, after a share of all."""
-        if self.how.falling and isinstance(self.optimizer, torch.optim.Adam):
-            self.optimizer.param_groups[0]["lr"] = self.rate * (0.5 + 0.5 * math.cos(math.pi * share))
-        with torch.enable_grad():
-            self.optimizer.step(self._evaluate)
+        if self.how.falling and self.how.optimizer == "adam":
+            self.optimizer.rate = self.rate * (0.5 + 0.5 * math.cos(math.pi * share))
+        self.optimizer.step(self._evaluate)
         if self.how.clamp:
             self.image.copy_(self._coded(self._shown().clamp(0, 1)))
-        self.finite = math.isfinite(self.value) and bool(self.image.isfinite().all())
-        self.result_nchw01 = self.held if self.how.keeps_best or not self.finite else self._shown()
+        self._judge()
         assert self.image.grad is not None
         self.norm = float(self.image.grad.norm())
         if self.bound == math.inf and self.how.keeps_best:
             self.bound = DIVERGED * max(self.value, self.image[0, 0].numel())
+
+    @torch.no_grad()
+    def look(self) -> None:
+        """Evaluate alone: after the last evaluation comes no step, and the gradient would be half of the work."""
+        self._note(self._shown())
+        self._judge()
+
+    def _judge(self) -> None:
+        """Whether to go on, and what the result is."""
+        self.finite = math.isfinite(self.value) and bool(self.image.isfinite().all())
+        self.result_nchw01 = self.held if self.how.keeps_best or not self.finite else self._shown()
 
     @torch.no_grad()
     def begin_again(self) -> None:
@@ -157,8 +171,7 @@ class _Walk:
         numbers = {"best": self.best, "rate": self.rate, "bound": self.bound}
         kept = {"image": self.image.detach(), "held": self.held, "step": torch.tensor(done)}
         kept |= {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}
-        own = self.optimizer.state() if isinstance(self.optimizer, Lbfgs) else self.optimizer.state[self.image]
-        return kept | {f"optimizer {name}": value for name, value in own.items()}
+        return kept | {f"optimizer {name}": value for name, value in self.optimizer.state().items()}
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> int:
@@ -168,21 +181,22 @@ class _Walk:
         self.best, self.rate, self.bound = (float(state[name]) for name in ("best", "rate", "bound"))
         self.optimizer = self._optimizer()
         own = {name.removeprefix("optimizer "): state[name] for name in state if name.startswith("optimizer ")}
-        if isinstance(self.optimizer, Lbfgs):
-            self.optimizer.restore(own)
-        else:
-            self.optimizer.state[self.image] = own
+        self.optimizer.restore(own)
         return int(state["step"])
 
     def _evaluate(self) -> float:
-        shown = self._shown()
-        total, self.figures = self.loss(shown)
+        total = self._note(self._shown())
         self.image.grad = torch.autograd.grad(total, self.image)[0].contiguous()
+        return self.value
+
+    def _note(self, shown_nchw01: Tensor) -> Tensor:
+        """The loss, which can be differentiated; its image is kept if it is to be the result."""
+        total, self.figures = self.loss(shown_nchw01)
         self.value = float(total.detach())
         if self.value < self.best or (math.isfinite(self.value) and not self.how.keeps_best):
             self.best = self.value
-            self.held.copy_(shown.detach())
-        return self.value
+            self.held.copy_(shown_nchw01.detach())
+        return total
 
     def _shown(self) -> Tensor:
         return self.image * self.std + self.mean
@@ -190,10 +204,10 @@ class _Walk:
     def _coded(self, image_nchw01: Tensor) -> Tensor:
         return (image_nchw01 - self.mean) / self.std
 
-    def _optimizer(self) -> Lbfgs | torch.optim.Adam:
+    def _optimizer(self) -> Lbfgs | Adam:
         how = self.how
         if how.optimizer == "adam":
-            return torch.optim.Adam([self.image], lr=self.rate, betas=how.betas, eps=how.epsilon)
+            return Adam(self.image, self.rate, how.betas, how.epsilon)
         return Lbfgs(self.image, how.history, self.rate, how.to_zero)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from interp.attribution.sanity import RANDOM_RANKINGS, steps_for
+from interp.attribution.sanity import RANDOM_RANKINGS, STEPS
 from interp.network.precision import resolve_precision
 from stylize.canvas import MARGIN_PX
 from stylize.fill import BORDER_PX
@@ -218,7 +218,7 @@ def looking_s(native_px: int, width: float, threads: int) -> float:
     """Seconds of `quick_verdict` on a square picture: forward passes for each ranking's two curves."""
     linear, square = MEGAPIXEL_S["float32"]
     pixels = native_px**2
-    passes = 2 * (RANDOM_RANKINGS + 1) * (steps_for(pixels, width) + 1)
+    passes = 2 * (RANDOM_RANKINGS + 1) * (STEPS + 1)
     return passes * FORWARD * pixels / 1e6 * (linear * width + square * width**2) / threads**THREAD_GAIN
 
 

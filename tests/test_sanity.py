@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from interp.attribution.fidelity import blurred, curve_auc, perturb, ranking
 from interp.attribution.randomisation import randomise, rank_correlation, with_random_head
 from interp.attribution.saliency import SaliencyMap, guided_backprop
-from interp.attribution.sanity import quick_verdict, steps_for
+from interp.attribution.sanity import quick_verdict
 from interp.attribution.targets import Target
 from interp.errors import UsageError
 from interp.network.vgg import Vgg, WeightsInfo
@@ -281,10 +281,3 @@ def test_guided_maps_hardly_notice_the_head_where_plain_gradients_do(compact: Vg
     reheaded = with_random_head(compact, 0)
     assert verdict.random_head_correlation is not None
     assert verdict.random_head_correlation > rank_correlation(plain(compact), plain(reheaded)) + 0.15
-
-
-def test_a_strip_costs_no_more_than_a_few_pictures() -> None:
-    square, strip = 64 * 64, 32 * 2048
-    assert steps_for(square, 0.25) == 32 and steps_for(224 * 224, 1.0) == 8
-    assert strip * steps_for(strip, 0.25) <= 4 * square * steps_for(square, 0.25)
-    assert 8 < steps_for(32 * 640, 0.25) < 32
