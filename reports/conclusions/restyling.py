@@ -105,7 +105,10 @@ def _style_sentence(region: str, share: float, edges_kept: float) -> str:
             "too alike, or it is too small."
         )
     if share <= NONE:
-        return f"The {region} was repainted, but measured by layers that had no say in it, it came no closer to the painting."
+        return (
+            f"The {region} was repainted, but measured by layers that had no say in it, it came no closer to the "
+            "painting."
+        )
     much = "takes on" if share >= STRONG else "takes on much of" if share >= SOME else "takes on a part of"
     sentence = (
         f"The {region} {much} the painting's style: it went {percent(min(share, 1))} of the way from the photo to it"
