@@ -26,7 +26,7 @@ def tell_compare(
     from reports import study
     from reports.conclusions.restyling import compare_conclusion
     from reports.factors import factors_section
-    from reports.standings import claim_sentence, standings_section
+    from reports.standings import claim_in_short, claim_sentence, standings_section
     from reports.store import RecordBuilder
     from reports.ways import constants_section
     from stylize.factors import PRINT_INTERVAL
@@ -46,7 +46,8 @@ def tell_compare(
     builder.lead.append(
         study.winner_row(store, done[0][0].pair.photo_hwc_u8, done[0][0].painting.rgb_hwc_u8, best, wins)
     )
-    builder.conclusion = compare_conclusion(ranked, claimed[0], len(done))
+    short = claim_in_short(claims[0]) if claims[0] else None
+    builder.conclusion = compare_conclusion(ranked, short, len(done))
     for place, ((pair, entry), sentence) in enumerate(zip(done, claimed, strict=True), start=1):
         pictures = pair.pair.photo_hwc_u8, pair.painting.rgb_hwc_u8
         add(study.results_section(store, pair.name, *pictures, entry, weights, sentence, place))

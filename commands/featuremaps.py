@@ -183,7 +183,7 @@ def _told(
     vgg: "Vgg", picture: "Picture", maps: "list[FeatureMaps]", looked_at: tuple[int, int], scale: Scale
 ) -> "RecordBuilder":
     from reports.blocks import Figure, Row
-    from reports.conclusions.seeing import features_conclusion
+    from reports.conclusions.seeing import features_conclusion, is_flat
     from reports.features import features_section
     from reports.store import RecordBuilder
 
@@ -194,6 +194,6 @@ def _told(
     photo = Figure(builder.images.photo(picture.rgb_hwc_u8, "The photo."), "The photo")
     grid = next(block for block in section.blocks if isinstance(block, Figure))
     builder.lead.append(Row((photo, replace(grid, caption=f"{maps[0].layer}: what each of its channels sees in it"))))
-    builder.conclusion = features_conclusion(maps, scale is Scale.SHARED)
+    builder.conclusion = features_conclusion(maps, scale is Scale.SHARED, flat=is_flat(picture.image_nchw01[0].numpy()))
     builder.sections.append(section)
     return builder

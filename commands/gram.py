@@ -46,6 +46,7 @@ def gram(
 
     from interp.pictures.sizes import painting_size_hw_px, resize_nchw01, working_size_hw_px
     from interp.statistics.gram_compare import compare_grams
+    from reports.conclusions.seeing import is_flat
     from reports.conclusions.style import gram_conclusion
     from reports.gram import gram_distances, gram_sections, gram_spectra, pictures_row
     from reports.store import RecordBuilder, plain
@@ -72,8 +73,9 @@ def gram(
         headline = sentences(comparison, list(pictures))[0] if several else ""
         builder = RecordBuilder("gram", f"Gram statistics of {shown}", headline)
         builder.headline = headline or f"{len(names)} layers of {vgg.info.name} at {seen} px."
+        flat = [name for name, image in zip(pictures, small, strict=True) if is_flat(image[0].cpu().numpy())]
         builder.lead.append(pictures_row(builder.images, {name: entry.rgb_hwc_u8 for name, entry in pictures.items()}))
-        builder.conclusion = gram_conclusion(comparison, list(pictures))
+        builder.conclusion = gram_conclusion(comparison, list(pictures), flat)
         builder.sections += gram_sections(builder.images, comparison, list(pictures))
         builder.data = {"sizes_hw_px": sizes, **stats}
         run.write_report(builder, vgg)

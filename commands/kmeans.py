@@ -83,7 +83,7 @@ def kmeans(
         builder = RecordBuilder("kmeans", f"Clusters of {picture.name}", neutrality(clusters))
         seen = black(picture.rgb_hwc_u8, clusters, numbers)
         builder.lead.append(clusters_row(builder.images, picture.rgb_hwc_u8, clusters, seen, numbers))
-        builder.conclusion = clusters_conclusion(clusters, why_so_many(clusters), neutrality(clusters))
+        builder.conclusion = clusters_conclusion(clusters, neutrality(clusters))
         builder.sections.append(clusters_section(builder.images, clusters))
         builder.data = {"clusters": clusters.facts()}
         run.write_report(builder, run.network() if describe else None)

@@ -181,16 +181,20 @@ def restyle_parts(
 
 def _warn_of_hidden(work: Work, photo: "Picture", parts: list[Part], alphas_hw01: "list[np.ndarray]") -> None:
     """Say where a region lies behind what is transparent."""
-    visible_px = (~photo.original.hidden_hw).sum()
-    if visible_px == photo.original.hidden_hw.size:
-        return
     for part, alpha_hw01 in zip(parts, alphas_hw01, strict=True):
-        share = float(alpha_hw01.sum()) / visible_px
-        if share < HARDLY_VISIBLE:
+        share = hidden_share(photo, alpha_hw01)
+        if share is not None:
             work.warn(
                 f"Only {share:.1%} of what is visible of the photo is {part.name}: little will change. "
                 "Restyle another --region, or say with --box or --mask what the foreground is."
             )
+
+
+def hidden_share(photo: "Picture", alpha_hw01: "np.ndarray") -> float | None:
+    """A region's share of what is visible of a transparent photo; None where it is enough, or all is visible."""
+    visible_px = (~photo.original.hidden_hw).sum()
+    share = float(alpha_hw01.sum()) / visible_px
+    return share if visible_px < photo.original.hidden_hw.size and share < HARDLY_VISIBLE else None
 
 
 def _first_stages(work: Work, parts: list[Part], foreground: ForegroundOptions) -> list[str]:

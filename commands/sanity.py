@@ -47,7 +47,7 @@ def sanity(
     picture = run.photo(image, "coffee")
     run.plan_outputs(picture.stem, {"figure": "png", "stats": "json"})
 
-    from reports.conclusions.seeing import most_believable, saliency_conclusion
+    from reports.conclusions.seeing import most_believable, sanity_conclusion
     from reports.saliency import saliency_row
     from reports.sanity import sanity_figure, sanity_section
     from reports.store import RecordBuilder, plain
@@ -67,7 +67,7 @@ def sanity(
         builder = RecordBuilder("sanity", f"Are the saliency maps of {picture.name} to be believed?", _headline(checks))
         judged = [check.verdict for check in checks]
         first = most_believable(maps, judged)
-        builder.conclusion = saliency_conclusion(maps, judged)
+        builder.conclusion = sanity_conclusion(maps, judged)
         builder.lead.append(saliency_row(builder.images, picture.rgb_hwc_u8, maps[first], judged[first]))
         builder.sections.append(sanity_section(builder.images, checks))
         builder.data = {"target": maps[0].target.name, "methods": stats}

@@ -60,7 +60,7 @@ def segment(
         builder = RecordBuilder("segment", f"Foreground of {picture.name}", how_found(segmentation))
         seen = overlay(picture.rgb_hwc_u8, segmentation), picture.original.in_8_bits(cut)
         builder.lead.append(region_row(builder.images, *seen))
-        builder.conclusion = segment_conclusion(segmentation, how_found(segmentation), doubts(segmentation))
+        builder.conclusion = segment_conclusion(segmentation, doubts(segmentation))
         builder.sections.append(
             region_section(builder.images, picture.rgb_hwc_u8, segmentation, segmentation.alpha_hw01)
         )

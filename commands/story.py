@@ -150,6 +150,7 @@ def _names(parts: "list[Part]") -> str:
 
 
 def _conclusion(job: "Job", restyled: list[Measured], isolation: "Isolation", doubts: "Sequence[str]") -> "Conclusion":
+    from commands.restyling import hidden_share
     from reports.conclusions.restyling import stylize_conclusion
 
     photo_px, worked_px = max(job.photo.size_hw_px), max(job.last.size_hw_px)
@@ -160,6 +161,12 @@ def _conclusion(job: "Job", restyled: list[Measured], isolation: "Isolation", do
         interrupted=job.interrupted,
         finer_px=min(photo_px, 2 * worked_px) if photo_px > worked_px else None,
         first_look=job.way.name in ("instant", "draft"),
+        strength=min(entry.region.strength for entry in restyled),
+        hidden=[
+            (entry.region.name, share)
+            for entry in restyled
+            if (share := hidden_share(job.photo, entry.region.alpha_hw01)) is not None
+        ],
     )
 
 

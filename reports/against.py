@@ -11,16 +11,16 @@ from interp.attribution.cells import enlarged_hw
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from interp.pictures.images import encode_png
 from interp.pictures.sizes import resize_nchw01
-from reports.blocks import Figure, Gallery, Row, Table
+from reports.blocks import Figure, Gallery, Level, Row, Table
 from reports.canvas import DPI, SOFT, WIDTH_IN, axes_at, closed, page, text_at, wrapped
 from reports.coarse import as_kept, marked
-from reports.conclusions.seeing import seen
+from reports.conclusions.seeing import UNSEEN, seen
 from reports.conventions import View
 from reports.record import Conclusion, Section, worse
 from reports.saliency import scale_bar
 from reports.store import ImageStore
 from reports.verdict import COLOURS, verdict_table
-from reports.wording import number, percent
+from reports.wording import called, number, percent
 
 if TYPE_CHECKING:
     from interp.attribution.contrast import Contrast
@@ -72,8 +72,8 @@ def _enlarged(view: View, photo_hwc_u8: np.ndarray) -> np.ndarray:
     """The map from -1 to 1 at the photo's size, smoothly."""
     import torch
 
-    signed = torch.from_numpy(2 * view.unit_hw01 - 1)[None, None].float()
-    return resize_nchw01(signed, photo_hwc_u8.shape[:2])[0, 0].clamp(-1, 1).numpy()
+    unit_nchw01 = torch.from_numpy(view.unit_hw01)[None, None].float()
+    return 2 * resize_nchw01(unit_nchw01, photo_hwc_u8.shape[:2])[0, 0].numpy() - 1
 
 
 def _over(photo_hwc_u8: np.ndarray, signed_hw: np.ndarray) -> np.ndarray:
@@ -120,33 +120,51 @@ def contrast_conclusion(
     contrasts: Sequence["Contrast"], judged: Sequence[Judged], probabilities: tuple[float, float]
 ) -> Conclusion:
     """Conclude on two classes, of which the classifier gives these probabilities."""
-    first = contrasts[0]
-    one, other = first.one.target.name, first.other.target.name
+    first, prediction = contrasts[0], contrasts[0].one.prediction
+    names = first.one.target.name, first.other.target.name
+    one, other = map(called, names)
     moved = first.difference_hw
     share = float(moved.clip(0).sum() / (np.abs(moved).sum() or 1))
-    title = first.one.title
     found = (
-        f"{seen(first.one.prediction)} To {one!r} it gives {percent(probabilities[0])}, to {other!r} "
-        f"{percent(probabilities[1])}. Of what tells them apart by {title}, {percent(share)} speaks for {one!r}, the "
-        f"rest for {other!r}."
+        f"{seen(prediction)} To {one!r} it gives {percent(probabilities[0])}, to {other!r} "
+        f"{percent(probabilities[1])}. Of what tells them apart by {first.one.title}, {percent(share)} speaks for "
+        f"{one!r}, the rest for {other!r}."
     )
-    believed = [all(verdict.word is VerdictWord.CLASS for verdict in pair) for pair in judged]
-    if all(believed):
-        belief, level = "Each map can be believed, and so can their difference.", "good"
-    elif any(believed):
-        belief, level = "Not every map can be believed: read the difference of a method whose two maps can.", "doubt"
-    else:
-        belief, level = "No method's two maps can both be believed, so neither can their difference.", "bad"
+    belief, level = _both_believed(judged)
     advice = "look where several methods agree: --methods gradient,integrated-gradients,grad-cam."
-    best = first.one.prediction.names[0]
-    if best not in (one, other):
+    best = prediction.names[0]
+    unseen = [called(name) for name, chance in zip(names, probabilities, strict=True) if chance < UNSEEN]
+    if best not in names:
         belief = f"Its best guess is neither of the two, so the maps explain a choice it did not make. {belief}"
-        advice = f"choose a photo of one of the two, or explain its best guess: --target {best.split(',')[0]!r}."
-    elif first.one.prediction.unsure:
+        advice = f"choose a photo of one of the two, or explain its best guess: --target {called(best)!r}."
+    elif unseen and not prediction.unsure:
+        belief = f"The network does not see {unseen[0]!r} here: its map shows what little speaks for it."
+        if level != "good":
+            belief = f"{belief} {_both_believed(judged)[0]}"
+        advice = _another_pair(prediction, best)
+    elif prediction.unsure:
         advice = "choose a photo with one large subject; a guess explains little."
-    if best not in (one, other) or first.one.prediction.unsure:
+    if best not in names or unseen or prediction.unsure:
         level = worse(level, "doubt")
     return Conclusion(found, belief, advice, level)
+
+
+def _both_believed(judged: Sequence[Judged]) -> tuple[str, Level]:
+    believed = [all(verdict.word is VerdictWord.CLASS for verdict in pair) for pair in judged]
+    if all(believed):
+        return "Each map can be believed, and so can their difference.", "good"
+    if any(believed):
+        return "Not every map can be believed: read the difference of a method whose two maps can.", "doubt"
+    return "No method's two maps can both be believed, so neither can their difference.", "bad"
+
+
+def _another_pair(prediction: "Prediction", best: str) -> str:
+    """What to compare instead: the best with a class that the network considers too, if there is one."""
+    known = zip(prediction.names, prediction.probabilities, strict=True)
+    seen_too = [called(name) for name, chance in known if name != best and chance >= UNSEEN]
+    if seen_too:
+        return f"compare with a class that it does consider: --target {called(best)!r} --against {seen_too[0]!r}."
+    return f"explain {called(best)!r} alone, or choose a photo that shows something of both."
 
 
 def _coloured(view: View) -> np.ndarray:

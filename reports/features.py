@@ -207,6 +207,7 @@ def _drawn(maps: "FeatureMaps", layout: Layout, shared_scale: bool) -> Image.Ima
     sheet = np.full((page_h, page_w), STEPS + GREYS - 1, np.uint8)
     ink = Image.new("L", (page_w, page_h), 255)
     pen = ImageDraw.Draw(ink)
+    inset_px = layout.gap  # else a range runs into the next map's number
     roomy, shared = tile_w >= 160, scale_of(maps.maps_khw)[0]
     font = _font(layout.text_px if roomy else layout.small_px)
     for index, (map_hw, channel, score) in enumerate(zip(maps.maps_khw, maps.channels, maps.scores, strict=True)):
@@ -219,8 +220,8 @@ def _drawn(maps: "FeatureMaps", layout: Layout, shared_scale: bool) -> Image.Ima
         pen.text((left, top - 3), str(channel), INK, font, anchor="ls")
         digits = 3 if tile_w >= 96 else 2
         label = f"{score:.{digits}g}" if shared_scale else f"{norm.vmin:.{digits}g} … {norm.vmax:.{digits}g}"
-        if font.getlength(f"{channel}  {label}") <= tile_w:
-            pen.text((left + tile_w, top - 3), label, SOFT, font, anchor="rs")
+        if font.getlength(f"{channel}  {label}") + inset_px <= tile_w:
+            pen.text((left + tile_w - inset_px, top - 3), label, SOFT, font, anchor="rs")
     if layout.head:
         _head(pen, sheet, maps, layout, shared_scale)
     return _coloured(sheet, np.asarray(ink), PAPER if layout.head else DARK_PAPER)

@@ -19,7 +19,8 @@ from reports.record import Record
 # Not allowed in HTML: control characters, lone surrogates (file names that are no UTF-8), non-characters.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 LONGEST_WORD = 24
-_NUMBER = re.compile(r"[-+−±<>≤≥≈]?\s?[\d.,]*\d(e[-+]?\d+)?\s?(%|px|s|×)?|–|")
+_NUMBER = re.compile(r"(under |over |[-+−±<>≤≥≈]?\s?)[\d.,]*\d(e[-+]?\d+)?\s?(%|px|s|×)?|–|")
+OPTION = re.compile(r"((?<![\w-])--[a-z][a-z-]*)")
 
 
 def render_html(record: Record) -> str:
@@ -37,6 +38,7 @@ def render_html(record: Record) -> str:
         pictures=_Pictures(record),
         is_numeric=_is_numeric,
         is_long=_is_long,
+        pieces=_pieces,
         glossary=words_on(record),
     )
 
@@ -79,6 +81,16 @@ class _Pictures:
 def _is_numeric(table: Table, column: int) -> bool:
     """Whether a column holds numbers only, to be set flush right."""
     return bool(table.rows) and all(_NUMBER.fullmatch(row[column]) for row in table.rows)
+
+
+def _pieces(text: str) -> list[tuple[bool, str]]:
+    """A text cut where our options begin and end, and which pieces are options: a browser would break `--size` in two.
+
+    Example:
+        >>> _pieces("Give --box X,Y,W,H.")
+        [(False, 'Give '), (True, '--box'), (False, ' X,Y,W,H.')]
+    """
+    return [(place % 2 == 1, piece) for place, piece in enumerate(OPTION.split(text)) if piece]
 
 
 def _is_long(cell: str) -> bool:

@@ -22,7 +22,7 @@ from reports.conventions import View, flashtorch_panels, views
 from reports.record import Section
 from reports.store import ImageStore
 from reports.verdict import COLOURS, curves_figure, verdict_block, verdict_sentence, verdict_table
-from reports.wording import percent
+from reports.wording import called, percent
 
 if TYPE_CHECKING:
     from interp.attribution.saliency import SaliencyMap
@@ -79,8 +79,8 @@ def saliency_row(store: ImageStore, photo_hwc_u8: np.ndarray, saliency: "Salienc
         enlarged = f"It is {marked(saliency.cells)}."
     over = _over_photo(photo_hwc_u8, strength)
     caption = (
-        f"{saliency.title} for {saliency.target.name!r}, over the photo in grey: the brighter, the more the class "
-        f"depends on it. Verdict: {verdict.word}. {enlarged}"
+        f"{saliency.title} for {called(saliency.target.name)!r}, over the photo in grey: the brighter, the more the "
+        f"class depends on it. Verdict: {verdict.word}. {enlarged}"
     )
     tables = tuple(block for block in prediction_blocks(saliency.prediction) if isinstance(block, Table))
     photo = Figure(store.photo(photo_hwc_u8, "The photo."), "The photo")

@@ -7,7 +7,7 @@ import numpy as np
 
 from reports.blocks import Paragraph, Table
 from reports.record import Section
-from reports.wording import number
+from reports.wording import number, percent
 
 if TYPE_CHECKING:
     from stylize.standings import Claim, Standing
@@ -63,7 +63,33 @@ def claim_sentence(claim: "Claim") -> str:
         return sentence
     return (
         f"{sentence} With its Gram matrix repaired and nothing else touched, model 2 ends at {claim.fixed:.2f}: that "
-        f"one line, which the report did not name, closes {claim.closed:.0%} of the gap."
+        f"one line, which the report did not name, {_closed(claim.closed)}."
+    )
+
+
+def claim_in_short(claim: "Claim") -> str:
+    """The same without figures."""
+    sentence = (
+        "The report's claim that its first model is the better one holds here: it ends nearer to the painting."
+        if claim.holds
+        else "The report's claim that its first model is the better one does not hold on every ruler here."
+    )
+    if claim.closed is None or claim.model2 <= claim.model1:
+        return sentence
+    much = (
+        "all" if claim.closed >= 1 else "most" if claim.closed >= 0.5 else "a part" if claim.closed > 0 else "nothing"
+    )
+    return f"{sentence} One line of the second model, its Gram matrix, accounts for {much} of the difference."
+
+
+def _closed(share: float) -> str:
+    """How much of the gap a repair closes, in words where a share would be none."""
+    return (
+        "closes the gap and more"
+        if share > 1
+        else f"closes {percent(share)} of the gap"
+        if share > 0
+        else "closes none of the gap"
     )
 
 

@@ -130,4 +130,7 @@ def verdict_table(maps: Sequence["SaliencyMap"], verdicts: Sequence[SaliencyVerd
 def _difference(verdict: SaliencyVerdict) -> str:
     if verdict.margin is None:
         return "–"
+    terms = verdict.insertion_auc, verdict.deletion_auc, verdict.margin
+    if all(abs(term or 0) < 0.0005 for term in terms):  # of a class that the network does not see
+        return number(verdict.margin)
     return f"{verdict.insertion_auc:.3f} - {verdict.deletion_auc:.3f} = {verdict.margin:.3f}"

@@ -8,16 +8,19 @@ if TYPE_CHECKING:
     from interp.attribution.targets import Target
 
 
+LONG = 1e9  # a number that is easier to read with an exponent
+
+
 def number(value: float | None) -> str:
     """Three significant digits; a dash where there is no number.
 
     Example:
-        >>> number(0.5), number(12345.6), number(0), number(None), number(float("nan"))
-        ('0.500', '12,346', '0', '–', '–')
+        >>> number(0.5), number(12345.6), number(7.33e15), number(0), number(None), number(float("nan"))
+        ('0.500', '12,346', '7.33e+15', '0', '–', '–')
     """
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:,.0f}" if value == 0 or abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
+    return f"{value:,.0f}" if value == 0 or 999.5 <= abs(value) < LONG else f"{value:#.3g}".rstrip(".")
 
 
 def percent(share: float) -> str:
@@ -38,6 +41,16 @@ def score_of(target: "Target") -> str:
         return f"the score (logit) of {target.name!r}"
     what = f"channel {target.index} of {target.layer}" if target.index >= 0 else f"all channels of {target.layer}"
     return f"the mean of {what} over its cells"
+
+
+def called(name: str) -> str:
+    """A class by the first of its names; ImageNet gives up to five.
+
+    Example:
+        >>> called("koala, koala bear, kangaroo bear")
+        'koala'
+    """
+    return name.split(",")[0]
 
 
 def listed(names: Sequence[str]) -> str:

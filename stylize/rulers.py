@@ -29,6 +29,7 @@ from stylize.patches import patch_distance, patch_quantiles
 JUDGE_SEED = 20161  # of the random judge's filters; unlike the default 0 of `--weights random`
 JUDGE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # relu5_1 leaves most regions no cell
 RANDOM_NETWORK = "random-network"
+NO_EDGES = 1e-6  # standard deviation of the edge strength below which it is rounding: a flat picture has no edges
 EDGE_SIGMA_PX = 1.5  # of the Gaussian before Sobel: strokes finer than that are no edge of the photo
 
 
@@ -200,7 +201,7 @@ def edge_strength_hw(image_nchw01: Tensor) -> np.ndarray:
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    flat = first.size < 2 or first.std() == 0 or second.std() == 0
+    flat = first.size < 2 or min(first.std(), second.std()) < NO_EDGES
     return float("nan") if flat else float(np.corrcoef(first, second)[0, 1])
 
 

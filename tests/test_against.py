@@ -1,6 +1,9 @@
 """One class against another: the difference of the maps against the gradient of the difference, and what is said."""
 
+import base64
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from reports import ImageStore
 from reports.against import BRIGHTEST, contrast_conclusion, contrast_row, contrast_section, contrast_views
 from reports.blocks import Figure, Table
 from reports.record import Conclusion
+from reports.verdict import verdict_table
 from tests.helpers import assert_failed, call, smooth
 
 
@@ -66,6 +70,24 @@ def test_coarse_maps_are_enlarged_as_such_and_each_verdict_names_its_class(compa
     assert [row[0] for row in table.rows] == [f"Grad-CAM, {each.target.name}" for each in (found.one, found.other)]
 
 
+def test_what_speaks_against_a_class_is_blue_and_what_speaks_for_it_red() -> None:
+    """Enlarged smoothly: left for the one class, right for the other, on a grey photo."""
+    picture = np.linspace(0, 1, 3 * 64, dtype=np.float32).reshape(3, 8, 8)
+    pushed, pulled = np.zeros((2, 3, 8, 8), np.float32)
+    pushed[..., :4], pulled[..., 4:] = 1, 1
+    prediction = Prediction(("cat", "dog"), (0.6, 0.3), (0, 1), (8, 8))
+    maps = [
+        SaliencyMap("gradient", Target(name, place), values, picture, prediction)
+        for place, (name, values) in enumerate((("cat", pushed), ("dog", pulled)))
+    ]
+    store = ImageStore()
+    _, over, _ = contrast_row(store, np.full((64, 64, 3), 128, np.uint8), Contrast(*maps), (0.6, 0.3)).figures
+    assert isinstance(over, Figure)
+    stored = base64.b64decode(store.images[over.image.sha256].base64)
+    red, _, blue = np.asarray(Image.open(io.BytesIO(stored)).convert("RGB"), np.float32).transpose(2, 0, 1)
+    assert (red - blue)[:, :24].min() > 30 and (blue - red)[:, 40:].min() > 30
+
+
 def test_only_two_classes_by_one_method_can_be_subtracted(compact: Vgg) -> None:
     one, other = contrast(compact, "gradient").one, contrast(compact, "input-x-gradient").other
     for pair in ((one, one), (one, other)):
@@ -73,7 +95,12 @@ def test_only_two_classes_by_one_method_can_be_subtracted(compact: Vgg) -> None:
             Contrast(*pair)
 
 
-def concluded(words: tuple[VerdictWord, VerdictWord], best: str = "cat", probability: float = 0.9) -> Conclusion:
+def concluded(
+    words: tuple[VerdictWord, VerdictWord],
+    best: str = "cat",
+    probability: float = 0.9,
+    chances: tuple[float, float] = (0.15, 0.05),
+) -> Conclusion:
     """On a cat against a dog, where the classifier sees this."""
     picture = np.zeros((3, 2, 2), np.float32)
     pushed = picture.copy()
@@ -85,7 +112,7 @@ def concluded(words: tuple[VerdictWord, VerdictWord], best: str = "cat", probabi
         for name, index, values in (("cat", 0, pushed), ("dog", 1, pulled))
     ]
     verdicts = SaliencyVerdict(words[0]), SaliencyVerdict(words[1])
-    return contrast_conclusion([Contrast(*maps)], [verdicts], (0.15, 0.05))
+    return contrast_conclusion([Contrast(*maps)], [verdicts], chances)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +133,24 @@ def test_a_choice_that_the_network_did_not_make_is_doubted() -> None:
     unsure, third = concluded(believed, "dog", 0.19), concluded(believed, "cup, mug", 0.9)
     assert unsure.level == third.level == "doubt"
     assert "The network is unsure" in unsure.found and "one large subject" in unsure.advice
-    assert "sees 'cup, mug'" in third.found and "neither of the two" in third.belief and "'cup'" in third.advice
+    assert "sees 'cup'" in third.found and "neither of the two" in third.belief and "'cup'" in third.advice
     assert concluded((VerdictWord.CLASS, VerdictWord.RANDOM), "cup").level == "bad"
+
+
+def test_a_class_that_fits_nothing_is_called_so() -> None:
+    believed = SaliencyVerdict(VerdictWord.CLASS), SaliencyVerdict(VerdictWord.CLASS)
+    said = concluded((VerdictWord.CLASS, VerdictWord.CLASS), chances=(0.9, 0.0001))
+    assert said.level == "doubt" and "does not see 'dog' here" in said.belief and "Each map can be" not in said.belief
+    picture = np.ones((3, 2, 2), np.float32)
+    maps = [SaliencyMap("gradient", Target(name, 0), picture, picture, Prediction((), (), (), (2, 2))) for name in "ab"]
+    judged = [
+        replace(believed[0], insertion_auc=4e-5, deletion_auc=7e-5),
+        replace(believed[0], insertion_auc=0.5, deletion_auc=0.25),
+    ]
+    assert [row[2] for row in verdict_table(maps, judged).rows] == [
+        "-3.00e-05",
+        "0.500 - 0.250 = 0.250",
+    ]
 
 
 def test_the_command(compact: Vgg, tmp_path: Path) -> None:

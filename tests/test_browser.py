@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from reports import ImageStore, Record, render_html
-from reports.blocks import Figure, Matrices
+from reports.blocks import Figure, Gallery, Matrices, Paragraph, Row, Table
 from reports.gram_matrices import values_of
 from reports.index import entry_of, render_index
 from reports.record import Section
@@ -43,11 +43,28 @@ def told(text: str) -> Record:
     return replace(record, sections=sections)
 
 
+def shapes() -> Record:
+    """A tall and a flat picture, cells, a table of as many columns as a sweep's, many options in a row."""
+    store = ImageStore()
+    tall, flat, cells = (
+        Figure(store.photo(np.full((height, width, 3), shade, np.uint8), "One."), "One", small)
+        for height, width, shade, small in ((900, 200, 90, False), (60, 600, 120, False), (6, 6, 9, True))
+    )
+    header = ("Trial", *(f"weight relu{block}_1" for block in range(1, 6)), *"abcdefg", "learning_rate")
+    wide = Table("Wide", header, (("a name that is much longer than any number", *["0.00123"] * 12, "instant"),))
+    told = Paragraph(" ".join(["Give --strength or --keep-colour."] * 20))
+    blocks = (told, Gallery((cells, replace(cells, image=tall.image))), cells, Row((flat, tall)), wide)
+    return Record(
+        "sweep", "t", "h", (Section("one", "One", "", blocks),), lead=(Row((tall, flat, cells)),), images=store.images
+    )
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every block in a page, in plain words and as hostile as file names come; an index; a real run."""
     folder = tmp_path_factory.mktemp("pages")
     texts = {f"{name}.html": render_html(told(text)) for name, text in (("plain", "Plain words"), ("hostile", HOSTILE))}
+    texts["shapes.html"] = render_html(shapes())
     texts["index.html"] = render_index(HOSTILE, [entry_of(HOSTILE, "plain.html", record_with(HOSTILE))])
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
@@ -209,7 +226,34 @@ def test_without_a_script_everything_is_there(browser: "Browser", pages: dict[st
         assert before and after and before["x"] != after["x"]
 
 
-@pytest.mark.parametrize("name", ["plain", "hostile", "example"])
+@pytest.mark.parametrize("name", ["shapes", "example"])
+def test_on_paper_no_picture_is_stretched(browser: "Browser", pages: dict[str, Path], name: str) -> None:
+    """A box of other proportions than its picture's must leave room beside it."""
+    with opened(browser, pages[name], width=718) as page:
+        page.emulate_media(media="print")
+        pictures = page.eval_on_selector_all(
+            "main img",
+            """all => all.filter(e => e.getClientRects().length).map(e => [getComputedStyle(e).objectFit,
+                e.clientWidth / e.clientHeight, e.naturalWidth / e.naturalHeight])""",
+        )
+        assert len(pictures) > 3
+        for fit, shown, natural in pictures:
+            assert fit == "contain" or shown == pytest.approx(natural, rel=0.03)
+
+
+def test_an_option_does_not_break_at_the_end_of_a_line(browser: "Browser", pages: dict[str, Path]) -> None:
+    for width in range(360, 460, 7):
+        with opened(browser, pages["shapes"], width) as page:
+            lines = page.eval_on_selector_all(".option", "all => all.map(e => e.getClientRects().length)")
+            assert len(lines) == 40 and set(lines) == {1}
+
+
+def test_a_long_name_of_a_row_is_not_crushed(browser: "Browser", pages: dict[str, Path]) -> None:
+    with opened(browser, pages["shapes"]) as page:
+        assert page.locator("th.named").bounding_box()["height"] < 120  # pyright: ignore[reportOptionalSubscript]
+
+
+@pytest.mark.parametrize("name", ["plain", "hostile", "example", "shapes"])
 def test_on_paper_no_column_is_lost_and_a_restyling_takes_eight_pages(
     browser: "Browser", pages: dict[str, Path], name: str
 ) -> None:

@@ -18,6 +18,7 @@ from reports.conclusions.seeing import (
     maximise_conclusion,
     most_believable,
     saliency_conclusion,
+    sanity_conclusion,
 )
 from reports.record import Conclusion
 from stylize.isolate import Isolation
@@ -35,13 +36,34 @@ NAN = float("nan")
         (0.7, 0.8, "takes on much of the painting's style", "--style FILE"),
         (0.4, 0.8, "takes on a part of the painting's style", "raise --strength"),
         (-0.3, 0.8, "came no closer to the painting", "raise --strength"),
-        (NAN, NAN, "too small, or too like the painting", "raise --strength"),
     ],
 )
 def test_a_restyling_is_judged_by_its_distances(share: float, edges: float, found: str, advice: str) -> None:
     said = stylize_conclusion([("background", share, edges)], KEPT, ())
     assert found in said.found and advice in said.advice
     assert (said.level == "good") is ("only a part" not in said.belief) is (share > SOME)
+
+
+def test_what_could_not_be_measured_is_not_called_little() -> None:
+    """A photo restyled after itself, say: no ruler speaks, and no sentence may say that one did."""
+    everywhere = Isolation(0, 0, (0.0,), 0, 0.0)
+    said = stylize_conclusion([("picture", NAN, NAN)], everywhere, (), first_look=True)
+    assert "cannot be told" in said.found and "less like the photo" in said.advice and said.level == "doubt"
+    assert "only a part" not in said.belief and "was measured" not in said.belief
+    one = stylize_conclusion([("foreground", NAN, NAN), ("background", 0.9, 0.8)], everywhere, ())
+    assert "was measured" in one.belief and "--style FILE" in one.advice
+
+
+def test_a_region_behind_what_is_transparent_is_said_to_be_the_cause() -> None:
+    said = stylize_conclusion([("background", -0.1, 0.9)], KEPT, (), hidden=[("background", 0.003)])
+    assert "0.3 % of what is visible of the photo is background" in said.belief and "--region" in said.advice
+    assert said.level == "doubt"
+
+
+def test_little_style_is_laid_to_a_weak_strength_before_a_quick_way() -> None:
+    region = [("background", 0.3, 0.8)]
+    assert "it was 0.03" in stylize_conclusion(region, KEPT, (), first_look=True, strength=0.03).advice
+    assert "without --instant" in stylize_conclusion(region, KEPT, (), first_look=True).advice
 
 
 def test_a_changed_outside_is_bad_news_and_a_doubtful_cut_is_doubt() -> None:
@@ -60,7 +82,7 @@ def test_a_changed_outside_is_bad_news_and_a_doubtful_cut_is_doubt() -> None:
 
 
 def _judged(word: VerdictWord, probability: float, names: tuple[str, ...] = ("cat", "dog")) -> Conclusion:
-    picture = np.zeros((3, 4, 4), np.float32)
+    picture = np.linspace(0, 1, 48, dtype=np.float32).reshape(3, 4, 4)
     prediction = Prediction(names, (probability, 0.01)[: len(names)], (3, 5)[: len(names)], (4, 4))
     return saliency_conclusion(
         [SaliencyMap("gradient", Target("cat", 3), picture, picture, prediction)], [SaliencyVerdict(word)]
@@ -80,6 +102,42 @@ def test_a_map_is_believed_as_far_as_its_verdict_goes() -> None:
     assert "sees 'cat' (probability 90.0 %)" in said[VerdictWord.CLASS].found
 
 
+def test_a_class_that_the_network_does_not_see_is_called_so() -> None:
+    """Asked for by name, with a probability known from the test, not from the five best."""
+    picture = np.linspace(0, 1, 48, dtype=np.float32).reshape(3, 4, 4)
+    seen = Prediction(("cup, mug", "bowl"), (0.9, 0.05), (7, 8), (4, 4))
+    maps = [SaliencyMap("gradient", Target("cat, tabby", 3), picture, picture, seen)]
+    for chance, level in ((0.0001, "doubt"), (0.4, "good")):
+        said = saliency_conclusion(maps, [SaliencyVerdict(VerdictWord.CLASS, deletion_curve=(chance, 0.0))])
+        assert ("does not see 'cat' here" in said.belief, said.level) == (level == "doubt", level)
+        assert "sees 'cup' (probability 90.0 %)" in said.found
+        assert f"Explained is 'cat', to which it gives {'40.0' if level == 'good' else 'under 0.1'} %" in said.found
+        assert ("--target 'cup'" in said.advice) is (level == "doubt")
+    best = replace(maps[0], target=Target("cup, mug", 7))
+    assert "Explained" not in saliency_conclusion([best], [SaliencyVerdict(VerdictWord.CLASS)]).found
+
+
+@pytest.mark.parametrize("word", VerdictWord)
+def test_a_flat_picture_has_nothing_to_point_at(word: VerdictWord) -> None:
+    for value, rest in ((0.0, 0.0), (0.5, 1 / 255)):
+        picture = np.full((3, 4, 4), value, np.float32)
+        picture[0, 1, 1] += rest
+        maps = [SaliencyMap("gradient", Target("cat", 3), picture, picture, Prediction(("cat",), (0.9,), (3,), (4, 4)))]
+        said = saliency_conclusion(maps, [SaliencyVerdict(word)])
+        assert "one flat colour" in said.belief and said.level == "bad" and "try" not in said.advice
+
+
+def test_sanity_checks_answer_their_own_question_first() -> None:
+    picture = np.linspace(0, 1, 48, dtype=np.float32).reshape(3, 4, 4)
+    entry = SaliencyMap("gradient", Target("cat", 3), picture, picture, Prediction(("cat",), (0.9,), (3,), (4, 4)))
+    maps = [entry, replace(entry, method="guided-backprop")]
+    words = SaliencyVerdict(VerdictWord.CLASS), SaliencyVerdict(VerdictWord.EDGES)
+    said = sanity_conclusion(maps, words)
+    assert said.found == "1 of 2 maps can be believed: Gradient. The other shows edges or chance."
+    assert "sees 'cat'" in said.belief and said.advice == "read only the map that passed."
+    assert sanity_conclusion(maps, words[1:] * 2).found == "Neither map is about 'cat'."
+
+
 def test_a_guess_is_called_one() -> None:
     said = _judged(VerdictWord.CLASS, 0.1)
     assert "unsure" in said.found and said.level == "doubt" and "--target" in said.advice
@@ -87,7 +145,7 @@ def test_a_guess_is_called_one() -> None:
 
 def test_a_cut_is_as_good_as_its_doubts() -> None:
     cut = cast(Any, SimpleNamespace(components=1, area_share=0.25, prompt="contrast"))
-    good, doubtful = segment_conclusion(cut, "How.", ()), segment_conclusion(cut, "How.", ("Shared colours.",))
+    good, doubtful = segment_conclusion(cut, ()), segment_conclusion(cut, ("Shared colours.",))
     assert (good.level, doubtful.level) == ("good", "doubt")
     assert "25.0 % of the photo, in one piece" in good.found
     assert "Shared colours." in doubtful.belief and "--box" in doubtful.advice
@@ -114,6 +172,9 @@ def test_few_trials_are_called_few() -> None:
 
     few, many = (sweep_conclusion([attempt(n) for n in range(count)], attempt(0), "p.toml") for count in (3, 40))
     assert few.level == "doubt" and "3 trials are few" in few.belief and many.level == "good"
+    failed = SimpleNamespace(number=2, objectives=(1.03, 0.5, 0.1), on_front=True)
+    lost = sweep_conclusion([attempt(n) for n in range(40)], cast(Any, failed), "p.toml")
+    assert "no more like the painting's than the photo's" in lost.found and lost.level == "doubt"
     assert "60.0 % of the distance" in few.found and "--preset p.toml" in few.advice
 
 
@@ -121,7 +182,7 @@ def test_few_trials_are_called_few() -> None:
     ("made", "natural", "found", "level"),
     [
         (8.0, 2.0, "4 times as much as to a.png. Its strongest cell, 9.50, is in b.png.", "good"),
-        (2.0, 0.0, "(2.00), and not to a.png as a whole (0).", "good"),
+        (2.0, 0.0, "(2.00; below 0 is no answer), and not to a.png as a whole (0).", "good"),
         (1.0, 2.0, "no more than a.png does", "bad"),
         (-1.0, -2.0, "not at all (-1.00)", "bad"),
     ],
@@ -131,7 +192,11 @@ def test_a_made_picture_must_beat_the_photo(made: float, natural: float, found: 
     photos = {"a.png": SimpleNamespace(value=natural), "b.png": SimpleNamespace(value=natural - 1)}
     cells = [("b.png", SimpleNamespace(value=9.5)), ("a.png", SimpleNamespace(value=2.0))]
     said = maximise_conclusion(cast(Any, target), cast(Any, photos), cast(Any, cells))
-    assert found in said.found and said.level == level
+    assert found in said.found and said.level == level and "Only" not in said.found
+    few = maximise_conclusion(
+        cast(Any, target), cast(Any, photos), cast(Any, [*cells, ("a.png", SimpleNamespace(value=-1))])
+    )
+    assert ("Only 2 of the 3 parts shown excite it" in few.found) == (level == "good")
     assert ("12 photos or more" in said.advice) == (level == "good")
 
 

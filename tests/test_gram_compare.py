@@ -1,6 +1,8 @@
 """Pictures compared by Gram matrices: against NumPy, and on pictures of which the answer is known."""
 
 import itertools
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from interp.statistics.gram import gram_stats, region_gram
 from interp.statistics.gram_compare import GramComparison, compare_grams, top_pairs
 from interp.statistics.tiles import unit
 from reports.blocks import Matrices
+from reports.conclusions.style import gram_conclusion, layers_conclusion
 from reports.gram_matrices import channel_order, matrices_section
 from reports.store import ImageStore
 
@@ -67,6 +70,45 @@ def test_a_picture_is_not_told_from_itself(compact: Vgg) -> None:
         assert entry.distances == ((0.0, 0.0), (0.0, 0.0))
         assert entry.separation <= max(entry.chances[0][1], 0.02)
         assert entry.pairs == ()
+
+
+def test_conclusions_follow_from_what_was_compared(compact: Vgg, compared: GramComparison) -> None:
+    """Of itself, of two, of three, of one layer, of a flat picture: each case has sentences of its own."""
+    noise = torch.rand(1, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+    same = gram_conclusion(compare_grams(compact, [noise, noise], LAYERS), ["a", "b"])
+    assert "the same Gram matrix" in same.found and "best" not in same.found and same.level == "doubt"
+    two = gram_conclusion(compare_grams(compact, [stripes(7, 0), stripes(45, 2)], LAYERS), ["a", "b"])
+    assert (
+        "tells these pictures apart best." in two.found
+        and two.belief.startswith("They differ")
+        and "pair" not in two.belief
+    )
+    three = gram_conclusion(compared, ["a", "b", "c"])
+    assert "farthest apart" in three.found and "pieces of" in three.found
+    alike = gram_conclusion(compare_grams(compact, [stripes(7, 0), stripes(7, 1)], LAYERS), ["a", "b"])
+    assert ("No layer tells" in alike.found) is ("alike" in alike.belief) is (alike.level == "doubt")
+    one = gram_conclusion(compare_grams(compact, [stripes(7, 0)], LAYERS), ["a"])
+    assert "pieces of" in one.found and "changes most" in one.found
+    assert "changes most" not in gram_conclusion(compare_grams(compact, [stripes(7, 0)], LAYERS[:1]), ["a"]).found
+    assert "flat" in gram_conclusion(compare_grams(compact, [torch.zeros(1, 3, 160, 160)], LAYERS), ["a"], ["a"]).found
+
+
+def _evidence(*ratios: float) -> Any:
+    rows = [
+        SimpleNamespace(layer=name, ratio=ratio, beyond_chance=not 0.5 < ratio < 2)
+        for name, ratio in zip(LAYERS, ratios, strict=False)
+    ]
+    return SimpleNamespace(style_evidence=rows, mode="fixed")
+
+
+def test_the_evidence_for_layers_is_told_only_where_it_is_beyond_chance() -> None:
+    """The strongest that counts is named, not a stronger one within chance; nothing is named where none counts."""
+    found = layers_conclusion(_evidence(1.9, 2.1, 230.4))
+    assert "relu3_1" in found.found and "230 times the photo's detail" in found.found and "2 of 3" in found.belief
+    assert "only 0.0100 times" in layers_conclusion(_evidence(0.01, 2.1)).found
+    none = layers_conclusion(_evidence(1.0, 1.0))
+    assert "At no scale" in none.found and "relu" not in none.found and none.level == "doubt"
+    assert "too small" in layers_conclusion(_evidence(float("nan"))).found
 
 
 def test_matrices_are_symmetric_and_do_not_depend_on_the_pictures_order(compact: Vgg) -> None:

@@ -33,7 +33,7 @@ from reports.blocks import (
     Verdict,
 )
 from reports.glossary import WORDS, words_on
-from reports.html import content_security_policy
+from reports.html import OPTION, content_security_policy
 from reports.record import SCHEMA_VERSION, Conclusion, Section
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>{{ 7*7 }}</style></title>&lt;"
@@ -128,9 +128,20 @@ BENIGN = shape(render_html(record_with("x")))
 def test_no_text_becomes_an_element_or_an_attribute(text: str) -> None:
     record = record_with(text)
     assume(words_on(record) == words_on(record_with("x")))  # a word of the glossary is explained, and should be
+    assume(not OPTION.search(text))  # an option is set apart, and should be
     html = render_html(record)
     html.encode()  # no lone surrogate is left
     assert shape(html) == BENIGN
+
+
+def test_an_option_is_kept_in_one_piece_and_nothing_else_is_set_apart() -> None:
+    text = "Give --box X,Y,W,H or --not-point<b>, not a--b, ---c, -d or the dash -- alone."
+    page = Page(render_html(record_with(text)))
+    assert text in "".join(page.text)
+    found = [place for place, (tag, attributes) in enumerate(page.tags) if attributes.get("class") == "option"]
+    assert len(found) % 2 == 0 and len(found) > 10
+    assert all([tag for tag, _ in page.tags[place : place + 2]] == ["code", "/code"] for place in found)
+    assert not page.named("b") or all(tag != "b" for tag, _ in page.tags if tag not in ("b", "/b"))
 
 
 def test_hostile_text_is_shown_as_it_is() -> None:
@@ -231,10 +242,15 @@ def test_only_what_fits_no_column_is_broken_inside() -> None:
 
 
 def test_columns_of_numbers_are_set_flush_right() -> None:
-    rows = (("relu1_1", "1.5", "none"), ("relu2_1", "–", "3"), ("relu3_1", "< 0.01 %", "4"))
+    rows = (
+        ("relu1_1", "1.5", "none"),
+        ("relu2_1", "–", "3"),
+        ("relu3_1", "< 0.01 %", "4"),
+        ("relu4_1", "under 0.1 %", "5"),
+    )
     table = Table("Caption", ("Layer", "Number", "Mixed"), rows)
     page = Page(render_html(Record("gram", "t", "h", (Section("gram", "Gram", "", (table,)),))))
-    assert [cell.get("class") for cell in page.named("td")] == ["number", "words"] * 3
+    assert [cell.get("class") for cell in page.named("td")] == ["number", "words"] * 4
 
 
 def test_every_tag_is_closed(page: Page) -> None:

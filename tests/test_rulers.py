@@ -26,6 +26,12 @@ def test_photo_and_painting_are_the_ends_of_every_ruler(compact: Vgg) -> None:
     assert photo.judges[RANDOM_NETWORK] > 0.3 and photo.patches > 0.3 and photo.edges_kept == pytest.approx(1)
 
 
+def test_of_a_flat_photo_no_edges_are_kept_or_lost(compact: Vgg) -> None:
+    grey = torch.full((1, 3, SIDE, SIDE), 128 / 255)
+    found = Rulers(compact, grey, np.ones((SIDE, SIDE), np.float32), stripes(), judges={})
+    assert np.isnan(found.read(stripes()).edges_kept) and np.isnan(found.photo.edges_kept)
+
+
 def test_distances_grow_as_texture_is_mixed_away(compact: Vgg) -> None:
     found = rulers(compact)
     readings = [found.read((1 - share) * stripes() + share * smooth(0)) for share in (0.0, 0.4, 0.8)]

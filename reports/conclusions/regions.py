@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 _USE = "Restyle behind or inside it: stylize PHOTO --mask with the mask file."
 
 
-def segment_conclusion(segmentation: "Segmentation", how: str, doubts: Sequence[str]) -> Conclusion:
-    """Conclude on a cut; `how` it was found, and the sentences of what to look at."""
+def segment_conclusion(segmentation: "Segmentation", doubts: Sequence[str]) -> Conclusion:
+    """Conclude on a cut; `doubts` are sentences of what to look at."""
     pieces = "one piece" if segmentation.components == 1 else f"{segmentation.components:,} pieces"
     found = f"The foreground covers {percent(segmentation.area_share)} of the photo, in {pieces}."
     if doubts:
         advice = "compare the outline with the photo; give --box X,Y,W,H, or mark places with --point and --not."
-        return Conclusion(found, f"Doubtful: {' '.join(doubts)}", advice, "doubt")
+        return Conclusion(found, f"Doubtful. {' '.join(doubts)}", advice, "doubt")
     if segmentation.prompt == "mask":
         return Conclusion(found, "The mask was given, so it is as good as its maker.", _USE, "good")
-    belief = f"Nothing speaks against it. {how}"
+    belief = "Nothing speaks against it; how it was found stands under The region."
     return Conclusion(found, belief, f"where the outline is wrong, mark it: --point X,Y --not X,Y. {_USE}", "good")
 
 
-def clusters_conclusion(clusters: "Clusters", why: str, neutrality: str) -> Conclusion:
+def clusters_conclusion(clusters: "Clusters", neutrality: str) -> Conclusion:
     """Conclude on clusters of pixels."""
     big = max(range(clusters.k), key=lambda place: clusters.shares[place])
     found = (
@@ -37,4 +37,4 @@ def clusters_conclusion(clusters: "Clusters", why: str, neutrality: str) -> Conc
         "doubt": "segment PHOTO, and look at the outline; --box helps.",
         "bad": "segment PHOTO --box X,Y,W,H, with the subject in the box.",
     }[clusters.neutral]
-    return Conclusion(found, f"{neutrality} {why}", advice, clusters.neutral)
+    return Conclusion(found, neutrality, advice, clusters.neutral)

@@ -23,6 +23,7 @@ TOPICS = {
     About.SPEED: "speed",
     About.STEADINESS: "steadiness",
 }
+UNMEASURED = "No ruler tells how well it worked: judge by eye."
 OUTLINES, LOST = 0.6, 0.3  # edges kept, a correlation
 
 
@@ -34,6 +35,8 @@ def stylize_conclusion(
     interrupted: bool = False,
     finer_px: int | None = None,
     first_look: bool = False,
+    strength: float = 1.0,
+    hidden: Sequence[tuple[str, float]] = (),
 ) -> Conclusion:
     """Conclude on a restyling.
 
@@ -45,42 +48,67 @@ def stylize_conclusion(
         interrupted: Whether it was stopped early.
         finer_px: A larger working size that the photo allows, if there is one.
         first_look: Whether it was made by the quick ways that choose a painting and a strength.
+        strength: The weakest that was asked for.
+        hidden: Regions that lie behind what is transparent of the photo, and what share of the visible they are.
     """
     found = " ".join(_style_sentence(*entry) for entry in regions)
-    shares, edges = [share for _, share, _ in regions], [kept for *_, kept in regions if not math.isnan(kept)]
-    belief, level = _isolation_belief(isolation)
-    if doubts:
-        belief, level = f"{belief} The cut itself is doubtful: {' '.join(doubts)}", worse(level, "doubt")
-    if interrupted:
-        belief, level = f"{belief} But the run was stopped before its end.", worse(level, "doubt")
-    if not min(shares) > SOME:
-        belief, level = f"{belief} But only a part of the style came over: judge by eye.", worse(level, "doubt")
+    shares = [share for _, share, _ in regions if not math.isnan(share)]
+    edges = [kept for *_, kept in regions if not math.isnan(kept)]
+    little = any(not share > SOME for share in shares)
+    belief, level = _isolation_belief(isolation, measured=bool(shares))
+    buts = [
+        *(
+            f"But {percent(share)} of what is visible of the photo is {region}: little can change."
+            for region, share in hidden
+        ),
+        f"But the cut is doubtful. {' '.join(doubts)}" if doubts else "",
+        "But the run was stopped before its end." if interrupted else "",
+        "But only a part of the style came over: judge by eye." if little else "",
+    ]
+    belief = " ".join([belief, *filter(None, buts)])
+    if any(buts) or not shares:
+        level = worse(level, "doubt")
     if interrupted:
         advice = "run it again and let it finish, for more of the style."
+    elif hidden:
+        advice = "restyle another --region, or say with --box or --mask what the foreground is."
     elif doubts:
         advice = (
             "look at the outline under Region; where it is wrong, give --box, or mark places with --point and --not."
         )
-    elif not min(shares) > SOME:
-        advice = (
-            "this is a first look; without --instant and --preset draft more of the style comes over."
-            if first_look
-            else "for more of the style, raise --strength or --iterations."
-        )
-    elif edges and min(edges) < LOST:
-        advice = "for more of the photo, lower --strength."
-    elif finer_px:
-        advice = f"the photo allows finer strokes: --size {finer_px} (it takes longer)."
+    elif not shares:
+        advice = "choose a painting that is less like the photo, or a larger region."
     else:
-        advice = "--strength makes the style weaker or stronger; another painting is --style FILE."
+        advice = _refinement(little, strength, first_look, min(edges, default=1.0), finer_px)
     return Conclusion(found, belief, advice, level)
+
+
+def _refinement(little: bool, strength: float, first_look: bool, edges_kept: float, finer_px: int | None) -> str:
+    """What to try for another picture."""
+    if little and strength < 1:
+        return f"for more of the style, raise --strength; it was {strength:g}."
+    if first_look:
+        return "this is a first look; without --instant and --preset draft strokes are finer and more style comes over."
+    if little:
+        return "for more of the style, raise --strength or --iterations."
+    if edges_kept < LOST:
+        return "for more of the photo, lower --strength."
+    if finer_px:
+        return f"the photo allows finer strokes: --size {finer_px} (it takes longer)."
+    return "--strength makes the style weaker or stronger; another painting is --style FILE."
 
 
 def _style_sentence(region: str, share: float, edges_kept: float) -> str:
     if math.isnan(share):
-        return f"The {region} was restyled; it is too small, or too like the painting already, to measure how far."
+        return (
+            f"The {region} was repainted, but how far it went cannot be told: to the network photo and painting are "
+            "too alike, or it is too small."
+        )
     if share <= NONE:
-        return f"The {region} was repainted, but by layers that the loss has not it came no closer to the painting."
+        return (
+            f"The {region} was repainted, but measured by layers that had no say in it, it came no closer to the "
+            "painting."
+        )
     much = "takes on" if share >= STRONG else "takes on much of" if share >= SOME else "takes on a part of"
     sentence = (
         f"The {region} {much} the painting's style: it went {percent(min(share, 1))} of the way from the photo to it"
@@ -92,11 +120,14 @@ def _style_sentence(region: str, share: float, edges_kept: float) -> str:
     return f"{sentence}."
 
 
-def _isolation_belief(isolation: "Isolation") -> tuple[str, Level]:
+def _isolation_belief(isolation: "Isolation", *, measured: bool) -> tuple[str, Level]:
     if len(isolation.leak) > 1:
         return _apart_belief(max(isolation.leak))
     if not isolation.outside_pixels:
-        return "The style was measured with a ruler that the optimisation did not see.", "good"
+        return (
+            "The style was measured with a ruler that the optimisation did not see." if measured else UNMEASURED,
+            "good",
+        )
     if isolation.max_abs_outside:
         return f"Pixels outside the region changed, by up to {isolation.max_abs_outside} of {isolation.white}.", "bad"
     return f"Nothing outside was touched: {isolation.outside_pixels:,} pixels are the photo's, bit for bit.", "good"
@@ -133,12 +164,19 @@ def sweep_conclusion(attempts: "Sequence[Attempt]", best: "Attempt", preset: str
     """Conclude on a sweep."""
     front = sum(attempt.on_front for attempt in attempts)
     style, lost, _ = best.objectives
-    gone = f"{percent(1 - style)} of the distance to the painting's patches is gone" if style < 1 else "no closer"
+    gone = (
+        f"{percent(1 - style)} of the distance between the photo's small squares and the painting's is gone"
+        if style < 1
+        else "its small squares are no more like the painting's than the photo's are"
+    )
     found = (
-        f"Trial {best.number} of {len(attempts)} was chosen: {gone}, and {percent(min(1, lost))} of the edges are lost."
+        f"Trial {best.number} was chosen of {len(attempts)}, counted from 0: {gone}, and {percent(min(1, lost))} of "
+        "the photo's edges are lost."
     )
     belief = f"{front} trials are not beaten by any other; which of them is best is a matter of taste."
     if len(attempts) < 10:
         belief += f" {len(attempts)} trials are few: the search has hardly begun."
+    if not style < 1:
+        belief += " The chosen one has failed at the style."
     advice = f"stylize PHOTO --preset {preset} uses it at full size; more trials: --resume."
-    return Conclusion(found, belief, advice, "good" if len(attempts) >= 10 else "doubt")
+    return Conclusion(found, belief, advice, "good" if len(attempts) >= 10 and style < 1 else "doubt")

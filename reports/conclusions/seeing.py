@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from interp.attribution.verdict import SaliencyVerdict, VerdictWord
 from reports.blocks import Level
 from reports.record import Conclusion, worse
-from reports.wording import number, percent
+from reports.wording import called, listed, number, percent
 
 if TYPE_CHECKING:
     from interp.attribution.maximise import Maximised
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from interp.network.features import FeatureMaps
 
 FEW_PHOTOS = 12
+UNSEEN = 0.01  # a class to which the network gives less is not what it sees
+FLAT = 2 / 255  # a picture whose values span no more has nothing to point at
 RANKED_FOR = {
     "contrast": "tells the subject from its surroundings best",
     "gradient": "speaks most for the class",
@@ -29,26 +33,54 @@ def seen(prediction: "Prediction") -> str:
         return "These weights know no classes."
     if prediction.unsure:
         return (
-            f"The network is unsure what this is: its best guess, {prediction.names[0]!r}, has a probability of only "
-            f"{percent(prediction.probabilities[0])}."
+            f"The network is unsure what this is: its best guess, {called(prediction.names[0])!r}, has a probability "
+            f"of only {percent(prediction.probabilities[0])}."
         )
-    return f"The network sees {prediction.names[0]!r} (probability {percent(prediction.probabilities[0])})."
+    return f"The network sees {called(prediction.names[0])!r} (probability {percent(prediction.probabilities[0])})."
 
 
 def saliency_conclusion(maps: "Sequence[SaliencyMap]", verdicts: Sequence[SaliencyVerdict]) -> Conclusion:
     """Conclude on one saliency map or several of one target."""
-    first, target = maps[0], maps[0].target.name
-    found = seen(first.prediction)
-    if not first.prediction.names or target != first.prediction.names[0]:
-        found = f"Explained is {target!r}. {found}"
-    if len(maps) == 1:
-        belief, advice, level = _map_words(verdicts[0], target)
-    else:
-        belief, advice, level = _maps_words(maps, verdicts, target)
-    if first.prediction.names and first.prediction.unsure:
+    first, prediction = maps[0], maps[0].prediction
+    name, target = first.target.name, called(first.target.name)
+    is_best = bool(prediction.names) and name == prediction.names[0]
+    chance = _probability(first, verdicts[0])
+    found = seen(prediction)
+    if not is_best:
+        given = f", to which it gives {percent(chance)}" if chance is not None else ""
+        found = f"{found} Explained is {target!r}{given}."
+    belief, advice, level = _map_words(verdicts[0], target) if len(maps) == 1 else _maps_words(maps, verdicts, target)
+    if is_flat(first.input_chw01):
+        belief = "The picture is one flat colour: whatever the network says of it, there is nothing in it to point at."
+        return Conclusion(found, belief, "choose a photo with something in it.", "bad")
+    if chance is not None and chance < UNSEEN and not is_best:
+        belief = f"The network does not see {target!r} here: the map shows what little speaks for it. {belief}"
+        advice = f"explain what it sees, --target {called(prediction.names[0])!r}, or choose a photo of {target!r}."
+        level = worse(level, "doubt")
+    elif prediction.names and prediction.unsure:
         advice = "choose a photo with one large subject, or name the class with --target; a guess explains little."
         level = worse(level, "doubt")
     return Conclusion(found, belief, advice, level)
+
+
+def sanity_conclusion(maps: "Sequence[SaliencyMap]", verdicts: Sequence[SaliencyVerdict]) -> Conclusion:
+    """Conclude on whether maps can be believed, which is what their page asks."""
+    said = saliency_conclusion(maps, verdicts)
+    how = "Each was held against chance, another class and a random last layer."
+    return Conclusion(said.belief, f"{how} {said.found}", said.advice, said.level)
+
+
+def is_flat(image_chw01: np.ndarray) -> bool:
+    """Whether a picture is of one colour, to rounding."""
+    return bool(np.ptp(image_chw01, axis=(1, 2)).max() <= FLAT)
+
+
+def _probability(entry: "SaliencyMap", verdict: SaliencyVerdict) -> float | None:
+    """What the network gives the class that is explained; if it is not among the best, before anything is deleted."""
+    known = dict(zip(entry.prediction.names, entry.prediction.probabilities, strict=True))
+    if entry.target.name in known:
+        return known[entry.target.name]
+    return verdict.deletion_curve[0] if verdict.deletion_curve else None
 
 
 def most_believable(maps: "Sequence[SaliencyMap]", verdicts: Sequence[SaliencyVerdict]) -> int:
@@ -63,7 +95,8 @@ def _map_words(verdict: SaliencyVerdict, target: str) -> tuple[str, str, Level]:
         return belief, "see whether other methods agree: --methods all.", "good"
     if verdict.word is VerdictWord.EDGES:
         belief = (
-            "Read the map as a drawing of edges: for another class, or a network that has forgotten, it looks alike."
+            "Read the map as a drawing of edges: for another class, or with the network's last layer made random, it "
+            "looks alike."
         )
         return belief, f"try methods that depend more on the class: {METHODS}.", "doubt"
     if verdict.word is VerdictWord.RANDOM:
@@ -79,17 +112,19 @@ def _maps_words(
     if all(verdict.word is VerdictWord.NOT_TESTED for verdict in verdicts):
         return "None of the maps could be tested.", "name a class with --target.", "doubt"
     if not good:
-        return f"None of the {len(maps)} maps is about {target!r}.", "try --methods all, or a clearer photo.", "bad"
-    titles = ", ".join(entry.title for entry in good)
+        none = "Neither map" if len(maps) == 2 else f"None of the {len(maps)} maps"
+        return f"{none} is about {target!r}.", "try --methods all, or a clearer photo.", "bad"
+    titles = listed([entry.title for entry in good])
     if len(good) == len(maps):
         every = "Both" if len(maps) == 2 else f"All {len(maps)}"
         return f"{every} maps can be believed ({titles}).", "look where they agree.", "good"
-    belief = f"{len(good)} of {len(maps)} maps can be believed: {titles}. The others show edges or chance."
-    return belief, "read only the maps that passed.", "doubt"
+    others = "The other shows" if len(maps) - len(good) == 1 else "The others show"
+    belief = f"{len(good)} of {len(maps)} maps can be believed: {titles}. {others} edges or chance."
+    return belief, f"read only the map{'s' if len(good) > 1 else ''} that passed.", "doubt"
 
 
-def features_conclusion(maps: "Sequence[FeatureMaps]", shared_scale: bool) -> Conclusion:
-    """Conclude on feature maps."""
+def features_conclusion(maps: "Sequence[FeatureMaps]", shared_scale: bool, *, flat: bool = False) -> Conclusion:
+    """Conclude on feature maps; `flat`: of a photo of one colour."""
     told, dead, total = [], sum(entry.stats.dead for entry in maps), sum(len(entry.stats.mean_c) for entry in maps)
     for entry in maps[:3]:
         best, does = _most_telling(entry)
@@ -101,6 +136,11 @@ def features_conclusion(maps: "Sequence[FeatureMaps]", shared_scale: bool) -> Co
         if shared_scale
         else "each map has its own scale, so brightness does not compare from map to map (--scale shared makes it)."
     )
+    if flat:
+        belief = (
+            "The photo is one flat colour: what the maps show is its border, beyond which the network sees nothing."
+        )
+        return Conclusion(" ".join(told), belief, "choose a photo with something in it.", "doubt")
     best = f"{maps[-1].layer}:{_most_telling(maps[-1])[0]}"
     advice = f"maximise {best} PHOTOS makes the picture which that channel answers to most, and finds it in photos."
     return Conclusion(" ".join(told), f"This is what the network computes, no opinion; {compare}", advice, "good")
@@ -128,10 +168,14 @@ def maximise_conclusion(
         said = f"{name} answers to the picture made for it {made / natural:.2g} times as much as to {photo}."
     else:
         whole = f"not to {photo} as a whole ({number(natural)})"
-        said = f"{name} answers to the picture made for it ({number(made)}), and {whole}."
+        said = f"{name} answers to the picture made for it ({number(made)}; below 0 is no answer), and {whole}."
     if cells:
         best, cell = cells[0]
         said += f" Its strongest cell, {number(cell.value)}, is in {best}." if cell.value > 0 else " No cell exceeds 0."
+        excited = sum(entry.value > 0 for _, entry in cells)
+        if 0 < excited < len(cells):
+            does = "excites" if excited == 1 else "excite"
+            said += f" Only {excited} of the {len(cells)} parts shown {does} it; the others come nearest."
     belief = "The picture is one of many that would do; what repeats in it is what the channel looks for."
     advice = "run it with another --seed: what stays is the channel's, what changes is luck."
     if cells and len(responses) < FEW_PHOTOS:
