@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stylize.ways import Way
 
 EVERY, EVERY_S = 25, 60.0  # evaluations, or seconds, between two writes
+THREADS = "number of threads"
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ class Checkpoint:
 
 
 def _told(name: str, then: str | None, now: str) -> str:
-    """What differs, by name; of a way the settings."""
+    """What differs, by name; of a way the settings, and of what can be counted how many."""
+    if name == THREADS:
+        return f"{name} ({then}, now {now})"
     if name != "way" or then is None:
         return name
     before, after = json.loads(then), json.loads(now)
@@ -146,22 +149,24 @@ def _told(name: str, then: str | None, now: str) -> str:
 
 
 def made_with(vgg: "Vgg", photo: "Picture", regions: "list[StyledRegion]", way: "Way") -> dict[str, str]:
-    """What a run depends on, by name; pictures by the hash of their pixels."""
+    """What a run's bytes depend on, by name; pictures by the hash of their pixels."""
+    import torch
+
     found = {
         "photo": _hash(photo.original.rgb_hwc.tobytes()),
         "network": vgg.info.sha256,
         "way": json.dumps(asdict(way), sort_keys=True, default=str),
+        THREADS: str(torch.get_num_threads()),  # which share sums out
     }
     for region in regions:
-        pictures = [
-            region.alpha_hw01,
-            region.painting_nchw01.cpu().numpy(),
-            region.painting_alpha_hw01,
-            region.held_hw01,
-        ]
+        masks = [b"" if each is None else each.tobytes() for each in (region.alpha_hw01, region.held_hw01)]
+        part = region.painting_alpha_hw01
+        painting = [region.painting_nchw01.cpu().numpy().tobytes(), b"" if part is None else part.tobytes()]
         found |= {
-            f"{region.name}": _hash(*(b"" if each is None else each.tobytes() for each in pictures)),
-            f"strength of the {region.name}": f"{region.strength:g} {region.colour}",
+            f"mask of the {region.name}": _hash(*masks),
+            f"painting for the {region.name}": _hash(*painting),
+            f"strength of the {region.name}": f"{region.strength:g}",
+            f"choice of colours for the {region.name}": region.colour,
             f"recolouring of the {region.name}": "its own" if region.recolouring is None else region.recolouring.told,
             f"choice of layers for the {region.name}": repr((region.choice.style_weights, region.choice.content_layer)),
         }

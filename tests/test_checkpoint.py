@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from commands.checkpoint import EVERY, Checkpoint, Kept, made_with
+from commands.checkpoint import EVERY, THREADS, Checkpoint, Kept, made_with
 from interp.errors import InputError, UsageError
 from interp.network.vgg import Vgg
 from interp.network.weights import load_vgg
@@ -100,6 +100,15 @@ def test_what_differs_is_named(compact: Vgg, tmp_path: Path) -> None:
         (made_with(compact, picture(5), regions, way), "another photo;"),
         (made_with(compact, photo, regions, other_way), "another way \\(iterations\\);"),
         (made_with(compact, photo, stronger, way), "another strength of the left;"),
+        (
+            made_with(compact, photo, [replace(regions[0], colour="match"), regions[1]], way),
+            "another choice of colours for the left;",
+        ),
+        (
+            made_with(compact, photo, [replace(regions[0], painting_nchw01=photo.image_nchw01), regions[1]], way),
+            "another painting for the left;",
+        ),
+        (made_with(compact, photo, regions, way) | {THREADS: "99"}, "another number of threads \\(.*, now 99\\);"),
         (made_with(Vgg(width=1 / 16), photo, regions[::-1], way), "another network;"),
     ):
         with pytest.raises(UsageError, match=named):
