@@ -1,10 +1,12 @@
 """Kill a run at random moments, go on with it, and compare the picture with that of a run left alone.
 
-    python benchmarks/kill.py [--kills 50] [--seed 0] [--size 192] [--iterations 300]
+    python benchmarks/kill.py [--kills 50] [--seed 0] [--size 128] [--iterations 90]
 
-Runs of `stylize --checkpoint FILE --resume` on the bundled samples are killed (SIGKILL) until the wanted number is
-reached; each that ends is compared, byte by byte, and another begins. After every kill the folder is looked at: a
-checkpoint is there whole or not at all.
+Runs of `stylize --checkpoint FILE --resume --every 1` on the bundled samples are killed (SIGKILL) until the wanted
+number is reached; each that ends is compared, byte by byte, and another begins. A moment is so many steps after the
+start, as the files of `--every 1` tell, and a part of a step: however busy the machine, kills fall anywhere in the run,
+one in ten before its first step. After every kill the folder is looked at: every picture is whole, a checkpoint is
+there whole or not at all, and the steps that it does not have are counted.
 """
 
 import argparse
@@ -16,64 +18,85 @@ import tempfile
 import time
 from pathlib import Path
 
+from PIL import Image
 from safetensors import safe_open
 
 CLI = Path(__file__).parents[1] / "cli.py"
+EVERY = 25  # steps between two checkpoints, as --help says
+EARLY, LOADING_S, A_STEP_S = 0.1, 4.0, 0.1
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", type=int, default=192)
-    parser.add_argument("--iterations", type=int, default=300)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--iterations", type=int, default=90)
     options = parser.parse_args()
     draw = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         alone = Path(folder, "alone.png")
-        begun = time.monotonic()
-        subprocess.run(_command(options, alone), check=True, capture_output=True)
-        seconds = time.monotonic() - begun
-        print(f"a run left alone takes {seconds:.1f} s")
-        kills, ended, different, lost = 0, 0, 0, []
-        while kills < options.kills:
+        subprocess.run([*_command(options, alone), "--every", "1"], check=True, capture_output=True)
+        steps = len(_pictures(alone))
+        print(f"a run left alone takes {steps} steps")
+        lost, ended, different = [], 0, 0
+        while len(lost) < options.kills:
             here = Path(folder, f"run{ended}")
             here.mkdir()
-            killed, steps = _run_to_the_end(options, here, draw, seconds, options.kills - kills)
-            kills, ended, lost = kills + killed, ended + 1, lost + steps
+            lost += _run_to_the_end(options, here, draw, steps, options.kills - len(lost))
+            ended += 1
             different += (here / "picture.png").read_bytes() != alone.read_bytes()
     print(
-        f"{kills} kills, {ended} runs gone on with to the end, {different} pictures different; "
-        f"steps in the file went back {sum(each < 0 for each in lost)} times"
+        f"{len(lost)} kills, {sum(each > 0 for each in lost)} of them cost steps, {max(lost)} at most; "
+        f"{ended} runs gone on with to the end, {different} pictures different"
     )
-    return int(different > 0)
+    return int(different > 0 or max(lost) > EVERY)
 
 
-def _run_to_the_end(
-    options: argparse.Namespace, here: Path, draw: random.Random, seconds: float, most: int
-) -> tuple[int, list[int]]:
-    """How often it was killed, and how much farther the file was after each time."""
+def _run_to_the_end(options: argparse.Namespace, here: Path, draw: random.Random, steps: int, most: int) -> list[int]:
+    """How many steps each kill cost."""
     kept, picture = here / "run.safetensors", here / "picture.png"
-    command = [*_command(options, picture), "--checkpoint", str(kept), "--resume"]
-    kills, gained, before = 0, [], 0
+    command = [*_command(options, picture), "--checkpoint", str(kept), "--resume", "--every", "1"]
+    lost: list[int] = []
     while True:
+        before = _step(kept)
+        for path in _pictures(picture)[before:]:  # of steps that will be done again
+            path.unlink()
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        try:
-            running.wait(draw.uniform(0.0, 1.3 * seconds) if kills < most else None)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
-            kills += 1
-            after = _step(kept)
-            gained.append(after - before)
-            before = after
-            if not picture.exists():
-                continue
-            return kills, gained  # killed after the picture was written
-        if running.returncode:
-            assert running.stderr is not None
-            raise SystemExit(f"The run ended with {running.returncode}: {running.stderr.read().decode()}")
-        return kills, gained
+        if len(lost) < most:
+            _wait_for(running, picture, before, 0 if draw.random() < EARLY else draw.randint(1, steps - before), draw)
+        if len(lost) == most or running.poll() is not None:
+            _, said = running.communicate()
+            if running.returncode:
+                raise SystemExit(f"The run ended with {running.returncode}: {said.decode()}")
+            return lost
+        running.kill()
+        running.communicate()
+        lost.append(max(0, _whole(picture) - _step(kept)))
+        if picture.exists():
+            return lost
+
+
+def _wait_for(
+    running: subprocess.Popen[bytes], picture: Path, before: int, steps: int, draw: random.Random
+) -> None:  # fmt: skip
+    """Wait until so many steps are done after those before, or the run has ended, and a part of a step longer."""
+    while steps and running.poll() is None and len(_pictures(picture)) < before + steps:
+        time.sleep(0.02)
+    time.sleep(draw.uniform(0.0, A_STEP_S if steps else LOADING_S))
+
+
+def _whole(picture: Path) -> int:
+    """Number of the last step's picture; one that is half written, whichever it is, cannot be read."""
+    found = _pictures(picture)
+    for path in [*found[-1:], *([picture] if picture.exists() else [])]:
+        with Image.open(path) as image:
+            image.load()
+    return len(found)
+
+
+def _pictures(picture: Path) -> list[Path]:
+    return sorted(picture.parent.glob(f"{picture.stem}.step-*.png"))
 
 
 def _step(kept: Path) -> int:

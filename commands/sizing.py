@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from commands.work import Work
+from interp.errors import OutOfMemoryError
 
 USABLE = 0.8  # of the machine's memory: others need some, too
 LARGE_PX = 2048  # above it by tiles, whatever the memory
@@ -81,25 +82,40 @@ def _grown(way: "Way", regions: "list[Extent]", width: float, machine: "Machine"
 
 
 def _fitting(work: Work, way: "Way", regions: "list[Extent]", width: float, machine: "Machine") -> "Way":
-    """The way as memory takes it: by tiles where a picture is large, and where they do not help at a smaller size."""
-    from stylize.forecast import forecast, largest_size_px, tile_px
+    """The way as memory takes it: by tiles where a picture is large, and where they do not help at a smaller size.
+
+    Raises:
+        OutOfMemoryError: If no size fits, not even into all of the memory.
+    """
+    from stylize.forecast import STEP_PX, forecast, largest_size_px, tile_px
 
     def needed(way: "Way") -> float:
         return forecast(way, regions, width, machine.threads).peak_bytes
 
-    large = max(way.scales(regions[0].photo_hw_px)[-1][0]) > LARGE_PX or needed(way) > machine.memory_bytes
+    whole, wanted = way, needed(way)
+    large = max(way.scales(regions[0].photo_hw_px)[-1][0]) > LARGE_PX or wanted > machine.memory_bytes
     tiled = way.in_tiles(way.tile_px or tile_px(width))
-    if large and needed(tiled) < needed(way):
+    if large and needed(tiled) < wanted:
         way = tiled
-        work.say(f"Worked on by tiles of {way.tile_px} px: the same picture in less memory, in about twice the time.")
-    largest = largest_size_px(way, regions, width, machine.memory_bytes)
-    if needed(way) <= machine.memory_bytes or not largest:
-        return way
-    work.warn(
-        f"{way.size_px} px would take about {_gigabytes(needed(way))} of memory, and this machine should not be asked "
-        f"for more than {_gigabytes(machine.memory_bytes)}: worked at {largest} px."
-    )
-    return replace(way, size_px=largest)
+    if needed(way) > machine.memory_bytes:
+        total = machine.memory_bytes / USABLE
+        limits = machine.memory_bytes, total
+        largest = next(filter(None, (largest_size_px(way, regions, width, limit) for limit in limits)), 0)
+        if not largest:
+            least = needed(replace(way, size_px=STEP_PX))
+            raise OutOfMemoryError(
+                f"At the smallest size this photo takes about {_gigabytes(least)} of memory, and {_gigabytes(total)} "
+                "may be used here. Export a smaller photo, or raise the limit."
+            )
+        work.warn(
+            f"{way.size_px} px would take about {_gigabytes(needed(way))} of memory, and this machine should not be "
+            f"asked for more than {_gigabytes(machine.memory_bytes)}: worked at {largest} px."
+        )
+        way, whole = replace(way, size_px=largest), replace(whole, size_px=largest)
+        way = way if needed(way) < needed(whole) else whole
+    if way.tile_px > whole.tile_px:
+        work.say(f"Worked on by tiles of {way.tile_px} px: less memory, about twice the time.")
+    return way
 
 
 def _foretell(work: Work, way: "Way", regions: "list[Extent]", found: "Forecast", machine: "Machine") -> None:

@@ -36,13 +36,13 @@ PREPARING_MEGAPIXEL_S, ENLARGING_MEGAPIXEL_S = 0.25, 0.5  # of each region
 COMPOSING_MEGAPIXEL_S, WRITING_MEGAPIXEL_S = 0.3, 0.35
 ISOLATION_MEGAPIXEL_S, REPORT_MEGAPIXEL_S = 0.2, 0.15
 
-# Peak memory, rounded up: in any case, by the network (its classifier's weights; times w²), a pixel of the largest
-# canvas (times √w), a pixel of the photo.
-FIXED_BYTES, NETWORK_BYTES, CANVAS_BYTES, PHOTO_BYTES = 0.8e9, 2.0e9, 3000, 100
+# Peak memory, rounded up: in any case, by the network (its classifier's weights, as they load; times w²), a pixel of
+# the largest canvas (times √w, in float32, L-BFGS' history full), a pixel of the photo.
+FIXED_BYTES, NETWORK_BYTES, CANVAS_BYTES, PHOTO_BYTES = 0.8e9, 1.6e9, 2400, 100
 # By tiles, a pixel of the canvas costs its images, with what the optimiser remembers, and times w the maps held;
 # what a tile may cost; looks at a tile for each at the whole.
 IMAGES_BYTES, CONTENT_BYTES = 130, 64
-TILE_BYTES, TILE_LOOKS = 1.5e9, 4 / 3
+TILE_BYTES, TILE_LOOKS = 1.2e9, 4 / 3
 
 # The photo's own size is worked at where painting is foreseen to take less than the first, half of it where less than
 # the second: it is worth waiting for what avoids an enlargement by more than two.

@@ -43,7 +43,8 @@ class Settings:
         style_scale: Size of the painting's strokes; 1 brings the painting to the working photo's area.
         pooling: `average`, `max` or `mixed`, instead of the network's own: averages let the gradient reach every pixel.
         precision: Of the convolutions: `float32`, `bfloat16`, or `auto`, the latter where the CPU knows it.
-        tile_px: Side of the tiles that a canvas is worked on by; 0 for all at once. It changes memory and time only.
+        tile_px: Side of the tiles that a canvas is worked on by; 0 for all at once. The loss stays the same; of
+            L-BFGS' history, less is kept.
         start: Where the coarsest scale begins: the `photo` in the painting's colours, `noise`, or what the decoder
             of the instant way makes of the photo.
         total_variation: tau, 0 for none; a little takes the finest ripple away.

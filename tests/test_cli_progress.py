@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from commands.progress import Display, Moment, Stages, Step
+from interp.errors import OutOfMemoryError
 from tests.helpers import call
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +77,17 @@ def test_a_size_beyond_the_memory_is_reduced_and_said(tmp_path: Path, monkeypatc
     assert result.exit_code == 0, result.stderr
     found = re.search(r"1300 px would take about .* GB of memory, .* worked at (\d+) px", result.stderr)
     assert found and 64 <= int(found[1]) < 1300 and f"Working at {found[1]}x" in result.stderr, result.stderr
+
+
+def test_a_photo_that_no_size_makes_fit_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from commands.checks import machine
+
+    monkeypatch.setattr(machine, "total_bytes", lambda: int(0.5e9))
+    result = call("stylize", "--region", "all", "--no-report", "--weights", "compact", "--out-dir", tmp_path)
+    assert result.exit_code == OutOfMemoryError.exit_code and not list(tmp_path.iterdir()), result.stderr
+    assert "and 0.5 GB may be used here" in " ".join(result.stderr.split()) and "Painting" not in result.stderr
 
 
 class Seen(Display):

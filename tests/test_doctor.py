@@ -3,6 +3,7 @@
 import json
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -321,6 +322,45 @@ def test_memory(monkeypatch: pytest.MonkeyPatch, gigabytes: float, status: str, 
     monkeypatch.setattr(machine, "available_bytes", lambda: int(gigabytes * 1e9))
     found = machine.check_memory()
     assert found.status == status and words in found.finding
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits", "expected"),
+    [
+        ("0::/", {"memory.max": "5000\n"}, 5000),  # a container's, of version 2
+        ("0::/a/b", {"a/memory.max": "7000", "a/b/memory.max": "max"}, 7000),  # the group around it
+        ("4:memory:/docker/1", {"memory/memory.limit_in_bytes": "6000"}, 6000),  # a container's, of version 1
+        ("2:cpu,memory:/job\n0::/", {"memory/job/memory.limit_in_bytes": "6000", "memory.max": "4000"}, 4000),
+        ("2:cpu:/job\n0::/job", {"memory/job/memory.limit_in_bytes": "6000"}, None),  # another process's
+        (None, {"memory.max": "5000"}, 5000),
+        ("0::/", {"memory.max": "max"}, None),
+    ],
+)
+def test_limits_of_control_groups(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, groups: str | None, limits: dict[str, str], expected: int | None
+) -> None:
+    monkeypatch.setattr(machine, "PROCESS", tmp_path / "none")
+    monkeypatch.setattr(machine, "GROUPS", tmp_path / "none")
+    unlimited = machine.total_bytes()
+    monkeypatch.setattr(machine, "PROCESS", tmp_path / "process")
+    monkeypatch.setattr(machine, "GROUPS", tmp_path / "groups")
+    for name, text in {
+        **({"process/cgroup": groups} if groups else {}),
+        **{f"groups/{n}": t for n, t in limits.items()},
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert machine.total_bytes() == (expected or unlimited)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_limit_of_the_shell_counts_what_can_still_be_used() -> None:
+    script = (
+        "import mmap; from commands.checks import machine; before = machine.total_bytes()\n"
+        "idle = mmap.mmap(-1, 2**30); after = machine.total_bytes()\n"
+        "assert 0 < before < 2**32 and abs(before - 2**30 - after) < 2**26, (before, after)"
+    )
+    subprocess.run(["bash", "-c", f'ulimit -v {2**22}; exec "$0" -c "$1"', sys.executable, script], check=True)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def test_a_slow_network_or_little_memory_get_a_smaller_size() -> None:
     between = affordable(DEFAULT, [PHONE], 1.0, Machine(2, PLENTY))
     assert DEFAULT.size_px < between.size_px < LARGEST_PX
     assert forecast(between, [PHONE], 1.0, 2).painting_s <= HALF_SIZE_S
-    small = affordable(DEFAULT, [PHONE], 0.25, Machine(2, 3.2e9)).size_px
+    small = affordable(DEFAULT, [PHONE], 0.25, Machine(2, 2.8e9)).size_px
     assert DEFAULT.size_px < small < LARGEST_PX
     assert affordable(DEFAULT, [PHONE], 0.25, Machine(2, 1e9)).size_px == DEFAULT.size_px
 

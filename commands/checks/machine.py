@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +17,7 @@ OUT_DIR = Path("out")
 FREE_MB = 100  # a run of any command writes less
 WIDTHS = {"compact": 0.25, "imagenet": 1.0}
 UNTOLD_BYTES = 8 * 1024**3  # assumed where the system's standard library does not tell
+PROCESS, GROUPS = Path("/proc/self"), Path("/sys/fs/cgroup")  # what Linux tells of this process, and its control groups
 DEFAULT_SIZE_PX = 512
 
 
@@ -153,11 +155,47 @@ def available_bytes() -> int:
 
 
 def total_bytes() -> int:
-    """The machine's memory, or a container's limit."""
+    """The machine's memory, or less where a limit is set: a container's, a batch system's, `ulimit -v`."""
     if not hasattr(os, "sysconf"):  # Windows
         return UNTOLD_BYTES
     amount = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.is_file() and (text := limit.read_text().strip()).isdecimal():
-        amount = min(amount, int(text))
-    return amount
+    return min([amount, *_group_limits(), *_address_space()])
+
+
+def _group_limits() -> Iterator[int]:
+    """Of this process's control groups and those around them, of version 2 and 1 (man 7 cgroups).
+
+    In a container their names may be those outside, of which only the outermost folder is there: the container's own.
+    """
+    lines = _text(PROCESS / "cgroup").splitlines() or ["0::/"]
+    for _, controllers, name in (line.split(":", 2) for line in lines):
+        if not controllers:
+            root, file = GROUPS, "memory.max"
+        elif "memory" in controllers.split(","):
+            root, file = GROUPS / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = root / name.lstrip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(root) and (limit := _text(folder / file).strip()).isdecimal():
+                yield int(limit)
+
+
+def _address_space() -> Iterator[int]:
+    """What `ulimit -v` leaves: libraries take much of it that they never use."""
+    pages = _text(PROCESS / "statm").split()
+    if not pages:
+        return
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        mapped, used = (int(count) * resource.getpagesize() for count in pages[:2])
+        yield limit - mapped + used
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
