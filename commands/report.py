@@ -105,7 +105,7 @@ def write_index(
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """What to call each run: its file's name, with folders where that is not enough.
+    """What to call each run: its file's name, with its folder's or the whole path where that is not enough.
 
     Raises:
         UsageError: If one is given twice.
@@ -113,4 +113,6 @@ def _names(paths: Sequence[Path]) -> list[str]:
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("A record is named twice; expected each once.")
     names = [path.name.removesuffix(ENDING) for path in paths]
-    return names if len(set(names)) == len(names) else [str(path).removesuffix(ENDING) for path in paths]
+    beside = [f"{path.resolve().parent.name}/{name}" for path, name in zip(paths, names, strict=True)]
+    whole = [str(path).removesuffix(ENDING) for path in paths]
+    return next((each for each in (names, beside) if len(set(each)) == len(each)), whole)

@@ -11,6 +11,7 @@ from reports.wording import listed
 
 OPTIONS = ("Option", "Value", "Origin")
 PASSING = ("Seconds so far",)  # facts that say nothing about the result
+WHERE = ("out-dir", "output")  # options that say nothing about it either
 SAME = 0.01  # of a picture's proportions
 
 
@@ -24,7 +25,7 @@ def together(runs: Mapping[str, Record]) -> Record:
         A record whose page compares them.
     """
     commands = sorted({record.command for record in runs.values()})
-    title = f"{len(runs)} runs of {' and '.join(commands)}"
+    title = f"{len(runs)} runs of {listed(commands)}"
     builder = RecordBuilder(
         "report",
         title,
@@ -84,13 +85,13 @@ def _found(runs: Mapping[str, Record]) -> Section:
     blocks: list[Block] = []
     for name, record in runs.items():
         own = record.conclusion
-        said = f"{own.found} {own.belief} {record.headline}" if own else record.headline or record.title
-        blocks.append(Verdict(name, said.strip(), own.level if own else "doubt"))
+        said = f"{own.found} {own.belief}" if own else record.headline or record.title
+        blocks.append(Verdict(name, said, own.level if own else "doubt"))
     return Section("found", "What each run found", "In its own words; its own page says more.", tuple(blocks))
 
 
 def _settings(names: Sequence[str], differing: Sequence[tuple[str, ...]]) -> Section:
-    intro = "Every option, fact and file that is not the same in all of them."
+    intro = "Every option, fact and file that is not the same in all of them, but for where the results went."
     if not differing:
         return Section("settings", "Settings", intro, (Paragraph("There is none."),))
     table = Table("Settings that differ", ("Setting", *names), tuple(differing))
@@ -102,7 +103,7 @@ def _differing(runs: Mapping[str, Record]) -> list[tuple[str, ...]]:
     settings = [_settings_of(record) for record in runs.values()]
     every_name = dict.fromkeys(chain.from_iterable(settings))
     rows = [(name, *(one.get(name, "–") for one in settings)) for name in every_name]
-    return [row for row in rows if len(set(row[1:])) > 1]
+    return [row for row in rows if len(set(row[1:])) > 1 and row[0] not in WHERE]
 
 
 def _settings_of(record: Record) -> dict[str, str]:

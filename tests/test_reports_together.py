@@ -22,7 +22,9 @@ PHOTO, PAINTING = (RNG.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(2)
 HOSTILE = '"><script>alert(1)</script> ü#?%.jpg'
 
 
-def run(strength: str, level: str = "good", painting: str = "night.png", seconds: str = "1") -> Record:
+def run(
+    strength: str, level: str = "good", painting: str = "night.png", seconds: str = "1", folder: str = "out"
+) -> Record:
     """A small record like `stylize`'s."""
     builder = RecordBuilder("stylize", f"me.jpg at {strength}", "The background came nearer.")
     result = np.random.default_rng(len(strength)).integers(0, 255, (48, 64, 3), np.uint8)
@@ -31,7 +33,7 @@ def run(strength: str, level: str = "good", painting: str = "night.png", seconds
     builder.conclusion = Conclusion(f"Found at {strength}.", "Believed.", "more.", level)  # pyright: ignore[reportArgumentType]
     builder.reproduce = reproduce_section(
         command_line="python cli.py stylize",
-        options=[("strength", strength, "command line"), ("size", "512", "default")],
+        options=[("strength", strength, "command line"), ("size", "512", "default"), ("out-dir", folder, "default")],
         versions={"torch": "2.6"},
         inputs=[("photo: me.jpg", "0" * 64), (f"painting: {painting}", "1" * 64)],
         facts={"Seed": "0", "Seconds so far": seconds},
@@ -50,6 +52,10 @@ def test_answers_stand_beside_the_photo_they_share_and_only_what_differs_is_list
     ]
     tables = [table for table in every(page.sections, Table) if table.header == ("Setting", "one", "two")]
     assert tables[0].rows == (("painting", "night.png", "day.png"), ("strength", "1", "33"))
+    assert [found.sentence for found in every(page.sections, Verdict)] == [
+        "Found at 1. Believed.",
+        "Found at 33. Believed.",
+    ]
     assert [(found.word, found.level) for found in every(page.sections, Verdict)] == [("one", "good"), ("two", "doubt")]
     assert page.conclusion and page.conclusion.level == "doubt" and "painting and strength" in page.conclusion.found
     assert page == together(runs) and set(page.images) == {ref.image.sha256 for ref in every(page, Figure)}
@@ -77,6 +83,18 @@ class Links(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.hrefs += [value or "" for name, value in attrs if tag == "a" and name == "href"]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders_and_where_they_went_is_no_difference(tmp_path: Path) -> None:
+    paths = []
+    for folder, strength in (("first", "1"), ("second", "4")):
+        (tmp_path / folder).mkdir()
+        paths.append(tmp_path / folder / "a.report.json")
+        paths[-1].write_text(to_json(run(strength, folder=folder)))
+    assert call("report", *paths, "-o", tmp_path / "both.html").exit_code == 0
+    page = (tmp_path / "both.html").read_text("utf-8")
+    assert "first/a" in page and "second/a" in page and str(tmp_path) not in page
+    assert "They differ in" in page and "out-dir" not in page
 
 
 def test_the_index_links_to_pages_whatever_their_names() -> None:
