@@ -24,6 +24,7 @@ from safetensors import safe_open
 CLI = Path(__file__).parents[1] / "cli.py"
 EVERY = 25  # steps between two checkpoints, as --help says
 EARLY, LOADING_S, A_STEP_S = 0.1, 4.0, 0.1
+BEYOND = 1.3  # of a run's steps: of the moments drawn some come after its end
 
 
 def main() -> int:
@@ -64,7 +65,13 @@ def _run_to_the_end(options: argparse.Namespace, here: Path, draw: random.Random
             path.unlink()
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         if len(lost) < most:
-            _wait_for(running, picture, before, 0 if draw.random() < EARLY else draw.randint(1, steps - before), draw)
+            _wait_for(
+                running,
+                picture,
+                before,
+                0 if draw.random() < EARLY else draw.randint(1, int(BEYOND * steps) - before),
+                draw,
+            )
         if len(lost) == most or running.poll() is not None:
             _, said = running.communicate()
             if running.returncode:
