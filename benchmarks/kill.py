@@ -65,13 +65,8 @@ def _run_to_the_end(options: argparse.Namespace, here: Path, draw: random.Random
             path.unlink()
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         if len(lost) < most:
-            _wait_for(
-                running,
-                picture,
-                before,
-                0 if draw.random() < EARLY else draw.randint(1, int(BEYOND * steps) - before),
-                draw,
-            )
+            moment = 0 if draw.random() < EARLY else draw.randint(1, int(BEYOND * steps) - before)
+            _wait_for(running, picture, before, moment, draw)
         if len(lost) == most or running.poll() is not None:
             _, said = running.communicate()
             if running.returncode:
@@ -84,9 +79,7 @@ def _run_to_the_end(options: argparse.Namespace, here: Path, draw: random.Random
             return lost
 
 
-def _wait_for(
-    running: subprocess.Popen[bytes], picture: Path, before: int, steps: int, draw: random.Random
-) -> None:  # fmt: skip
+def _wait_for(running: subprocess.Popen[bytes], picture: Path, before: int, steps: int, draw: random.Random) -> None:
     """Wait until so many steps are done after those before, or the run has ended, and a part of a step longer."""
     while steps and running.poll() is None and len(_pictures(picture)) < before + steps:
         time.sleep(0.02)
